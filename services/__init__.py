@@ -1,0 +1,1 @@
+"""The five services; each knows `shared`, none knows another."""

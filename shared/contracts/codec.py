@@ -1,0 +1,168 @@
+"""Messages to Kafka records and back: CloudEvents 1.0, Kafka protocol binding, binary content mode.
+
+Attributes travel as `ce_*` headers, the body is the model as JSON. The attribute `type` carries the version
+(`dev.sre-agent.finding.v1`); a reader takes its own version and every older one for which an upcast is declared.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.contracts.model import JsonObject, Message
+from shared.contracts.topics import TOPICS, Topic
+from shared.kernel.errors import PoisonError
+
+TYPE_PREFIX = "dev.sre-agent."
+CONTENT_TYPE = b"application/json"
+Headers = tuple[tuple[str, bytes], ...]
+Upcast = Callable[[JsonObject], JsonObject]
+
+UPCASTS: Mapping[tuple[str, int], Upcast] = {}
+"""From (TYPE, version) to the function that lifts a body of that version to the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as read from a partition; `timestamp_ms` is milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to be written; without a partition the key chooses it."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message with the attributes that are not in its body, and where it was read."""
+
+    message: Message
+    record: Record
+    source: str
+    traceparent: str | None
+
+
+def type_of(model: type[Message]) -> str:
+    """Return the CloudEvents attribute `type` of a model."""
+    return f"{TYPE_PREFIX}{model.TYPE}.v{model.VERSION}"
+
+
+def body_of(message: Message) -> bytes:
+    """Return a message's canonical bytes: equal messages have equal bytes."""
+    return message.model_dump_json().encode()
+
+
+def encode(
+    message: Message,
+    *,
+    topic: Topic,
+    source: str,
+    traceparent: str | None = None,
+    partition: int | None = None,
+) -> Outgoing:
+    """Return the record of a message; `source` is the writing service, `traceparent` the W3C context of its cause."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", message.id.encode()),
+        ("ce_type", type_of(type(message)).encode()),
+        ("ce_source", f"/sre-agent/{source}".encode()),
+        ("ce_time", message.at.isoformat().encode()),
+        ("ce_subject", message.key.encode()),
+        ("content-type", CONTENT_TYPE),
+    ]
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
+    return Outgoing(
+        topic=topic.name,
+        key=message.key.encode(),
+        value=body_of(message),
+        headers=tuple(headers),
+        partition=partition,
+    )
+
+
+def decode(record: Record) -> Envelope:
+    """Return the message of a record.
+
+    Raises:
+        PoisonError: the record is no CloudEvent of a declared type for its topic, or its body does not fit the model.
+    """
+    attributes = dict(record.headers)
+    model, version = _model_of(record, _text(attributes, "ce_type"))
+    message = _read(record, model, version)
+    if message.id != _text(attributes, "ce_id"):
+        raise PoisonError(f"ce_id {_text(attributes, 'ce_id')!r} is not the id of the body, {message.id!r}")
+    traceparent = attributes.get("traceparent")
+    return Envelope(
+        message=message,
+        record=record,
+        source=_text(attributes, "ce_source"),
+        traceparent=traceparent.decode(errors="replace") if traceparent is not None else None,
+    )
+
+
+def _text(attributes: Mapping[str, bytes], name: str) -> str:
+    if name not in attributes:
+        raise PoisonError(f"header {name!r} is missing; expected a CloudEvent in binary mode")
+    return attributes[name].decode(errors="replace")
+
+
+def _model_of(record: Record, type_attribute: str) -> tuple[type[Message], int]:
+    name, _, version = type_attribute.removeprefix(TYPE_PREFIX).rpartition(".v")
+    model = _models(record.topic).get(name)
+    if model is None or not version.isdecimal():
+        expected = ", ".join(sorted(map(type_of, _models(record.topic).values()))) or "none"
+        raise PoisonError(f"ce_type {type_attribute!r} does not belong on {record.topic}; expected one of: {expected}")
+    return model, int(version)
+
+
+def _read(record: Record, model: type[Message], version: int) -> Message:
+    if record.value is None:
+        raise PoisonError(f"{type_of(model)} has no body")
+    try:
+        if version == model.VERSION:
+            return model.model_validate_json(record.value)
+        return model.model_validate(_lifted(record.value, model, version))
+    except ValidationError as invalid:
+        raise PoisonError(_first_fault(model, invalid)) from invalid
+
+
+def _lifted(value: bytes, model: type[Message], version: int) -> JsonObject:
+    body = _JSON_OBJECT.validate_json(value)
+    for step in range(version, model.VERSION):
+        if (model.TYPE, step) not in UPCASTS:
+            raise PoisonError(f"{model.TYPE} v{step} is no longer read; this version reads v{model.VERSION}")
+        body = UPCASTS[model.TYPE, step](body)
+    if version > model.VERSION:
+        raise PoisonError(f"{model.TYPE} v{version} is newer than this version reads (v{model.VERSION})")
+    return body
+
+
+def _first_fault(model: type[Message], invalid: ValidationError) -> str:
+    fault = invalid.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, fault["loc"])) or "body"
+    return f"{type_of(model)}: {where}: {fault['msg']}"
+
+
+_JSON_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+
+
+@cache
+def _models(topic: str) -> Mapping[str, type[Message]]:
+    declared = next((candidate for candidate in TOPICS if candidate.name == topic), None)
+    return {model.TYPE: model for model in declared.messages} if declared else {}

@@ -1,0 +1,167 @@
+"""Incidents and decisions: what is wrong with a workload, and what was chosen about it, by named reasons."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from shared.contracts.actions import Action
+from shared.contracts.inbox import EvidenceRef, Outcome
+from shared.contracts.model import Message, Moment, Value
+from shared.contracts.workloads import WorkloadRef
+
+
+class Mode(StrEnum):
+    """How far a rule may go, from nothing to acting by itself; an inner mode may only be stricter."""
+
+    OFF = "off"
+    DRY_RUN = "dry-run"
+    APPROVAL = "approval"
+    LIVE = "live"
+
+    @property
+    def strictness(self) -> int:
+        """Return 0 for `live`, growing with strictness."""
+        return (Mode.LIVE, Mode.APPROVAL, Mode.DRY_RUN, Mode.OFF).index(self)
+
+
+def strictest(*modes: Mode) -> Mode:
+    """Return the strictest of some modes."""
+    return max(modes, key=lambda mode: mode.strictness)
+
+
+class Severity(StrEnum):
+    """How urgent an incident is to a person."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Phase(StrEnum):
+    """Where an incident stands.
+
+    previewing → awaiting-approval → acting → verifying → healed, with `waiting` for what may be tried again later;
+    `escalated` and `closed` (nothing left to do, not known to be healed) end it as well.
+    """
+
+    PREVIEWING = "previewing"
+    AWAITING_APPROVAL = "awaiting-approval"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    WAITING = "waiting"
+    HEALED = "healed"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing can change the incident any more."""
+        return self in {Phase.HEALED, Phase.ESCALATED, Phase.CLOSED}
+
+
+class Reason(StrEnum):
+    """Why the decider did what it did, or did nothing. Every decision names exactly one."""
+
+    RULE_UNKNOWN = "rule-unknown"
+    MODE_OFF = "mode-off"
+    PROTECTED = "protected"
+    STALE_FINDING = "stale-finding"
+    REPEATED_FINDING = "repeated-finding"
+    WINDOW_NOT_REACHED = "window-not-reached"
+    COOLDOWN = "cooldown"
+    INCIDENT_ALREADY_OPEN = "incident-already-open"
+    INCIDENT_OPENED = "incident-opened"
+    ACTION_ORDERED = "action-ordered"
+    PREVIEW_ORDERED = "preview-ordered"
+    PREVIEW_REFUSED = "preview-refused"
+    APPROVAL_REQUIRED = "approval-required"
+    APPROVAL_GRANTED = "approval-granted"
+    APPROVAL_REJECTED = "approval-rejected"
+    APPROVAL_EXPIRED = "approval-expired"
+    APPROVAL_NOT_AWAITED = "approval-not-awaited"
+    PAUSED = "paused"
+    ACTION_APPLIED = "action-applied"
+    ACTION_REFUSED = "action-refused"
+    ACTION_FAILED = "action-failed"
+    ACTION_UNKNOWN = "action-unknown"
+    RESULT_MISSING = "result-missing"
+    RESULT_NOT_AWAITED = "result-not-awaited"
+    TARGET_UNSUITABLE = "target-unsuitable"
+    CAP_REACHED = "cap-reached"
+    DRY_RUN_DONE = "dry-run-done"
+    HEALTHY_AGAIN = "healthy-again"
+    VERIFIED = "verified"
+    NOT_VERIFIED = "not-verified"
+    RECOVERED = "recovered"
+    LADDER_EXHAUSTED = "ladder-exhausted"
+    ESCALATED = "escalated"
+    MANUAL_ACTION = "manual-action"
+
+
+class StepRecord(Value):
+    """One rung of the ladder as it was taken."""
+
+    step: int
+    attempt: int
+    action: Action
+    command: str
+    dry_run: bool
+    ordered_at: Moment
+    outcome: Outcome | None = None
+    reason: str = ""
+    message: str = ""
+    changes: tuple[str, ...] = ()
+    finished_at: Moment | None = None
+    evidence: EvidenceRef | None = None
+
+
+class Incident(Message):
+    """The state of one incident; published whole at each change, compacted by its id."""
+
+    TYPE: ClassVar[str] = "incident"
+
+    workload: WorkloadRef
+    rule: str
+    playbook: str
+    severity: Severity
+    mode: Mode
+    summary: str
+    phase: Phase
+    reason: Reason
+    step: int = 0
+    attempt: int = 1
+    findings: int = 1
+    other_rules: tuple[str, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    signal_at: Moment
+    opened_at: Moment
+    closed_at: Moment | None = None
+    deadline: Moment | None = None
+    healthy_since: Moment | None = None
+    awaited_command: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the incident's id."""
+        return self.id
+
+
+class Decision(Message):
+    """What the decider chose about one input, also when it chose to do nothing."""
+
+    TYPE: ClassVar[str] = "decision"
+
+    workload: WorkloadRef
+    cause: str
+    reason: Reason
+    rule: str = ""
+    playbook: str = ""
+    incident: str | None = None
+    step: int | None = None
+    attempt: int | None = None
+    command: str | None = None
+    detail: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the key of the workload."""
+        return self.workload.key

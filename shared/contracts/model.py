@@ -1,0 +1,42 @@
+"""The base of every message and value on the wire."""
+
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+JsonScalar = str | int | float | bool | None
+JsonValue = JsonScalar | list["JsonValue"] | dict[str, "JsonValue"]
+JsonObject = dict[str, JsonValue]
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""An aware datetime, held in UTC so that equal moments have equal bytes."""
+
+
+class Value(BaseModel):
+    """An immutable value; unknown fields are ignored, so that a newer writer does not stop an older reader."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Message(Value):
+    """A value that travels on a topic by itself, as one CloudEvent.
+
+    `TYPE` and `VERSION` make the CloudEvents attribute `type`; `id` and `at` are repeated in the headers.
+    """
+
+    TYPE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    id: str
+    at: Moment
+
+    @property
+    def key(self) -> str:
+        """Return the text by which the message is partitioned."""
+        raise NotImplementedError

@@ -1,0 +1,203 @@
+"""Signals: single observations of a cluster, as the collector publishes them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contracts.model import Message
+from shared.contracts.workloads import ObjectRef, WorkloadRef
+
+
+class _Signal(Message):
+    cluster: str
+    workload: WorkloadRef
+
+    @property
+    def key(self) -> str:
+        """Return the key of the workload, so that signals and incidents agree on their partition."""
+        return self.workload.key
+
+
+class EventSignal(_Signal):
+    """A Kubernetes event about an object (core/v1 Event, or its series)."""
+
+    TYPE: ClassVar[str] = "signal.event"
+
+    kind: Literal["event"] = "event"
+    object: ObjectRef
+    reason: str
+    type: str
+    message: str = ""
+    count: int = 1
+    component: str = ""
+
+
+class ContainerState(StrEnum):
+    """The three states of a container (core/v1 ContainerState)."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    TERMINATED = "terminated"
+
+
+class ContainerSignal(_Signal):
+    """A change of one container's health; `object` is its pod."""
+
+    TYPE: ClassVar[str] = "signal.container"
+
+    kind: Literal["container"] = "container"
+    object: ObjectRef
+    container: str
+    image: str = ""
+    state: ContainerState
+    reason: str = ""
+    message: str = ""
+    exit_code: int = 0
+    ready: bool = False
+    restarts: int = 0
+    last_reason: str = ""
+    last_exit_code: int = 0
+    memory_limit_bytes: int = 0
+    node: str = ""
+    template_hash: str = ""
+
+
+class PodSignal(_Signal):
+    """A change of a pod as a whole: phase, conditions, or that it is gone."""
+
+    TYPE: ClassVar[str] = "signal.pod"
+
+    kind: Literal["pod"] = "pod"
+    object: ObjectRef
+    phase: str
+    reason: str = ""
+    message: str = ""
+    scheduled: bool = False
+    ready: bool = False
+    deleted: bool = False
+    node: str = ""
+
+
+class WorkloadSignal(_Signal):
+    """A change of a workload's own status. `healthy` is what a cure is judged by: all that is wanted is there, and new.
+
+    Counts are replicas; `revision` is the rollout's number (0 where the kind has none).
+    """
+
+    TYPE: ClassVar[str] = "signal.workload"
+
+    kind: Literal["workload"] = "workload"
+    object: ObjectRef
+    healthy: bool
+    desired: int = 0
+    ready: int = 0
+    updated: int = 0
+    available: int = 0
+    unavailable: int = 0
+    revision: int = 0
+    reason: str = ""
+    message: str = ""
+    paused: bool = False
+    deleted: bool = False
+
+
+class NodeSignal(_Signal):
+    """A change of a node's conditions."""
+
+    TYPE: ClassVar[str] = "signal.node"
+
+    kind: Literal["node"] = "node"
+    object: ObjectRef
+    healthy: bool
+    ready: bool
+    reason: str = ""
+    message: str = ""
+    unschedulable: bool = False
+    memory_pressure: bool = False
+    disk_pressure: bool = False
+    pid_pressure: bool = False
+
+
+class SampleSignal(_Signal):
+    """One sample of a Prometheus instant query."""
+
+    TYPE: ClassVar[str] = "signal.sample"
+
+    kind: Literal["sample"] = "sample"
+    query: str
+    value: float
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+Signal = Annotated[
+    EventSignal | ContainerSignal | PodSignal | WorkloadSignal | NodeSignal | SampleSignal,
+    Field(discriminator="kind"),
+]
+HealthSignal = WorkloadSignal | NodeSignal
+SIGNALS: tuple[type[_Signal], ...] = (
+    EventSignal,
+    ContainerSignal,
+    PodSignal,
+    WorkloadSignal,
+    NodeSignal,
+    SampleSignal,
+)
+
+FactValue = str | int | float | bool | dict[str, str]
+FactType = type[str] | type[int] | type[float] | type[bool] | type[dict[str, str]]
+
+_IDENTITY: Mapping[str, FactType] = {
+    "cluster": str,
+    "namespace": str,
+    "workload": str,
+    "workload_kind": str,
+}
+_OBJECT: Mapping[str, FactType] = {"object": str, "object_kind": str}
+_HIDDEN = frozenset({"id", "at", "cluster", "kind", "workload", "object"})
+
+
+def fact_types(kind: str) -> Mapping[str, FactType]:
+    """Return the facts that a playbook may ask of a kind of signal, with their types.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    return _fact_types()[kind]
+
+
+def facts_of(signal: Signal) -> dict[str, FactValue]:
+    """Return a signal's facts: its own fields, and the names of its workload and object, flat."""
+    facts: dict[str, FactValue] = {
+        name: getattr(signal, name) for name in type(signal).model_fields if name not in _HIDDEN
+    }
+    facts["cluster"] = signal.cluster
+    facts["namespace"] = signal.workload.namespace
+    facts["workload"] = signal.workload.name
+    facts["workload_kind"] = signal.workload.kind
+    if not isinstance(signal, SampleSignal):
+        facts["object"] = signal.object.name
+        facts["object_kind"] = signal.object.kind
+    return facts
+
+
+@cache
+def _fact_types() -> Mapping[str, Mapping[str, FactType]]:
+    return {str(model.model_fields["kind"].default): _types_of(model) for model in SIGNALS}
+
+
+def _types_of(model: type[_Signal]) -> Mapping[str, FactType]:
+    own = {name: _fact_type(field.annotation) for name, field in model.model_fields.items() if name not in _HIDDEN}
+    named = {**_IDENTITY, **_OBJECT} if "object" in model.model_fields else _IDENTITY
+    return {**own, **named}
+
+
+def _fact_type(annotation: object) -> FactType:
+    if annotation == dict[str, str]:
+        return dict[str, str]
+    for plain in (bool, int, float, str):
+        if isinstance(annotation, type) and issubclass(annotation, plain):
+            return plain
+    raise TypeError(f"a signal's field has the type {annotation!r}, which no condition can ask for")

@@ -1,0 +1,175 @@
+"""The one declaration of topics: names, partitions, retention, models.
+
+Topics are created from it, the AsyncAPI document is generated from it, and deployment manifests are checked by it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.contracts.commands import Command
+from shared.contracts.deadletters import DeadLetter
+from shared.contracts.evidence import Evidence
+from shared.contracts.inbox import (
+    Approval,
+    Finding,
+    ManualAction,
+    Pause,
+    PlaybookActivated,
+    Result,
+    Resume,
+    WakeUp,
+)
+from shared.contracts.incidents import Decision, Incident
+from shared.contracts.model import Message
+from shared.contracts.reports import RcaRequest, Report
+from shared.contracts.signals import (
+    ContainerSignal,
+    EventSignal,
+    NodeSignal,
+    PodSignal,
+    SampleSignal,
+    WorkloadSignal,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: what it is for and how the broker keeps it.
+
+    `retention` is None where the newest message of a key is kept for ever (compaction). With `append_time` the broker
+    stamps the messages, so that a partition's timestamps never go back.
+    """
+
+    name: str
+    purpose: str
+    messages: tuple[type[Message], ...]
+    partitions: int
+    retention: timedelta | None
+    append_time: bool = False
+
+    @property
+    def is_compacted(self) -> bool:
+        """Tell whether the broker keeps only the newest message of a key."""
+        return self.retention is None
+
+    @property
+    def config(self) -> Mapping[str, str]:
+        """Return the broker's settings of this topic."""
+        stamp = {"message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime"}
+        if self.retention is None:
+            return stamp | {"cleanup.policy": "compact"}
+        return stamp | {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention // timedelta(milliseconds=1)),
+        }
+
+
+_WEEK = timedelta(days=7)
+_MONTH = timedelta(days=30)
+
+SIGNALS_KUBERNETES = Topic(
+    name="sre.signals.kubernetes",
+    purpose="Observations of the cluster: events, and changes of health.",
+    messages=(EventSignal, ContainerSignal, PodSignal, WorkloadSignal, NodeSignal),
+    partitions=6,
+    retention=_WEEK,
+)
+SIGNALS_PROMETHEUS = Topic(
+    name="sre.signals.prometheus",
+    purpose="Samples of Prometheus queries.",
+    messages=(SampleSignal,),
+    partitions=6,
+    retention=_WEEK,
+)
+INBOX = Topic(
+    name="sre.inbox",
+    purpose="All that can change an incident, in one order per partition.",
+    messages=(
+        Finding,
+        WorkloadSignal,
+        NodeSignal,
+        Result,
+        Approval,
+        ManualAction,
+        WakeUp,
+        Pause,
+        Resume,
+        PlaybookActivated,
+    ),
+    partitions=6,
+    retention=_MONTH,
+    append_time=True,
+)
+DECISIONS = Topic(
+    name="sre.decisions",
+    purpose="What was decided about each input, with a named reason.",
+    messages=(Decision,),
+    partitions=6,
+    retention=_MONTH,
+)
+INCIDENTS = Topic(
+    name="sre.incidents",
+    purpose="The newest state of each incident.",
+    messages=(Incident,),
+    partitions=6,
+    retention=None,
+)
+COMMANDS = Topic(
+    name="sre.commands",
+    purpose="Actions to carry out.",
+    messages=(Command,),
+    partitions=6,
+    retention=_WEEK,
+)
+EVIDENCE = Topic(
+    name="sre.evidence",
+    purpose="What was captured about a target before it was touched.",
+    messages=(Evidence,),
+    partitions=6,
+    retention=_MONTH,
+)
+RCA_REQUESTS = Topic(
+    name="sre.rca.requests",
+    purpose="Incidents whose cause is to be explained.",
+    messages=(RcaRequest,),
+    partitions=6,
+    retention=_WEEK,
+)
+RCA_REPORTS = Topic(
+    name="sre.rca.reports",
+    purpose="The newest root-cause analysis of each incident.",
+    messages=(Report,),
+    partitions=6,
+    retention=None,
+)
+DEAD_LETTERS = Topic(
+    name="sre.deadletters",
+    purpose="Inputs that could not be handled, with their coordinates.",
+    messages=(DeadLetter,),
+    partitions=1,
+    retention=_MONTH,
+)
+DECIDER_APP = "sre-decider"
+WORKLOADS_TABLE = "workloads"
+WORKLOADS_CHANGELOG = Topic(
+    name=f"{DECIDER_APP}-{WORKLOADS_TABLE}-changelog",
+    purpose="The decider's own state, written by its stream engine.",
+    messages=(),
+    partitions=INBOX.partitions,
+    retention=None,
+)
+
+TOPICS: tuple[Topic, ...] = (
+    SIGNALS_KUBERNETES,
+    SIGNALS_PROMETHEUS,
+    INBOX,
+    DECISIONS,
+    INCIDENTS,
+    COMMANDS,
+    EVIDENCE,
+    RCA_REQUESTS,
+    RCA_REPORTS,
+    DEAD_LETTERS,
+    WORKLOADS_CHANGELOG,
+)

@@ -1,0 +1,1 @@
+"""Ideas everything rests on, from the standard library alone: ids, errors, clock, back-off, quantities."""

@@ -1,0 +1,43 @@
+"""Kubernetes resource quantities ("128Mi", "250m"), as defined by k8s.io/apimachinery/pkg/api/resource."""
+
+import math
+import re
+from decimal import Decimal
+
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d+|[numkKMGTPE]|[KMGTPE]i)?")
+_BINARY = {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)}
+_DECIMAL = {letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)}
+_SMALL = {"n": Decimal(10) ** -9, "u": Decimal(10) ** -6, "m": Decimal(10) ** -3, "": Decimal(1)}
+_FACTORS = _BINARY | _DECIMAL | _SMALL
+
+
+def parse_quantity(text: str) -> Decimal:
+    """Return the exact value of a quantity in its base unit (bytes, cores).
+
+    Raises:
+        ValueError: the text is no quantity.
+    """
+    matched = _QUANTITY.fullmatch(text.strip())
+    suffix = matched[2] or "" if matched else ""
+    if matched is None or (suffix not in _FACTORS and suffix[0] not in "eE"):
+        raise ValueError(f"{text!r} is not a quantity such as 128Mi, 1.5Gi or 250m")
+    if suffix in _FACTORS:
+        return Decimal(matched[1]) * _FACTORS[suffix]
+    return Decimal(matched[1] + suffix)
+
+
+def parse_bytes(text: str) -> int:
+    """Return a memory quantity as whole bytes, rounded up as the API server does.
+
+    Raises:
+        ValueError: the text is no quantity.
+    """
+    return math.ceil(parse_quantity(text))
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Return the shortest exact quantity for a number of bytes ("256Mi", not "268435456")."""
+    for suffix, factor in reversed(_BINARY.items()):
+        if size_bytes and size_bytes % int(factor) == 0:
+            return f"{size_bytes // int(factor)}{suffix}"
+    return str(size_bytes)
