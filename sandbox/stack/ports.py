@@ -1,0 +1,48 @@
+"""Free local ports that stay free across a restart."""
+
+import random
+import socket
+from pathlib import Path
+
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST = 10_000
+_TRIES = 200
+
+
+def free_ports(count: int) -> list[int]:
+    """Return distinct ports of 127.0.0.1 on which nothing listens.
+
+    They lie below the kernel's ephemeral range: else, while a killed server is away, an outgoing connection
+    may be given its port (even one that was made to reach it, and then connects to itself).
+    """
+    chosen: list[int] = []
+    candidates = random.SystemRandom().sample(range(_LOWEST, _ephemeral_start()), _TRIES + count)
+    for port in candidates:
+        if len(chosen) < count and _is_free(port):
+            chosen.append(port)
+    if len(chosen) < count:
+        raise OSError(f"no {count} free ports between {_LOWEST} and {_ephemeral_start()}")
+    return chosen
+
+
+def free_port() -> int:
+    """Return one port of 127.0.0.1 on which nothing listens."""
+    return free_ports(1)[0]
+
+
+def _ephemeral_start() -> int:
+    try:
+        start = int(_RANGE.read_text().split()[0])
+    except (OSError, ValueError):
+        return 32_768
+    return start if start > _LOWEST + 2 * _TRIES else 65_535
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
