@@ -9,12 +9,15 @@ from shared.contracts.model import Message, Value
 
 
 class RcaRequest(Message):
-    """Ask for the cause of an incident, as it stood when the evidence was at hand."""
+    """Ask for the cause of an incident, as it stood when the evidence was at hand.
+
+    `finding` is absent where a person's action opened the incident.
+    """
 
     TYPE: ClassVar[str] = "rca.request"
 
     incident: Incident
-    finding: Finding
+    finding: Finding | None
     evidence: EvidenceRef | None = None
 
     @property

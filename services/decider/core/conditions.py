@@ -1,0 +1,103 @@
+"""Conditions in CEL (Common Expression Language), checked against the facts of a kind of signal when they are loaded."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from cel_expr_python import cel
+
+from services.decider.core.faults import did_you_mean
+from shared.contracts.signals import FactType, FactValue, fact_types
+
+_POSITION = re.compile(r"<input>:(\d+):(\d+): (.*)")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_TYPES: Mapping[FactType, cel.Type] = {
+    str: cel.Type.STRING,
+    int: cel.Type.INT,
+    float: cel.Type.DOUBLE,
+    bool: cel.Type.BOOL,
+    dict[str, str]: cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+}
+
+
+class ConditionError(ValueError):
+    """Signal that a condition cannot be compiled; line and column count from 1, within the condition."""
+
+    def __init__(self, expected: str, *, line: int = 1, column: int = 1, hint: str = "") -> None:
+        super().__init__(expected)
+        self.expected, self.line, self.column, self.hint = expected, line, column, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition."""
+
+    text: str
+    expression: cel.Expression
+
+    def holds(self, facts: "Facts") -> bool:
+        """Tell whether the condition is true; one that cannot be evaluated (a missing label, say) is not."""
+        answer = self.expression.eval(facts.activation)
+        return answer.type() == cel.Type.BOOL and bool(answer.value())
+
+
+class Facts:
+    """A signal's facts; they are prepared for CEL once, and only if a condition is asked at all."""
+
+    __slots__ = ("_activation", "_kind", "values")
+
+    def __init__(self, kind: str, values: Mapping[str, FactValue]) -> None:
+        self.values = values
+        self._kind = kind
+        self._activation: cel.Activation | None = None
+
+    @property
+    def activation(self) -> cel.Activation:
+        """Return the facts as CEL sees them."""
+        if self._activation is None:
+            self._activation = _environment(self._kind).Activation(self.values)
+        return self._activation
+
+
+def compile_condition(text: str, *, kind: str) -> Condition:
+    """Return the condition of a text, type-checked against the facts of a kind of signal.
+
+    Raises:
+        ConditionError: it is no CEL, asks for a fact that is not there, or is no yes-or-no question.
+    """
+    try:
+        expression = _environment(kind).compile(text)
+    except RuntimeError as invalid:
+        raise _explained(str(invalid), kind) from invalid
+    if expression.return_type() != cel.Type.BOOL:
+        raise ConditionError(f"expected a condition that is true or false, found {expression.return_type()}")
+    return Condition(text, expression)
+
+
+def _explained(message: str, kind: str) -> ConditionError:
+    position = _POSITION.search(message)
+    if position is None:
+        return ConditionError(f"expected a CEL condition: {message}")
+    problem = position[3].replace(" (in container '')", "")
+    return ConditionError(
+        f"expected a CEL condition over the facts of a {kind} signal: {problem}",
+        line=int(position[1]),
+        column=int(position[2]),
+        hint=_hint(problem, kind),
+    )
+
+
+def _hint(problem: str, kind: str) -> str:
+    undeclared = _UNDECLARED.search(problem)
+    if undeclared:
+        known = sorted(fact_types(kind))
+        return did_you_mean(undeclared[1], known) or f"known facts: {', '.join(known)}"
+    if "(double, int)" in problem or "(int, double)" in problem:
+        return "write decimals on both sides, as in value > 5.0"
+    return ""
+
+
+@cache
+def _environment(kind: str) -> cel.Env:
+    return cel.NewEnv(variables={name: _TYPES[fact] for name, fact in fact_types(kind).items()})

@@ -1,0 +1,47 @@
+"""What is wrong with a playbook, and where: all faults at once, each with file, line, column and what was expected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from shared.kernel.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing a person must mend; `hint` is empty where there is nothing to guess."""
+
+    file: str
+    mark: Mark
+    path: str
+    expected: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """Return `file:line:column: path: expected (hint)`."""
+        where = f"{self.file}:{self.mark.line}:{self.mark.column}"
+        path = f"{self.path}: " if self.path else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}: {path}{self.expected}{hint}"
+
+
+class PlaybookError(ConfigError):
+    """Signal that a playbook cannot be used; `faults` are in the order of the file."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = sorted(faults, key=lambda fault: fault.mark)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return a hint with the nearest known word, or nothing."""
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""

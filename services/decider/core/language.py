@@ -1,0 +1,147 @@
+"""The playbook's words: what a `healing-playbook.yaml` may say, as models that name what they expected."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from shared.contracts.incidents import Mode, Severity
+from shared.kernel.quantities import format_bytes, parse_bytes
+
+API_VERSION = "sre-agent.dev/v1alpha1"
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def _parse_duration(text: object) -> timedelta:
+    if isinstance(text, timedelta):  # a default; YAML has no such value
+        return text
+    matched = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
+    if matched is None:
+        raise ValueError("expected a duration such as 30s, 5m or 1h30m")
+    days, hours, minutes, seconds = (int(part or 0) for part in matched.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _format_duration(length: timedelta) -> str:
+    return f"{length // timedelta(seconds=1)}s"
+
+
+def _parse_size(text: object) -> int:
+    if not isinstance(text, str):
+        raise ValueError("expected a quantity with a unit such as 512Mi")
+    return parse_bytes(text)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(_format_duration)]
+Size = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_bytes)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Scalar = str | int | float | bool
+SignalKind = Literal["event", "container", "pod", "workload", "node", "sample"]
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Window(_Words):
+    """How often, within what time of the signals, a condition must hold before an incident is opened."""
+
+    count: int = Field(ge=1, le=1000)
+    within: Duration
+
+
+class Verify(_Words):
+    """A cure is proven when the workload was healthy for `healthy_for`, at the latest `within` after the action."""
+
+    healthy_for: Duration = timedelta(seconds=30)
+    within: Duration = timedelta(minutes=5)
+
+
+class Approval(_Words):
+    """How long an action may wait for a person."""
+
+    expires: Duration = timedelta(minutes=30)
+
+
+class _ActionRung(_Words):
+    mode: Mode = Mode.LIVE
+    attempts: int = Field(default=1, ge=1, le=10)
+    backoff: Duration = timedelta(seconds=10)
+    verify: Verify = Verify()
+    approval: Approval = Approval()
+
+
+class RestartPodRung(_ActionRung):
+    """Evict the pod that the finding is about."""
+
+    action: Literal["restart-pod"]
+
+
+class SetMemoryRung(_ActionRung):
+    """Multiply the memory limit of the container that the finding is about, never beyond `cap`."""
+
+    action: Literal["set-memory"]
+    factor: float = Field(default=2.0, gt=1.0, le=8.0)
+    cap: Size
+
+
+class RollbackRung(_ActionRung):
+    """Give the workload back the template it had before the failing rollout."""
+
+    action: Literal["rollback"]
+
+
+class EscalateRung(_Words):
+    """Hand the incident to a person."""
+
+    action: Literal["escalate"]
+    message: str = ""
+
+
+ActionRung = RestartPodRung | SetMemoryRung | RollbackRung
+Rung = Annotated[ActionRung | EscalateRung, Field(discriminator="action")]
+
+
+class RuleWords(_Words):
+    """One rule: which signals, under which condition, and what to do about it, rung by rung."""
+
+    name: Name
+    description: str = ""
+    severity: Severity = Severity.WARNING
+    mode: Mode = Mode.LIVE
+    signal: SignalKind
+    where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict[str, "Scalar | list[Scalar]"])
+    when: str = ""
+    window: Window = Window(count=1, within=timedelta(minutes=5))
+    cooldown: Duration = timedelta(minutes=5)
+    ladder: tuple[Rung, ...] = Field(min_length=1)
+
+
+class Protected(_Words):
+    """What no rule and no person may have acted on through this agent."""
+
+    namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+
+
+class Metadata(_Words):
+    """The playbook's own name."""
+
+    name: Name
+
+
+class Spec(_Words):
+    """The rules and what holds for all of them."""
+
+    mode: Mode = Mode.LIVE
+    protected: Protected = Protected()
+    rules: tuple[RuleWords, ...] = Field(min_length=1)
+
+
+class PlaybookWords(_Words):
+    """A whole `healing-playbook.yaml`."""
+
+    apiVersion: Literal["sre-agent.dev/v1alpha1"]  # noqa: N815 - Kubernetes' own spelling
+    kind: Literal["HealingPlaybook"]
+    metadata: Metadata
+    spec: Spec

@@ -1,0 +1,221 @@
+"""A playbook that is fit for use: read, checked, compiled, and known by the hash of its text."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from services.decider.core.conditions import Condition, ConditionError, compile_condition
+from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean
+from services.decider.core.language import (
+    ActionRung,
+    Approval,
+    EscalateRung,
+    Metadata,
+    PlaybookWords,
+    Protected,
+    RestartPodRung,
+    RollbackRung,
+    RuleWords,
+    Scalar,
+    SetMemoryRung,
+    Spec,
+    Verify,
+    Window,
+)
+from services.decider.core.source import Path, Source, read_source
+from shared.contracts.signals import FactType, fact_types
+
+_HASH_CHARS = 16
+_TYPE_WORDS: Mapping[FactType, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict[str, str]: "labels, which only `when` can ask for",
+}
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "": PlaybookWords,
+    "metadata": Metadata,
+    "spec": Spec,
+    "protected": Protected,
+    "rules": RuleWords,
+    "window": Window,
+    "verify": Verify,
+    "approval": Approval,
+    "restart-pod": RestartPodRung,
+    "set-memory": SetMemoryRung,
+    "rollback": RollbackRung,
+    "escalate": EscalateRung,
+}
+_ACTIONS = ("restart-pod", "set-memory", "rollback", "escalate")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, compiled: `where` holds the allowed values of each fact."""
+
+    words: RuleWords
+    where: Mapping[str, frozenset[Scalar]]
+    condition: Condition | None
+
+    @property
+    def name(self) -> str:
+        """Return the rule's name."""
+        return self.words.name
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """All rules by name, in the order of the file; `hash` names exactly this text."""
+
+    hash: str
+    text: str
+    words: PlaybookWords
+    rules: Mapping[str, Rule] = field(repr=False)
+
+
+def hash_of(text: str) -> str:
+    """Return the hash that names a playbook in decisions, metrics and the inbox."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]
+
+
+def load_playbook(text: str, *, file: str) -> Playbook:
+    """Return the playbook of a text.
+
+    Raises:
+        PlaybookError: with every fault that was found, in the order of the file.
+    """
+    source = read_source(text, file=file)
+    words = _words_of(source)
+    faults = [*_repeated_names(source, words)]
+    rules: dict[str, Rule] = {}
+    for index, rule in enumerate(words.spec.rules):
+        path: Path = ("spec", "rules", index)
+        faults += _where_faults(source, rule, path)
+        faults += _ladder_faults(source, rule, path)
+        condition = _condition_of(source, rule, path, faults)
+        rules[rule.name] = Rule(rule, _allowed(rule), condition)
+    if faults:
+        raise PlaybookError(faults)
+    return Playbook(hash=hash_of(text), text=text, words=words, rules=rules)
+
+
+def _words_of(source: Source) -> PlaybookWords:
+    try:
+        return PlaybookWords.model_validate(source.value)
+    except ValidationError as invalid:
+        errors = invalid.errors(include_url=False)
+        raise PlaybookError([_explained(source, error) for error in errors]) from invalid
+
+
+def _explained(source: Source, error: ErrorDetails) -> Fault:
+    path = _path_in(source, error["loc"])
+    match error["type"]:
+        case "extra_forbidden":
+            known = sorted(_known_keys(error["loc"]))
+            hint = did_you_mean(str(path[-1]), known)
+            return source.fault(
+                path, f"unknown key; expected one of: {', '.join(known)}", hint=hint, mark=_key(source, path)
+            )
+        case "missing":
+            return source.fault(path, f"key {path[-1]!r} is missing")
+        case "literal_error" | "enum" | "union_tag_invalid":
+            context = error.get("ctx", {})
+            choices = str(context.get("expected") or context.get("expected_tags"))
+            hint = did_you_mean(str(error["input"]), choices.replace("'", "").replace(" or ", ", ").split(", "))
+            tag = (*path, "action") if error["type"] == "union_tag_invalid" else path
+            found = str(context.get("tag", error["input"]))
+            hint = did_you_mean(found, _ACTIONS) if tag != path else hint
+            return source.fault(tag, f"expected {choices}, found {found!r}", hint=hint)
+        case "union_tag_not_found":
+            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(_ACTIONS)}")
+        case _:
+            return source.fault(path, error["msg"].removeprefix("Value error, "))
+
+
+def _path_in(source: Source, location: Sequence[str | int]) -> Path:
+    """Return the part of pydantic's location that exists in the file: it names union members on the way as well."""
+    path: Path = ()
+    for part in location[:-1]:
+        path = (*path, part) if (*path, part) in source.marks else path
+    last = location[-1]
+    is_member = (*path, last) in source.marks or (isinstance(last, str) and last.replace("_", "").isalnum())
+    return (*path, last) if is_member and last not in {"str", "int", "float", "bool"} else path
+
+
+def _key(source: Source, path: Path) -> Mark:
+    return source.keys.get(path, source.mark_of(path))
+
+
+def _known_keys(location: Sequence[str | int]) -> Iterator[str]:
+    section = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "")
+    yield from _SECTIONS[section].model_fields
+
+
+def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, rule in enumerate(words.spec.rules):
+        if rule.name in seen:
+            yield source.fault(
+                ("spec", "rules", index, "name"), f"rule name {rule.name!r} is used twice; expected unique names"
+            )
+        seen.add(rule.name)
+
+
+def _allowed(rule: RuleWords) -> Mapping[str, frozenset[Scalar]]:
+    return {name: frozenset(value if isinstance(value, list) else [value]) for name, value in rule.where.items()}
+
+
+def _where_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:
+    types = fact_types(rule.signal)
+    for name, allowed in _allowed(rule).items():
+        place = (*path, "where", name)
+        if name not in types:
+            hint = did_you_mean(name, sorted(types))
+            expected = f"a {rule.signal} signal has no fact {name!r}; expected one of: {', '.join(sorted(types))}"
+            yield source.fault(place, expected, hint=hint, mark=_key(source, place))
+        elif not all(type(value) is types[name] for value in allowed):
+            yield source.fault(place, f"expected {_TYPE_WORDS[types[name]]}, found {_shown(allowed)}")
+
+
+def _shown(values: frozenset[Scalar]) -> str:
+    return ", ".join(sorted(map(repr, values)))
+
+
+def _ladder_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:
+    for step, rung in enumerate(rule.ladder):
+        place = (*path, "ladder", step)
+        if not isinstance(rung, ActionRung):
+            if step != len(rule.ladder) - 1:
+                yield source.fault(place, "escalate ends a ladder; expected it as the last rung")
+            continue
+        if rung.verify.within <= rung.verify.healthy_for:
+            yield source.fault((*place, "verify"), "expected `within` to be longer than `healthy_for`")
+        if rung.action != "rollback" and rule.signal != "container":
+            expected = f"{rung.action} needs to know the container; expected `signal: container`"
+            yield source.fault((*place, "action"), expected)
+
+
+def _condition_of(source: Source, rule: RuleWords, path: Path, faults: list[Fault]) -> Condition | None:
+    if not rule.when:
+        return None
+    try:
+        return compile_condition(rule.when, kind=rule.signal)
+    except ConditionError as invalid:
+        place = (*path, "when")
+        faults.append(source.fault(place, invalid.expected, hint=invalid.hint, mark=_within(source, place, invalid)))
+        return None
+
+
+def _within(source: Source, path: Path, invalid: ConditionError) -> Mark:
+    """Return the place in the file of a fault within a condition; a folded text only tells where it starts."""
+    start, style = source.mark_of(path), source.styles.get(path, "")
+    if style == "|":
+        line = start.line + invalid.line
+        return Mark(line, source.indent_of(start.line + 1) + invalid.column)
+    if invalid.line > 1 or style == ">":
+        return start
+    return Mark(start.line, start.column + invalid.column - 1 + len(style))
