@@ -1,4 +1,4 @@
-"""Conditions in CEL (Common Expression Language), checked against the facts of a kind of signal when they are loaded."""
+"""Conditions in CEL (Common Expression Language), checked against a kind of signal's facts when they are loaded."""
 
 import re
 from collections.abc import Mapping

@@ -28,9 +28,9 @@ def _format_duration(length: timedelta) -> str:
 
 
 def _parse_size(text: object) -> int:
-    if not isinstance(text, str):
-        raise ValueError("expected a quantity with a unit such as 512Mi")
-    return parse_bytes(text)
+    if isinstance(text, str):
+        return parse_bytes(text)
+    raise ValueError("expected a quantity with a unit such as 512Mi")
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(_format_duration)]

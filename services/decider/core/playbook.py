@@ -96,8 +96,8 @@ def load_playbook(text: str, *, file: str) -> Playbook:
         path: Path = ("spec", "rules", index)
         faults += _where_faults(source, rule, path)
         faults += _ladder_faults(source, rule, path)
-        condition = _condition_of(source, rule, path, faults)
-        rules[rule.name] = Rule(rule, _allowed(rule), condition)
+        faults += _condition_faults(source, rule, path)
+        rules[rule.name] = Rule(rule, _allowed(rule), _condition_of(rule) if not faults else None)
     if faults:
         raise PlaybookError(faults)
     return Playbook(hash=hash_of(text), text=text, words=words, rules=rules)
@@ -199,15 +199,16 @@ def _ladder_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Faul
             yield source.fault((*place, "action"), expected)
 
 
-def _condition_of(source: Source, rule: RuleWords, path: Path, faults: list[Fault]) -> Condition | None:
-    if not rule.when:
-        return None
+def _condition_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:
     try:
-        return compile_condition(rule.when, kind=rule.signal)
+        _condition_of(rule)
     except ConditionError as invalid:
         place = (*path, "when")
-        faults.append(source.fault(place, invalid.expected, hint=invalid.hint, mark=_within(source, place, invalid)))
-        return None
+        yield source.fault(place, invalid.expected, hint=invalid.hint, mark=_within(source, place, invalid))
+
+
+def _condition_of(rule: RuleWords) -> Condition | None:
+    return compile_condition(rule.when, kind=rule.signal) if rule.when else None
 
 
 def _within(source: Source, path: Path, invalid: ConditionError) -> Mark:

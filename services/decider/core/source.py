@@ -1,11 +1,13 @@
 """YAML text to plain values with the place of each, by YAML 1.2's core schema and nothing that could surprise.
 
-Anchors, aliases and tags are refused (an alias bomb needs them), and so are duplicate keys, deep nesting and large files.
-`off` and `on` stay words: only `true` and `false` are booleans.
+Anchors, aliases and tags are refused (an alias bomb needs them), and so are duplicate keys, deep nesting and
+large files. `off` and `on` stay words: only `true` and `false` are booleans.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import yaml
 
@@ -66,7 +68,8 @@ def read_source(text: str, *, file: str) -> Source:
     if len(text) > MAX_CHARS:
         raise PlaybookError([source.fault((), f"expected at most {MAX_CHARS} characters, found {len(text)}")])
     try:
-        reader = _Reader(source, list(yaml.parse(text, Loader=yaml.CSafeLoader)))
+        events = cast("Iterable[yaml.Event]", yaml.parse(text, Loader=yaml.CSafeLoader))  # pyright: ignore[reportUnknownMemberType] - untyped in its stubs
+        reader = _Reader(source, list(events))
     except yaml.YAMLError as broken:
         raise PlaybookError([_syntax_fault(source, broken)]) from broken
     source.value = reader.document()

@@ -1,0 +1,110 @@
+"""What a step of an incident would do: the rung of a rule's ladder, or a person's single action, as one plan."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from services.decider.core.language import (
+    Approval,
+    EscalateRung,
+    RestartPodRung,
+    RollbackRung,
+    SetMemoryRung,
+    Verify,
+)
+from services.decider.core.playbook import Playbook, Rule
+from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
+from shared.contracts.inbox import Finding, ManualAction
+from shared.contracts.incidents import Mode, Reason, strictest
+from shared.contracts.signals import ContainerSignal
+from shared.kernel.quantities import format_bytes
+
+_MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One step: the action (or why there is none), how far it may go, and how its cure is proven."""
+
+    action: Action | Reason
+    mode: Mode
+    attempts: int
+    backoff: timedelta
+    verify: Verify
+    expires: timedelta
+
+
+def mode_of(playbook: Playbook, rule: Rule) -> Mode:
+    """Return how far a rule may go: the strictest of the playbook's mode and its own."""
+    return strictest(playbook.words.spec.mode, rule.words.mode)
+
+
+def plan_of_rung(rung: RestartPodRung | SetMemoryRung | RollbackRung, finding: Finding, *, mode: Mode) -> Plan:
+    """Return the plan of a rung for a finding, within the mode of what is around it."""
+    return Plan(
+        action=action_for(rung, finding),
+        mode=strictest(mode, rung.mode),
+        attempts=rung.attempts,
+        backoff=rung.backoff,
+        verify=rung.verify,
+        expires=rung.approval.expires,
+    )
+
+
+def plan_of_person(manual: ManualAction) -> Plan:
+    """Return the plan of a person's action: once, no further approval, proven like any other."""
+    return Plan(
+        action=manual.action,
+        mode=Mode.DRY_RUN if manual.dry_run else Mode.LIVE,
+        attempts=1,
+        backoff=timedelta(0),
+        verify=Verify(),
+        expires=Approval().expires,
+    )
+
+
+def rung_of(rule: Rule, step: int) -> RestartPodRung | SetMemoryRung | RollbackRung | EscalateRung | None:
+    """Return a rung of a rule's ladder, counted from 0; nothing beyond its end."""
+    return rule.words.ladder[step] if step < len(rule.words.ladder) else None
+
+
+def action_for(rung: RestartPodRung | SetMemoryRung | RollbackRung, finding: Finding) -> Action | Reason:
+    """Return the action of a rung on what a finding is about, or why it cannot be one."""
+    signal = finding.signal
+    match rung:
+        case RollbackRung():
+            return Rollback(from_template_hash=signal.template_hash if isinstance(signal, ContainerSignal) else "")
+        case RestartPodRung() if isinstance(signal, ContainerSignal) and signal.object.uid:
+            return RestartPod(pod=signal.object.name, uid=signal.object.uid)
+        case SetMemoryRung() if isinstance(signal, ContainerSignal) and signal.memory_limit_bytes > 0:
+            return _more_memory(rung, signal)
+        case RestartPodRung() | SetMemoryRung():
+            return Reason.TARGET_UNSUITABLE
+        case _:
+            assert_never(rung)
+
+
+def described(action: Action) -> str:
+    """Return an action in words for people."""
+    match action:
+        case RestartPod():
+            return f"restart pod {action.pod}"
+        case SetMemory():
+            before, after = format_bytes(action.from_bytes), format_bytes(action.to_bytes)
+            return f"set the memory limit of container {action.container} from {before} to {after}"
+        case Rollback():
+            return "roll back to the revision before"
+        case _:
+            assert_never(action)
+
+
+def _more_memory(rung: SetMemoryRung, signal: ContainerSignal) -> SetMemory | Reason:
+    if signal.memory_limit_bytes >= rung.cap:
+        return Reason.CAP_REACHED
+    wanted = int(signal.memory_limit_bytes * rung.factor)
+    whole = -(-wanted // _MEBIBYTE) * _MEBIBYTE  # people read mebibytes
+    return SetMemory(
+        container=signal.container,
+        from_bytes=signal.memory_limit_bytes,
+        to_bytes=min(whole, rung.cap),
+    )

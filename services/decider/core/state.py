@@ -1,0 +1,97 @@
+"""What `decide` remembers about one workload and one partition, and its canonical bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from services.decider.core.playbook import Playbook, load_playbook
+from shared.contracts.inbox import Finding, ManualAction, Pause
+from shared.contracts.incidents import Incident
+from shared.contracts.model import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One finding that counts towards a rule's window; `at` is the signal's moment."""
+
+    at: Moment
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A workload's health as last told: `since` when it is so, `at` when it was last confirmed (inbox time)."""
+
+    healthy: bool
+    since: Moment
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadState:
+    """All that is known about one workload; `offset` is the last inbox entry that it has absorbed.
+
+    `incident` is the newest, open or ended. `finding` and `found_at` (inbox time) are its latest finding; a person's
+    `manual` action takes their place where it opened the incident.
+    """
+
+    offset: int = -1
+    incident: Incident | None = None
+    finding: Finding | None = None
+    found_at: Moment | None = None
+    manual: ManualAction | None = None
+    explained: bool = False
+    health: Health | None = None
+    hits: Mapping[str, tuple[Hit, ...]] = field(default_factory=dict[str, tuple[Hit, ...]])
+    cooldowns: Mapping[str, Moment] = field(default_factory=dict[str, Moment])
+    wake_at: Moment | None = None
+
+    @property
+    def open_incident(self) -> Incident | None:
+        """Return the incident that is not ended, if there is one."""
+        return self.incident if self.incident is not None and not self.incident.phase.is_final else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionState:
+    """What concerns all workloads of a partition: how far it was read, the playbook in force, a pause."""
+
+    offset: int = -1
+    playbook: Playbook | None = None
+    paused: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _PartitionRow:
+    offset: int
+    playbook: str | None
+    paused: Pause | None
+
+
+def workload_bytes(state: WorkloadState) -> bytes:
+    """Return a workload's state as stored: equal states have equal bytes."""
+    return _WORKLOAD.dump_json(state)
+
+
+def workload_of(stored: bytes | None) -> WorkloadState:
+    """Return a stored workload's state; a new one if nothing is stored."""
+    return _WORKLOAD.validate_json(stored) if stored is not None else WorkloadState()
+
+
+def partition_bytes(state: PartitionState) -> bytes:
+    """Return a partition's state as stored, with the playbook by its text's hash alone: it changes seldom."""
+    return _PARTITION.dump_json(_PartitionRow(state.offset, state.playbook and state.playbook.hash, state.paused))
+
+
+def partition_of(stored: bytes | None, playbook_text: str | None) -> PartitionState:
+    """Return a stored partition's state; a new one if nothing is stored."""
+    if stored is None:
+        return PartitionState()
+    row = _PARTITION.validate_json(stored)
+    playbook = load_playbook(playbook_text, file=f"playbook {row.playbook}") if playbook_text and row.playbook else None
+    return PartitionState(offset=row.offset, playbook=playbook, paused=row.paused)
+
+
+_WORKLOAD = TypeAdapter(WorkloadState)
+_PARTITION = TypeAdapter(_PartitionRow)

@@ -1,0 +1,246 @@
+"""How an incident moves: a step is started, ordered, approved, proven or failed, and the incident ends."""
+
+from datetime import datetime, timedelta
+
+from services.decider.core.ladder import Plan, described
+from services.decider.core.state import Health
+from services.decider.core.turn import Turn
+from shared.contracts.actions import Action
+from shared.contracts.commands import Command
+from shared.contracts.inbox import EvidenceRef, Outcome, Result
+from shared.contracts.incidents import Incident, Mode, Phase, Reason, StepRecord
+from shared.contracts.reports import RcaRequest
+from shared.kernel.ids import derive
+
+COMMAND_EXPIRES = timedelta(seconds=60)
+"""After this a command is no longer carried out: what it was decided on may have changed."""
+RESULT_WITHIN = timedelta(seconds=120)
+"""Longer than a command lives, so that a result that does not come can only mean that none will."""
+PAUSE_POLL = timedelta(seconds=10)
+
+_ENDINGS = {
+    Reason.LADDER_EXHAUSTED: "every rung was tried",
+    Reason.ESCALATED: "the ladder hands it to a person",
+    Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
+}
+
+
+def start_step(turn: Turn) -> None:
+    """Begin the present step; rungs that have no action for this target are passed, each by a named decision."""
+    while True:
+        plan = turn.plan
+        if isinstance(plan, Reason):
+            end(turn, Phase.ESCALATED, plan, detail=_ENDINGS[plan])
+            return
+        blocked = Reason.MODE_OFF if plan.mode is Mode.OFF else plan.action
+        if not isinstance(blocked, Reason):
+            _begin(turn, plan, blocked)
+            return
+        turn.decide(blocked)
+        turn.revise(step=turn.incident.step + 1, attempt=1)
+
+
+def fail_step(turn: Turn, reason: Reason, *, detail: str = "") -> None:
+    """Say why the step failed; try it again after its back-off while it has attempts left, else begin the next."""
+    turn.revise(reason=reason)
+    turn.decide(reason, detail=detail)
+    plan, incident = turn.plan, turn.incident
+    if isinstance(plan, Plan) and incident.attempt < plan.attempts:
+        delay = plan.backoff * 2 ** (incident.attempt - 1)
+        turn.revise(phase=Phase.WAITING, attempt=incident.attempt + 1, deadline=turn.now + delay, awaited_command=None)
+        return
+    turn.revise(step=incident.step + 1, attempt=1)
+    start_step(turn)
+
+
+def settle(turn: Turn, result: Result) -> None:
+    """Take up what became of the command that the incident waits for."""
+    *earlier, newest = turn.incident.steps
+    turn.revise(steps=(*earlier, _settled(newest, result, turn.now)), awaited_command=None)
+    explain(turn, result.evidence)
+    if turn.incident.phase is Phase.PREVIEWING:
+        _previewed(turn, result)
+    else:
+        _acted(turn, result)
+
+
+def order(turn: Turn, action: Action, *, dry_run: bool) -> None:
+    """Order an action; a dry run is a preview."""
+    incident = turn.incident
+    command = Command(
+        id=derive("cmd", incident.id, incident.step, incident.attempt, "dry-run" if dry_run else "live"),
+        at=turn.now,
+        workload=incident.workload,
+        incident=incident.id,
+        rule=incident.rule,
+        playbook=incident.playbook,
+        step=incident.step,
+        attempt=incident.attempt,
+        action=action,
+        dry_run=dry_run,
+        expires_at=turn.now + COMMAND_EXPIRES,
+        requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
+    )
+    reason = Reason.PREVIEW_ORDERED if dry_run else Reason.ACTION_ORDERED
+    turn.revise(
+        phase=Phase.PREVIEWING if dry_run else Phase.ACTING,
+        reason=reason,
+        deadline=turn.now + RESULT_WITHIN,
+        awaited_command=command.id,
+        steps=(*incident.steps, _ordered(command)),
+    )
+    turn.decide(reason, detail=described(action), command=command.id)
+    turn.emit(command)
+
+
+def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
+    """End the incident; its rule rests for its cooldown and counts from nothing."""
+    turn.revise(phase=phase, reason=reason, closed_at=turn.now, deadline=None, awaited_command=None)
+    incident, rule = turn.incident, turn.rule
+    turn.decide(reason, detail=detail)
+    explain(turn, None)
+    hits = {name: hits for name, hits in turn.state.hits.items() if name != incident.rule}
+    cooldowns = {name: until for name, until in turn.state.cooldowns.items() if until > turn.now}
+    if rule is not None:
+        cooldowns[incident.rule] = turn.now + rule.words.cooldown
+    turn.remember(hits=hits, cooldowns=cooldowns)
+
+
+def explain(turn: Turn, evidence: EvidenceRef | None) -> None:
+    """Ask once an incident for its cause, when the evidence is at hand or when nothing more will come."""
+    if turn.state.explained:
+        return
+    turn.remember(explained=True)
+    incident = turn.incident
+    turn.emit(
+        RcaRequest(
+            id=derive("rca", incident.id),
+            at=turn.now,
+            incident=incident,
+            finding=turn.state.finding,
+            evidence=evidence,
+        )
+    )
+
+
+def judge(turn: Turn) -> None:
+    """Let time pass: a cure may be proven by now, a deadline may be over."""
+    proven, incident = proven_at(turn), turn.incident
+    if proven is not None and turn.now >= proven:
+        end(turn, Phase.HEALED, Reason.VERIFIED if incident.phase is Phase.VERIFYING else Reason.RECOVERED)
+    elif incident.deadline is not None and turn.now >= incident.deadline:
+        _deadline_over(turn)
+
+
+def wake_at(turn: Turn) -> datetime | None:
+    """Return the next moment at which time alone may change the incident."""
+    if turn.state.open_incident is None:
+        return None
+    moments = [moment for moment in (proven_at(turn), turn.incident.deadline) if moment is not None]
+    return min(moments, default=None)
+
+
+def proven_at(turn: Turn) -> datetime | None:
+    """Return when the workload will have been healthy long enough, if it stays as it is.
+
+    While a cure is verified only health that was told after the action was ordered counts: what was true before
+    it cannot prove it. The present health counts from the latest finding on.
+    """
+    health, incident, plan = turn.state.health, turn.incident, turn.plan
+    if health is None or not health.healthy or incident.phase in {Phase.PREVIEWING, Phase.ACTING}:
+        return None
+    since = max(health.since, turn.state.found_at or health.since)
+    if incident.phase is Phase.VERIFYING:
+        if not _told_after_order(health, incident):
+            return None
+        since = max(since, incident.steps[-1].ordered_at)
+    healthy_for = plan.verify.healthy_for if isinstance(plan, Plan) else RESULT_WITHIN
+    return since + healthy_for
+
+
+def _told_after_order(health: Health, incident: Incident) -> bool:
+    return bool(incident.steps) and health.at > incident.steps[-1].ordered_at
+
+
+def _begin(turn: Turn, plan: Plan, action: Action) -> None:
+    if turn.world.paused is not None:
+        _wait_for_resume(turn)
+        return
+    turn.revise(mode=plan.mode)
+    order(turn, action, dry_run=plan.mode is not Mode.LIVE)
+
+
+def _wait_for_resume(turn: Turn) -> None:
+    if turn.incident.reason is not Reason.PAUSED:  # said once, not at every look
+        turn.decide(Reason.PAUSED, detail=turn.world.paused.cause if turn.world.paused else "")
+    turn.revise(phase=Phase.WAITING, reason=Reason.PAUSED, deadline=turn.now + PAUSE_POLL)
+
+
+def _ordered(command: Command) -> StepRecord:
+    return StepRecord(
+        step=command.step,
+        attempt=command.attempt,
+        action=command.action,
+        command=command.id,
+        dry_run=command.dry_run,
+        ordered_at=command.at,
+    )
+
+
+def _settled(step: StepRecord, result: Result, now: datetime) -> StepRecord:
+    return step.model_copy(
+        update={
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "message": result.message,
+            "changes": result.changes,
+            "finished_at": now,
+            "evidence": result.evidence,
+        }
+    )
+
+
+def _previewed(turn: Turn, result: Result) -> None:
+    plan = turn.plan
+    if result.outcome is not Outcome.DRY_RUN:
+        fail_step(turn, Reason.PREVIEW_REFUSED, detail=f"{result.reason}: {result.message}")
+    elif turn.incident.mode is Mode.APPROVAL and isinstance(plan, Plan):
+        turn.revise(phase=Phase.AWAITING_APPROVAL, reason=Reason.APPROVAL_REQUIRED, deadline=turn.now + plan.expires)
+        turn.decide(Reason.APPROVAL_REQUIRED, detail=described(result.action))
+    else:
+        end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail="; ".join(result.changes))
+
+
+def _acted(turn: Turn, result: Result) -> None:
+    detail = f"{result.reason}: {result.message}" if result.message else result.reason
+    match result.outcome:
+        case Outcome.APPLIED:
+            _verify(turn, Reason.ACTION_APPLIED, detail)
+        case Outcome.UNKNOWN:
+            _verify(turn, Reason.ACTION_UNKNOWN, detail)
+        case Outcome.DRY_RUN:
+            end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail=detail)
+        case Outcome.REFUSED:
+            fail_step(turn, Reason.ACTION_REFUSED, detail=detail)
+        case Outcome.FAILED:
+            fail_step(turn, Reason.ACTION_FAILED, detail=detail)
+
+
+def _verify(turn: Turn, reason: Reason, detail: str) -> None:
+    plan = turn.plan
+    within = plan.verify.within if isinstance(plan, Plan) else RESULT_WITHIN
+    turn.revise(phase=Phase.VERIFYING, reason=reason, deadline=turn.now + within)
+    turn.decide(reason, detail=detail)
+    judge(turn)
+
+
+def _deadline_over(turn: Turn) -> None:
+    match turn.incident.phase:
+        case Phase.VERIFYING:
+            fail_step(turn, Reason.NOT_VERIFIED)
+        case Phase.AWAITING_APPROVAL:
+            end(turn, Phase.ESCALATED, Reason.APPROVAL_EXPIRED)
+        case Phase.PREVIEWING | Phase.ACTING:
+            end(turn, Phase.ESCALATED, Reason.RESULT_MISSING, detail="what became of the command is not known")
+        case _:
+            start_step(turn)

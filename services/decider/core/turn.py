@@ -1,0 +1,124 @@
+"""One turn: an input being decided. It gathers the new state and the outputs; nothing of it outlives the turn."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from services.decider.core.ladder import Plan, mode_of, plan_of_person, plan_of_rung, rung_of
+from services.decider.core.language import EscalateRung
+from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.state import WorkloadState
+from shared.contracts.commands import Command
+from shared.contracts.inbox import Pause
+from shared.contracts.incidents import Decision, Incident, Reason
+from shared.contracts.reports import RcaRequest
+from shared.contracts.workloads import WorkloadRef
+from shared.kernel.ids import derive
+
+Output = Decision | Command | RcaRequest | Incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is in force for a whole partition at this offset."""
+
+    playbook: Playbook | None
+    paused: Pause | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """The input: which entry, where in the log, and when (inbox time)."""
+
+    entry: str
+    workload: WorkloadRef
+    offset: int
+    now: datetime
+
+
+class Turn:
+    """The state as it becomes, and the outputs in the order in which they were chosen."""
+
+    def __init__(self, state: WorkloadState, cause: Cause, world: World) -> None:
+        self.state = replace(state, offset=cause.offset)
+        self.cause = cause
+        self.world = world
+        self._before = state.incident
+        self._outputs: list[Output] = []
+        self._decided = 0
+
+    @property
+    def now(self) -> datetime:
+        """Return the moment of the input."""
+        return self.cause.now
+
+    @property
+    def incident(self) -> Incident:
+        """Return the incident that this turn is about; only asked where there is one."""
+        if self.state.incident is None:
+            raise LookupError("no incident in this turn")
+        return self.state.incident
+
+    @property
+    def rule(self) -> Rule | None:
+        """Return the incident's rule as the playbook in force has it."""
+        return self.world.playbook.rules.get(self.incident.rule) if self.world.playbook else None
+
+    @property
+    def plan(self) -> Plan | Reason:
+        """Return what the incident's present step is to do, or why nothing is left to do."""
+        if self.state.manual is not None:
+            return plan_of_person(self.state.manual) if self.incident.step == 0 else Reason.LADDER_EXHAUSTED
+        playbook, rule, finding = self.world.playbook, self.rule, self.state.finding
+        if playbook is None or rule is None or finding is None:
+            return Reason.RULE_UNKNOWN
+        rung = rung_of(rule, self.incident.step)
+        if rung is None:
+            return Reason.LADDER_EXHAUSTED
+        if isinstance(rung, EscalateRung):
+            return Reason.ESCALATED
+        return plan_of_rung(rung, finding, mode=mode_of(playbook, rule))
+
+    def remember(self, **fields: Any) -> None:  # noqa: ANN401 - checked by the dataclass it replaces
+        """Change fields of the workload's state."""
+        self.state = replace(self.state, **fields)
+
+    def revise(self, **fields: Any) -> None:  # noqa: ANN401 - checked by the model's own tests
+        """Change fields of the incident."""
+        self.remember(incident=self.incident.model_copy(update={**fields, "at": self.now}))
+
+    def decide(self, reason: Reason, *, rule: str = "", detail: str = "", command: str | None = None) -> None:
+        """Note a decision; about the incident, if one is open or has just ended in this turn."""
+        incident = self.state.incident if self._concerns_incident else None
+        self._outputs.append(
+            Decision(
+                id=derive("dec", self.cause.workload.key, self.cause.offset, self._decided),
+                at=self.now,
+                workload=self.cause.workload,
+                cause=self.cause.entry,
+                reason=reason,
+                rule=rule or (incident.rule if incident else ""),
+                playbook=self.world.playbook.hash if self.world.playbook else "",
+                incident=incident.id if incident else None,
+                step=incident.step if incident else None,
+                attempt=incident.attempt if incident else None,
+                command=command,
+                detail=detail,
+            )
+        )
+        self._decided += 1
+
+    def emit(self, output: Command | RcaRequest) -> None:
+        """Note an output that other services act on."""
+        self._outputs.append(output)
+
+    def outputs(self) -> tuple[Output, ...]:
+        """Return all outputs; the incident once, as it stands at the end, if it changed."""
+        incident = self.state.incident
+        changed = incident is not None and incident != self._before
+        return (*self._outputs, incident) if changed and incident is not None else tuple(self._outputs)
+
+    @property
+    def _concerns_incident(self) -> bool:
+        incident = self.state.incident
+        return incident is not None and (not incident.phase.is_final or incident != self._before)
