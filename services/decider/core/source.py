@@ -5,7 +5,6 @@ large files. `off` and `on` stay words: only `true` and `false` are booleans.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -68,8 +67,8 @@ def read_source(text: str, *, file: str) -> Source:
     if len(text) > MAX_CHARS:
         raise PlaybookError([source.fault((), f"expected at most {MAX_CHARS} characters, found {len(text)}")])
     try:
-        events = cast("Iterable[yaml.Event]", yaml.parse(text, Loader=yaml.CSafeLoader))  # pyright: ignore[reportUnknownMemberType] - untyped in its stubs
-        reader = _Reader(source, list(events))
+        events = list[yaml.Event](cast("list[yaml.Event]", yaml.parse(text, Loader=yaml.CSafeLoader)))  # pyright: ignore[reportUnknownMemberType] - untyped
+        reader = _Reader(source, events)
     except yaml.YAMLError as broken:
         raise PlaybookError([_syntax_fault(source, broken)]) from broken
     source.value = reader.document()

@@ -1,0 +1,194 @@
+"""The order of the doing: signals to findings, the inbox to decisions, moments to wake-ups, a file to a playbook."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from services.decider.adapters.playbook_file import PlaybookFile
+from services.decider.adapters.rows import Rows, States, wake_ups
+from services.decider.core.absorbing import absorb, topic_of
+from services.decider.core.matching import RuleIndex, index_rules, match
+from services.decider.core.playbook import Playbook
+from services.decider.core.turn import Output
+from shared.contracts.codec import Envelope, Record, decode
+from shared.contracts.inbox import Pause, PlaybookActivated, Resume, WakeUp
+from shared.contracts.model import Message
+from shared.contracts.signals import SIGNALS
+from shared.contracts.topics import INBOX, Topic
+from shared.contracts.workloads import WorkloadRef
+from shared.infra.broker import Publisher
+from shared.infra.stream import Step
+from shared.kernel.clock import Clock, from_millis
+from shared.kernel.errors import ConfigError, PoisonError
+from shared.kernel.ids import derive
+from shared.runtime.health import Check
+
+_WAKE_AGAIN_AFTER = timedelta(seconds=10)
+
+
+class InForce:
+    """The playbook that this process matches with: what its part of the log says; until then, what the file says."""
+
+    def __init__(self) -> None:
+        self._index: RuleIndex | None = None
+        self.playbook: Playbook | None = None
+
+    @property
+    def index(self) -> RuleIndex | None:
+        """Return the rules to match with; None while there is no playbook."""
+        return self._index
+
+    def set(self, playbook: Playbook) -> None:
+        """Match with a playbook from now on."""
+        if self.playbook is None or self.playbook.hash != playbook.hash:
+            self.playbook, self._index = playbook, index_rules(playbook)
+
+
+class Matching:
+    """Signals to findings."""
+
+    def __init__(self, publisher: Publisher, in_force: InForce) -> None:
+        self._publisher = publisher
+        self._in_force = in_force
+
+    async def handle(self, envelope: Envelope) -> None:
+        """Publish what a signal means to incidents; acknowledged when it returns."""
+        signal, index = envelope.message, self._in_force.index
+        if index is None or not isinstance(signal, SIGNALS):
+            return
+        for entry in match(index, signal):  # type: ignore[arg-type]
+            await self._publisher.publish(entry, topic=INBOX, traceparent=envelope.traceparent)
+
+
+class Deciding:
+    """The inbox to decisions and all that follows from them."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        in_force: InForce,
+        *,
+        wakes: "Wakes",
+        bury: Callable[[Record, PoisonError], "asyncio.Future[None]"],
+    ) -> None:
+        self._publisher = publisher
+        self._in_force = in_force
+        self._wakes = wakes
+        self._bury = bury
+        self._states = States()
+
+    def position(self, partition: int, rows: Rows) -> int:
+        """Return the last offset of a partition that was absorbed."""
+        return self._states.partition(partition, rows).offset
+
+    def playbook(self, partition: int, rows: Rows) -> Playbook | None:
+        """Return the playbook in force in a partition."""
+        return self._states.partition(partition, rows).playbook
+
+    async def absorb(self, record: Record, rows: Rows) -> Step:
+        """Decide one record; its outputs are acknowledged when it returns with the rows to be written."""
+        try:
+            return await self._absorb(record, rows)
+        except PoisonError as poison:
+            await self._bury(record, poison)
+            return Step(self._states.passed(record.partition, record.offset, rows))
+
+    async def _absorb(self, record: Record, rows: Rows) -> Step:
+        envelope = decode(record)
+        entry = envelope.message
+        partition = self._states.partition(record.partition, rows)
+        absorbed = absorb(
+            partition,
+            self._states.workload(entry.key, rows),
+            entry,  # type: ignore[arg-type]
+            offset=record.offset,
+            now=from_millis(record.timestamp_ms),
+        )
+        await self._publish(absorbed.outputs, envelope.traceparent)
+        if absorbed.workload is not None:
+            self._wakes.set(entry.key, absorbed.workload.wake_at)
+        if absorbed.partition.playbook is not None:
+            self._in_force.set(absorbed.partition.playbook)
+        return Step(self._states.changed(record.partition, entry.key, absorbed, before=partition.playbook))
+
+    async def _publish(self, outputs: Sequence[Output], traceparent: str | None) -> None:
+        by_topic: defaultdict[str, list[tuple[Topic, Output]]] = defaultdict(list)
+        for output in outputs:
+            topic = topic_of(output)
+            by_topic[topic.name].append((topic, output))
+        async with asyncio.TaskGroup() as group:
+            for messages in by_topic.values():
+                group.create_task(self._publish_in_order(messages, traceparent))
+
+    async def _publish_in_order(self, messages: Sequence[tuple[Topic, Message]], traceparent: str | None) -> None:
+        for topic, message in messages:
+            await self._publisher.publish(message, topic=topic, traceparent=traceparent)
+
+
+class Wakes:
+    """The moments at which workloads asked to be looked at again."""
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._due: dict[str, datetime] = {}
+        self._sent: dict[str, datetime] = {}
+
+    def set(self, key: str, moment: datetime | None) -> None:
+        """Wake a workload at a moment, or not at all."""
+        self._sent.pop(key, None)
+        if moment is None:
+            self._due.pop(key, None)
+        else:
+            self._due[key] = moment
+
+    def recover(self, rows: Rows) -> None:
+        """Take up what the table says, after a start or a change of partitions."""
+        for key, moment in wake_ups(rows):
+            self._due.setdefault(key, moment)
+
+    async def send_due(self) -> None:
+        """Write a wake-up into the inbox for each moment that has come; again if one is not taken up."""
+        now = self._clock.now()
+        for key, due in list(self._due.items()):
+            sent = self._sent.get(key)
+            if due > now or (sent is not None and now - sent < _WAKE_AGAIN_AFTER):
+                continue
+            self._sent[key] = now
+            wake_up = WakeUp(
+                id=derive("wakeup", key, due.isoformat()), at=now, workload=WorkloadRef.parse(key), due=due
+            )
+            await self._publisher.publish(wake_up, topic=INBOX)
+
+
+class Activation:
+    """The playbook's file to the inbox: a new playbook is in force from one offset of every partition on."""
+
+    def __init__(self, file: PlaybookFile, publisher: Publisher, *, clock: Clock, check: Check) -> None:
+        self._file = file
+        self._publisher = publisher
+        self._clock = clock
+        self._check = check
+
+    async def look(self, in_force: InForce, partitions: Sequence[Playbook | None]) -> None:
+        """Publish the file's playbook where it is not in force yet; a broken file changes nothing but the health."""
+        try:
+            playbook = self._file.news()
+        except ConfigError as broken:
+            kept = f"; {in_force.playbook.hash} stays in force" if in_force.playbook else ""
+            self._check.bad(f"{broken}{kept}")
+            return
+        if playbook is None:
+            return
+        if in_force.playbook is None:
+            in_force.set(playbook)
+        if any(known is None or known.hash != playbook.hash for known in partitions):
+            await self._publisher.broadcast(self._activated(playbook), topic=INBOX)
+        self._check.ok()
+
+    def _activated(self, playbook: Playbook) -> PlaybookActivated:
+        now = self._clock.now()
+        return PlaybookActivated(
+            id=derive("playbook", playbook.hash, now.isoformat()), at=now, hash=playbook.hash, text=playbook.text
+        )

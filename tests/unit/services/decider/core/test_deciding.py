@@ -1,0 +1,229 @@
+"""The way of an incident: what each input does to it, by which named reason."""
+
+import pytest
+
+from shared.contracts.actions import RestartPod, Rollback, SetMemory
+from shared.contracts.inbox import Outcome
+from shared.contracts.incidents import Phase, Reason
+from shared.contracts.reports import RcaRequest
+from tests.unit.services.decider.core.build import (
+    PLAYBOOK,
+    History,
+    activated,
+    approval,
+    at,
+    finding,
+    health,
+    history,
+    manual,
+    pause,
+    result,
+    resume,
+)
+
+MEMORY = {"reason": "OOMKilled", "last_reason": "OOMKilled", "restarts": 1}
+
+
+def applied() -> History:
+    story = history()
+    story.take(finding(), seconds=1)
+    story.take(result(story.commands[0], seconds=2), seconds=2)
+    return story
+
+
+def test_a_finding_opens_an_incident_and_orders_the_first_rung() -> None:
+    story = history()
+    story.take(finding(), seconds=1)
+    assert story.reasons == [Reason.INCIDENT_OPENED, Reason.ACTION_ORDERED]
+    assert story.commands[0].action == RestartPod(pod="frontend-1", uid="uid-frontend-1")
+    assert not story.commands[0].dry_run
+    assert story.incident.phase is Phase.ACTING
+
+
+def test_a_cure_is_proven_when_the_workload_was_healthy_long_enough() -> None:
+    story = applied()
+    story.take(health(healthy=True, seconds=5), seconds=5)
+    assert story.incident.phase is Phase.VERIFYING
+    assert story.workload.wake_at == at(35)
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.HEALED, Reason.VERIFIED)
+    assert story.workload.wake_at is None
+
+
+def test_health_told_before_the_action_proves_nothing() -> None:
+    story = history()
+    story.take(health(healthy=True, seconds=0), seconds=0)
+    story.take(finding(), seconds=1)
+    story.take(result(story.commands[0], seconds=2), seconds=2)
+    story.wake()
+    assert Reason.NOT_VERIFIED in story.reasons
+
+
+def test_another_finding_while_verifying_starts_the_proof_again() -> None:
+    story = applied()
+    story.take(health(healthy=True, seconds=5), seconds=5)
+    story.take(finding(seconds=20), seconds=20)
+    assert story.workload.wake_at == at(50)
+
+
+def test_a_step_that_did_not_help_is_tried_again_then_the_next_rung_then_a_person() -> None:
+    story = applied()
+    story.wake()
+    assert (story.incident.phase, story.incident.attempt) == (Phase.WAITING, 2)
+    story.wake()
+    story.take(result(story.commands[1], seconds=140), seconds=140)
+    story.wake()
+    assert story.commands[2].action == Rollback()
+    story.take(result(story.commands[2], seconds=300, outcome=Outcome.REFUSED), seconds=300)
+    assert story.reasons[-2:] == [Reason.ACTION_REFUSED, Reason.ESCALATED]
+    assert story.incident.phase is Phase.ESCALATED
+
+
+def test_the_cause_is_asked_for_once() -> None:
+    story = applied()
+    story.wake()
+    story.wake()
+    story.take(result(story.commands[1], seconds=140), seconds=140)
+    assert len([output for output in story.outputs if isinstance(output, RcaRequest)]) == 1
+
+
+def test_memory_is_previewed_then_approved_by_a_person_then_raised() -> None:
+    story = history()
+    story.take(finding("memory", **MEMORY), seconds=1)
+    assert story.commands[0].dry_run
+    story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
+    assert story.incident.phase is Phase.AWAITING_APPROVAL
+    story.take(approval(story.incident, seconds=3), seconds=3)
+    live = story.commands[1]
+    assert not live.dry_run
+    assert live.id != story.commands[0].id
+    assert live.action == SetMemory(container="server", from_bytes=128 << 20, to_bytes=256 << 20)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(False, Reason.APPROVAL_REJECTED), (None, Reason.APPROVAL_EXPIRED)],
+)
+def test_without_approval_nothing_is_done(answer: bool | None, reason: Reason) -> None:
+    story = history()
+    story.take(finding("memory", **MEMORY), seconds=1)
+    story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
+    if answer is None:
+        story.wake()
+    else:
+        story.take(approval(story.incident, seconds=3, approved=answer), seconds=3)
+    assert story.incident.phase is Phase.ESCALATED
+    assert story.incident.reason is reason
+    assert all(command.dry_run for command in story.commands)
+
+
+def test_an_approval_of_another_step_changes_nothing() -> None:
+    story = applied()
+    before = story.workload.incident
+    story.take(approval(story.incident, seconds=3), seconds=3)
+    assert story.reasons[-1] is Reason.APPROVAL_NOT_AWAITED
+    assert story.workload.incident == before
+
+
+def test_memory_at_its_cap_goes_to_a_person() -> None:
+    story = history()
+    story.take(finding("memory", **MEMORY, memory_limit_bytes=512 << 20), seconds=1)
+    assert story.reasons == [Reason.INCIDENT_OPENED, Reason.CAP_REACHED, Reason.LADDER_EXHAUSTED]
+    assert not story.commands
+
+
+def test_a_window_counts_signals_not_deliveries() -> None:
+    story = history()
+    story.take(finding("twice", reason="Error"), seconds=1)
+    story.take(finding("twice", reason="Error"), seconds=2)
+    assert story.reasons == [Reason.WINDOW_NOT_REACHED] * 2
+    story.take(finding("twice", reason="Error", seconds=30), seconds=30)
+    assert Reason.INCIDENT_OPENED in story.reasons
+
+
+def test_a_dry_run_ends_with_what_it_would_have_done() -> None:
+    story = history()
+    for seconds in (1, 2):
+        story.take(finding("twice", reason="Error", seconds=seconds), seconds=seconds)
+    story.take(result(story.commands[0], seconds=3, outcome=Outcome.DRY_RUN), seconds=3)
+    assert (story.incident.phase, story.incident.reason) == (Phase.CLOSED, Reason.DRY_RUN_DONE)
+    assert all(command.dry_run for command in story.commands)
+
+
+def test_after_an_incident_its_rule_rests() -> None:
+    story = applied()
+    story.take(health(healthy=True, seconds=5), seconds=5)
+    story.wake()
+    story.take(finding(seconds=40), seconds=40)
+    assert story.reasons[-1] is Reason.COOLDOWN
+    story.take(finding(seconds=400), seconds=400)
+    assert story.reasons[-1] is Reason.ACTION_ORDERED
+
+
+def test_a_finding_from_before_the_end_of_the_incident_is_stale() -> None:
+    story = applied()
+    story.take(health(healthy=True, seconds=5), seconds=5)
+    story.wake()
+    story.take(finding(seconds=20), seconds=1000)
+    assert story.reasons[-1] is Reason.STALE_FINDING
+
+
+def test_a_pause_holds_orders_back_until_it_ends() -> None:
+    story = history()
+    story.take(pause(0), seconds=0)
+    story.take(finding(), seconds=1)
+    assert story.reasons == [Reason.INCIDENT_OPENED, Reason.PAUSED]
+    story.wake()
+    assert story.reasons[-1] is Reason.PAUSED
+    assert not story.commands
+    story.take(resume(15), seconds=15)
+    story.wake()
+    assert len(story.commands) == 1
+
+
+def test_a_result_that_never_comes_goes_to_a_person() -> None:
+    story = history()
+    story.take(finding(), seconds=1)
+    story.wake()
+    assert story.incident.reason is Reason.RESULT_MISSING
+
+
+def test_a_result_that_nobody_waits_for_changes_nothing() -> None:
+    story = applied()
+    before = story.incident
+    story.take(result(story.commands[0], seconds=3), seconds=3)
+    assert story.reasons[-1] is Reason.RESULT_NOT_AWAITED
+    assert story.incident == before
+
+
+def test_a_persons_action_takes_the_same_way() -> None:
+    story = history()
+    story.take(manual(seconds=1), seconds=1)
+    assert story.commands[0].requested_by == "ana"
+    story.take(result(story.commands[0], seconds=2), seconds=2)
+    story.take(health(healthy=True, seconds=3), seconds=3)
+    story.wake()
+    assert story.incident.phase is Phase.HEALED
+
+
+def test_protected_namespaces_are_left_alone_by_rules_and_people() -> None:
+    story = history(PLAYBOOK.replace("spec:", "spec:\n  protected: {namespaces: [bank]}"))
+    story.take(finding(), seconds=1)
+    story.take(manual(seconds=2), seconds=2)
+    assert story.reasons == [Reason.PROTECTED, Reason.PROTECTED]
+    assert story.workload.incident is None
+
+
+def test_a_rule_that_is_off_does_nothing() -> None:
+    story = history(PLAYBOOK.replace("spec:", "spec:\n  mode: off"))
+    story.take(finding(), seconds=1)
+    assert story.reasons == [Reason.MODE_OFF]
+
+
+def test_a_playbook_without_the_rule_hands_the_open_incident_to_a_person() -> None:
+    story = applied()
+    story.take(activated(PLAYBOOK.replace("name: crash", "name: other")), seconds=3)
+    story.wake()
+    assert story.incident.reason is Reason.RULE_UNKNOWN
+    story.take(finding(seconds=500), seconds=500)
+    assert story.reasons[-1] is Reason.RULE_UNKNOWN
