@@ -1,0 +1,138 @@
+"""Wires the decider: settings → adapters → handlers → supervised tasks."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from services.decider.adapters.playbook_file import PlaybookFile, read_playbook
+from services.decider.core.playbook import Playbook
+from services.decider.handlers import Activation, Deciding, InForce, Matching, Wakes
+from services.decider.settings import DeciderSettings
+from shared.contracts.topics import (
+    DECIDER_APP,
+    INBOX,
+    SIGNALS_KUBERNETES,
+    SIGNALS_PROMETHEUS,
+    WORKLOADS_TABLE,
+)
+from shared.infra.kafka import KafkaConsumer, KafkaPublisher
+from shared.infra.stream import StatefulStream, StreamSettings
+from shared.runtime.consuming import bury, consume
+from shared.runtime.health import Check
+from shared.runtime.lifecycle import Runtime, Task, run_service
+from shared.runtime.metrics import STREAM_GAPS
+from shared.runtime.settings import read_settings
+from shared.runtime.tasks import every
+
+NAME = "decider"
+_MATCH_GROUP = "sre-decider-match"
+_WAKE_EVERY = timedelta(milliseconds=100)
+_LOOK_EVERY = timedelta(seconds=1)
+
+
+class Decider:
+    """The stream and the tasks beside it, which wait until its table is recovered."""
+
+    def __init__(self, settings: DeciderSettings, publisher: KafkaPublisher, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._in_force = InForce()
+        self._check: Check = runtime.health.watch("stream")
+        self._wakes = Wakes(publisher, runtime.clock)
+        self._partitions: frozenset[int] = frozenset()
+        self.matching = Matching(publisher, self._in_force)
+        self._deciding = Deciding(
+            publisher,
+            self._in_force,
+            wakes=self._wakes,
+            bury=lambda record, poison: bury(record, poison, publisher=publisher, runtime=runtime),
+        )
+        self._activation = Activation(
+            PlaybookFile(settings.playbook_file),
+            publisher,
+            clock=runtime.clock,
+            check=runtime.health.watch("playbook"),
+        )
+        self._stream = StatefulStream(
+            StreamSettings(
+                bootstrap=settings.kafka_bootstrap,
+                app=DECIDER_APP,
+                table=WORKLOADS_TABLE,
+                inbox=INBOX,
+                instance=settings.instance,
+            ),
+            absorb=self._deciding.absorb,
+            position=self._deciding.position,
+            on_gap=self._note_gap,
+        )
+
+    async def stream(self) -> None:
+        """Follow the inbox until told to stop; what makes Faust crash ends the process."""
+        await self._stream.start()
+        ended = asyncio.create_task(self._stream.wait_until_stopped())
+        stopping = asyncio.create_task(self._runtime.stopping.wait())
+        try:
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            await self._stream.stop()
+        await ended
+
+    async def look(self) -> None:
+        """Take up changes around the stream: its partitions, its recovery, the playbook's file."""
+        if not self._stream.is_recovered:
+            self._check.bad("recovering the table from its changelog")
+            return
+        self._check.ok()
+        if self._partitions != self._stream.partitions:
+            self._partitions = self._stream.partitions
+            self._wakes.recover(self._stream.rows)
+        known = self._known()
+        for playbook in known:
+            if playbook is not None:
+                self._in_force.set(playbook)
+                break
+        await self._activation.look(self._in_force, known)
+
+    async def wake(self) -> None:
+        """Write the wake-ups whose moment has come."""
+        if self._stream.is_recovered:
+            await self._wakes.send_due()
+
+    def _known(self) -> list[Playbook | None]:
+        return [self._deciding.playbook(partition, self._stream.rows) for partition in sorted(self._partitions)]
+
+    def _note_gap(self, partition: int, expected: int, found: int) -> None:
+        STREAM_GAPS.labels(partition=str(partition)).inc(found - expected)
+
+
+@asynccontextmanager
+async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Mapping[str, Task]]:
+    """Open the adapters and yield the tasks that run on them."""
+    read_playbook(settings.playbook_file)  # a broken one at the start is the operator's to mend, before anything runs
+    async with (
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
+        KafkaConsumer(
+            settings.kafka_bootstrap, topics=[SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS], group=_MATCH_GROUP
+        ) as signals,
+    ):
+        decider = Decider(settings, publisher, runtime)
+        yield {
+            "stream": decider.stream,
+            "match": lambda: consume(
+                signals, decider.matching.handle, publisher=publisher, runtime=runtime, name="signal"
+            ),
+            "look": lambda: every(_LOOK_EVERY, decider.look, runtime=runtime),
+            "wake": lambda: every(_WAKE_EVERY, decider.wake, runtime=runtime),
+        }
+
+
+def main() -> int:
+    """Run the decider until it is told to stop; return the exit code."""
+    settings = read_settings(DeciderSettings)
+    return run_service(NAME, settings, lambda runtime: wire(runtime, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
