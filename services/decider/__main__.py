@@ -3,5 +3,6 @@
 import sys
 
 from services.decider.main import main
+from shared.runtime.lifecycle import run_or_explain
 
-sys.exit(main())
+sys.exit(run_or_explain(main))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from services.decider.adapters.playbook_file import PlaybookFile
@@ -12,7 +12,7 @@ from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
 from services.decider.core.turn import Output
 from shared.contracts.codec import Envelope, Record, decode
-from shared.contracts.inbox import Pause, PlaybookActivated, Resume, WakeUp
+from shared.contracts.inbox import PlaybookActivated, WakeUp
 from shared.contracts.model import Message
 from shared.contracts.signals import SIGNALS
 from shared.contracts.topics import INBOX, Topic
@@ -70,7 +70,7 @@ class Deciding:
         in_force: InForce,
         *,
         wakes: "Wakes",
-        bury: Callable[[Record, PoisonError], "asyncio.Future[None]"],
+        bury: Callable[[Record, PoisonError], Awaitable[None]],
     ) -> None:
         self._publisher = publisher
         self._in_force = in_force

@@ -1,7 +1,6 @@
 """Wires the decider: settings → adapters → handlers → supervised tasks."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,6 +9,7 @@ from services.decider.adapters.playbook_file import PlaybookFile, read_playbook
 from services.decider.core.playbook import Playbook
 from services.decider.handlers import Activation, Deciding, InForce, Matching, Wakes
 from services.decider.settings import DeciderSettings
+from shared.contracts.codec import Record
 from shared.contracts.topics import (
     DECIDER_APP,
     INBOX,
@@ -18,9 +18,10 @@ from shared.contracts.topics import (
     WORKLOADS_TABLE,
 )
 from shared.infra.kafka import KafkaConsumer, KafkaPublisher
-from shared.infra.stream import StatefulStream, StreamSettings
+from shared.infra.stream import StatefulStream, Step, StreamSettings, Table
+from shared.kernel.backoff import Backoff
+from shared.kernel.errors import TransientError
 from shared.runtime.consuming import bury, consume
-from shared.runtime.health import Check
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.metrics import STREAM_GAPS
 from shared.runtime.settings import read_settings
@@ -29,6 +30,7 @@ from shared.runtime.tasks import every
 NAME = "decider"
 _MATCH_GROUP = "sre-decider-match"
 _WAKE_EVERY = timedelta(milliseconds=100)
+_BACKOFF = Backoff()
 _LOOK_EVERY = timedelta(seconds=1)
 
 
@@ -38,7 +40,7 @@ class Decider:
     def __init__(self, settings: DeciderSettings, publisher: KafkaPublisher, runtime: Runtime) -> None:
         self._runtime = runtime
         self._in_force = InForce()
-        self._check: Check = runtime.health.watch("stream")
+        self._check = runtime.health.watch("stream")
         self._wakes = Wakes(publisher, runtime.clock)
         self._partitions: frozenset[int] = frozenset()
         self.matching = Matching(publisher, self._in_force)
@@ -62,7 +64,7 @@ class Decider:
                 inbox=INBOX,
                 instance=settings.instance,
             ),
-            absorb=self._deciding.absorb,
+            absorb=self._absorb,
             position=self._deciding.position,
             on_gap=self._note_gap,
         )
@@ -87,6 +89,7 @@ class Decider:
         self._check.ok()
         if self._partitions != self._stream.partitions:
             self._partitions = self._stream.partitions
+            await self._stream.realign()
             self._wakes.recover(self._stream.rows)
         known = self._known()
         for playbook in known:
@@ -99,6 +102,17 @@ class Decider:
         """Write the wake-ups whose moment has come."""
         if self._stream.is_recovered:
             await self._wakes.send_due()
+
+    async def _absorb(self, record: Record, rows: Table) -> Step:
+        """Decide a record, however long the broker is away: Faust counts what fails as done."""
+        attempt = 0
+        while True:
+            try:
+                return await self._deciding.absorb(record, rows)
+            except TransientError as failed:
+                attempt += 1
+                self._check.bad(str(failed))
+                await self._runtime.clock.sleep(_BACKOFF.delay(attempt, key=NAME))
 
     def _known(self) -> list[Playbook | None]:
         return [self._deciding.playbook(partition, self._stream.rows) for partition in sorted(self._partitions)]
@@ -132,7 +146,3 @@ def main() -> int:
     """Run the decider until it is told to stop; return the exit code."""
     settings = read_settings(DeciderSettings)
     return run_service(NAME, settings, lambda runtime: wire(runtime, settings))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from services.decider.core.absorbing import absorb
 from services.decider.core.playbook import hash_of
@@ -66,7 +67,7 @@ def at(seconds: float) -> datetime:
 
 
 def container(
-    *, reason: str = "CrashLoopBackOff", seconds: float = 0, pod: str = "frontend-1", **fields: object
+    *, reason: str = "CrashLoopBackOff", seconds: float = 0, pod: str = "frontend-1", **fields: Any
 ) -> ContainerSignal:
     """Return a signal of a broken container."""
     return ContainerSignal.model_validate(
@@ -85,7 +86,7 @@ def container(
     )
 
 
-def finding(rule: str = "crash", *, seconds: float = 0, pod: str = "frontend-1", **fields: object) -> Finding:
+def finding(rule: str = "crash", *, seconds: float = 0, pod: str = "frontend-1", **fields: Any) -> Finding:
     """Return a finding of a rule on a broken container."""
     signal = container(seconds=seconds, pod=pod, **fields)
     return Finding(

@@ -1,6 +1,6 @@
 """The way of an incident: what each input does to it, by which named reason."""
 
-import pytest
+from typing import Any
 
 from shared.contracts.actions import RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Outcome
@@ -21,7 +21,7 @@ from tests.unit.services.decider.core.build import (
     resume,
 )
 
-MEMORY = {"reason": "OOMKilled", "last_reason": "OOMKilled", "restarts": 1}
+MEMORY: dict[str, Any] = {"reason": "OOMKilled", "last_reason": "OOMKilled", "restarts": 1}
 
 
 def applied() -> History:
@@ -100,20 +100,24 @@ def test_memory_is_previewed_then_approved_by_a_person_then_raised() -> None:
     assert live.action == SetMemory(container="server", from_bytes=128 << 20, to_bytes=256 << 20)
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [(False, Reason.APPROVAL_REJECTED), (None, Reason.APPROVAL_EXPIRED)],
-)
-def test_without_approval_nothing_is_done(answer: bool | None, reason: Reason) -> None:
+def awaiting_approval() -> History:
     story = history()
     story.take(finding("memory", **MEMORY), seconds=1)
     story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
-    if answer is None:
-        story.wake()
-    else:
-        story.take(approval(story.incident, seconds=3, approved=answer), seconds=3)
-    assert story.incident.phase is Phase.ESCALATED
-    assert story.incident.reason is reason
+    return story
+
+
+def test_a_rejection_ends_it_and_nothing_is_done() -> None:
+    story = awaiting_approval()
+    story.take(approval(story.incident, seconds=3, approved=False), seconds=3)
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.APPROVAL_REJECTED)
+    assert all(command.dry_run for command in story.commands)
+
+
+def test_an_approval_that_never_comes_ends_it_and_nothing_is_done() -> None:
+    story = awaiting_approval()
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.APPROVAL_EXPIRED)
     assert all(command.dry_run for command in story.commands)
 
 

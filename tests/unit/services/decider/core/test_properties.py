@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.decider.core.state import partition_bytes, partition_of, workload_bytes, workload_of
-from shared.contracts.commands import Command
 from shared.contracts.inbox import InboxEntry, Outcome
-from shared.contracts.incidents import Mode
+from shared.contracts.incidents import Incident, Mode
 from tests.unit.services.decider.core.build import (
     PLAYBOOK,
     START,
@@ -23,6 +22,7 @@ from tests.unit.services.decider.core.build import (
     resume,
 )
 
+COOLDOWN = timedelta(minutes=5)
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
@@ -117,18 +117,13 @@ def test_a_stricter_playbook_never_lets_a_rule_act_by_itself(steps: list[tuple[s
 
 @given(STEPS)
 def test_no_rule_acts_within_its_cooldown(steps: list[tuple[str, int, Outcome]]) -> None:
-    ended: dict[str, Command] = {}
     story = told(steps)
-    cooldown = timedelta(minutes=5)
-    closed: dict[str, list[tuple[object, object]]] = {}
-    for output in story.outputs:
-        if output.TYPE == "incident" and output.closed_at is not None and output.rule != "manual":  # type: ignore[union-attr]
-            closed.setdefault(output.rule, []).append((output.id, output.closed_at))  # type: ignore[union-attr]
+    ends = [one for one in story.outputs if isinstance(one, Incident) and one.closed_at is not None]
     for command in story.commands:
-        for incident, moment in closed.get(command.rule, []):
-            later = command.incident != incident and command.at > moment  # type: ignore[operator]
-            assert not later or command.at >= moment + cooldown  # type: ignore[operator]
-    assert not ended
+        for ended in ends:
+            assert ended.closed_at is not None
+            is_next = command.rule == ended.rule and command.incident != ended.id and command.at > ended.closed_at
+            assert not is_next or ended.rule == "manual" or command.at >= ended.closed_at + COOLDOWN
 
 
 @given(STEPS)

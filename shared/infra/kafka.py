@@ -1,0 +1,396 @@
+"""The broker ports on Apache Kafka, by aiokafka: an idempotent producer, manual commits, bounded waits.
+
+aiokafka is untyped in part; what it yields becomes a `Record` here, and its errors become ours.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError, for_code
+from aiokafka.structs import OffsetAndMetadata
+
+from shared.contracts.codec import Record, encode
+from shared.contracts.model import Message
+from shared.contracts.topics import TOPICS, Topic
+from shared.infra.broker import MAX_RECORDS, WAIT, Placement
+from shared.kernel.backoff import Backoff
+from shared.kernel.errors import ConfigError, UnavailableError
+
+ACKNOWLEDGED_WITHIN = timedelta(seconds=20)
+CONNECTED_WITHIN = timedelta(seconds=60)
+_ANSWER_WITHIN_S = 5.0
+_REQUEST_TIMEOUT_MS = 10_000
+_SESSION_TIMEOUT_MS = 6_000
+_HEARTBEAT_MS = 2_000
+_TOPIC_EXISTS = 36
+_LOST_PARTITIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
+"""Another member has the partitions by now, and will read again what was not committed."""
+
+
+class KafkaPublisher:
+    """Write messages under the name of a service."""
+
+    def __init__(self, bootstrap: str, *, source: str) -> None:
+        self._bootstrap = bootstrap
+        self._source = source
+        self._producer: Any = None
+
+    async def publish(
+        self, message: Message, *, topic: Topic, traceparent: str | None = None, partition: int | None = None
+    ) -> Placement:
+        """Write a message and return where, once all replicas have it.
+
+        Raises:
+            UnavailableError: it was not acknowledged in time; it may have been written all the same.
+        """
+        out = encode(message, topic=topic, source=self._source, traceparent=traceparent, partition=partition)
+        with _translated(f"writing to {topic.name}"):
+            async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
+                written = await self._producer.send_and_wait(
+                    out.topic, out.value, key=out.key, headers=list(out.headers), partition=out.partition
+                )
+        return Placement(written.partition, written.offset)
+
+    async def broadcast(self, message: Message, *, topic: Topic) -> None:
+        """Write a message once into each partition, under its one id.
+
+        Raises:
+            UnavailableError: as `publish`; some partitions may have it.
+        """
+        async with asyncio.TaskGroup() as group:
+            for partition in range(topic.partitions):
+                group.create_task(self.publish(message, topic=topic, partition=partition))
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+
+        def producer() -> Any:  # noqa: ANN401
+            return AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                enable_idempotence=True,
+                acks="all",
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            )
+
+        self._producer = await _connected(producer)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Send what is left and disconnect."""
+        await self._producer.stop()
+
+
+class _Reading:
+    """What every consumer does once it knows its partitions."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer: Any = None
+        self._answered_at = monotonic()
+
+    async def batch(self, *, max_records: int = MAX_RECORDS, within: timedelta = WAIT) -> list[Record]:
+        """Return the next records, in order per partition; none when nothing came in time.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        with _translated("reading"):
+            timeout_ms = within // timedelta(milliseconds=1)
+            batches = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+            records = [_record(raw) for batch in batches.values() for raw in batch]
+            if records:
+                self._answered_at = monotonic()
+            elif monotonic() - self._answered_at > _ANSWER_WITHIN_S:
+                await self._ask()  # aiokafka waits for a broker that is away without a word
+        return records
+
+    async def commit(self, records: Sequence[Record]) -> None:
+        """Go on after these records from now on.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        offsets = {place: OffsetAndMetadata(offset + 1, "") for place, offset in _last(records).items()}
+        if not offsets:
+            return
+        try:
+            with _translated("committing"):
+                await self._consumer.commit(offsets)
+        except UnavailableError as failed:
+            if not isinstance(failed.__cause__, _LOST_PARTITIONS):
+                raise
+
+    async def rewind(self, records: Sequence[Record]) -> None:
+        """Let the next batch begin at these records again, at the first of each partition."""
+        assigned = self._consumer.assignment()
+        for place, offset in _first(records).items():
+            if place in assigned:
+                self._consumer.seek(place, offset)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave."""
+        await self._consumer.stop()
+
+    async def _ask(self) -> None:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            await self._consumer.topics()
+        self._answered_at = monotonic()
+
+
+class KafkaConsumer(_Reading):
+    """Read topics as one of a group, which shares the partitions among its members."""
+
+    def __init__(self, bootstrap: str, *, topics: Sequence[Topic], group: str) -> None:
+        super().__init__(bootstrap)
+        self._topics = [topic.name for topic in topics]
+        self._group = group
+
+    async def __aenter__(self) -> Self:
+        """Join."""
+
+        def consumer() -> Any:  # noqa: ANN401
+            return AIOKafkaConsumer(
+                *self._topics,
+                bootstrap_servers=self._bootstrap,
+                group_id=self._group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=_SESSION_TIMEOUT_MS,
+                heartbeat_interval_ms=_HEARTBEAT_MS,
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            )
+
+        self._consumer = await _connected(consumer)
+        return self
+
+
+class AssignedConsumer(_Reading):
+    """Read all partitions of topics alone; offsets are kept under a group's name, or given by the caller as `start`."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        topics: Sequence[Topic],
+        group: str,
+        start: Mapping[tuple[str, int], int] | None = None,
+    ) -> None:
+        super().__init__(bootstrap)
+        self._topics = topics
+        self._group = group
+        self._start = start
+
+    async def __aenter__(self) -> Self:
+        """Take the partitions."""
+
+        def consumer() -> Any:  # noqa: ANN401
+            return AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                group_id=self._group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            )
+
+        self._consumer = await _connected(consumer)
+        places = [place for topic in self._topics for place in _places(topic)]
+        self._consumer.assign(places)
+        if self._start is not None:
+            for place in places:
+                self._consumer.seek(place, self._start.get((place.topic, place.partition), 0))
+        return self
+
+
+class KafkaArchive:
+    """Read topics, or single records, without a group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+        """Yield what a topic holds now, partition by partition, in the order of the offsets; from `start` on.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        async with self._consumer() as consumer:
+            for place in _places(topic):
+                async for record in _to_end(consumer, place, (start or {}).get(place.partition, 0)):
+                    yield record
+
+    async def read_one(self, topic: Topic, *, partition: int, offset: int) -> Record | None:
+        """Return the record at an offset; None if there is none any more.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        async with self._consumer() as consumer:
+            async for record in _to_end(consumer, TopicPartition(topic.name, partition), offset):
+                return record if record.offset == offset else None
+        return None
+
+    async def end_offsets(self, topic: Topic) -> dict[int, int]:
+        """Return the offset after the last record of each partition.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        async with self._consumer() as consumer:
+            with _translated(f"asking for the end of {topic.name}"):
+                ends = await consumer.end_offsets(_places(topic))
+        return {place.partition: end for place, end in ends.items()}
+
+    async def __aenter__(self) -> Self:
+        """Nothing is held between reads."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is held between reads."""
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncGenerator[Any]:
+        def consumer() -> Any:  # noqa: ANN401
+            return AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            )
+
+        opened = await _connected(consumer)
+        try:
+            yield opened
+        finally:
+            await opened.stop()
+
+
+async def create_topics(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, replicas: int = 1) -> None:
+    """Create the topics that are not there; check the partitions of those that are.
+
+    Raises:
+        ConfigError: a topic is there with another number of partitions than declared.
+        UnavailableError: the broker does not answer, or refuses.
+    """
+    admin: Any = await _connected(lambda: AIOKafkaAdminClient(bootstrap_servers=bootstrap))
+    try:
+        with _translated("creating topics"):
+            there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
+            _check_partitions(there, topics)
+            missing = [topic for topic in topics if topic.name not in there]
+            if missing:
+                await _create(admin, missing, replicas)
+    finally:
+        await admin.close()
+
+
+async def _create(admin: Any, topics: Sequence[Topic], replicas: int) -> None:  # noqa: ANN401
+    wanted = [NewTopic(topic.name, topic.partitions, replicas, topic_configs=dict(topic.config)) for topic in topics]
+    answer = await admin.create_topics(wanted)
+    for name, code, *_ in answer.topic_errors:
+        if code not in {0, _TOPIC_EXISTS}:
+            raise for_code(code)(name)
+
+
+def _check_partitions(there: Mapping[str, int], topics: Iterable[Topic]) -> None:
+    for topic in topics:
+        found = there.get(topic.name, topic.partitions)
+        if found != topic.partitions:
+            raise ConfigError(
+                f"topic {topic.name} has {found} partitions; expected {topic.partitions}, as shared/contracts declares"
+            )
+
+
+async def _connected(client: Any) -> Any:  # noqa: ANN401
+    """Return a started client; a broker that is not there yet is waited for, up to a deadline.
+
+    Raises:
+        UnavailableError: it did not answer in time.
+    """
+    backoff, deadline = Backoff(), monotonic() + CONNECTED_WITHIN.total_seconds()
+    attempt = 0
+    while True:
+        made = client()
+        try:
+            await made.start()
+        except KafkaError as failed:
+            await _closed(made)
+            attempt += 1
+            if monotonic() > deadline:
+                raise UnavailableError(f"Kafka does not answer: {failed}") from failed
+            await asyncio.sleep(backoff.delay(attempt).total_seconds())
+        except BaseException:
+            await _closed(made)
+            raise
+        else:
+            return made
+
+
+async def _closed(client: Any) -> None:  # noqa: ANN401
+    await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+
+
+async def _to_end(consumer: Any, place: TopicPartition, start: int) -> AsyncIterator[Record]:  # noqa: ANN401
+    with _translated(f"reading {place.topic}/{place.partition}"):
+        end: int = (await consumer.end_offsets([place]))[place]
+        earliest: int = (await consumer.beginning_offsets([place]))[place]
+        consumer.assign([place])
+        position = max(start, earliest)
+        consumer.seek(place, position)
+    while position < end:
+        with _translated(f"reading {place.topic}/{place.partition}"):
+            batch, position = await _some(consumer, place)
+        for record in batch:
+            if record.offset < end:
+                yield record
+
+
+async def _some(consumer: Any, place: TopicPartition) -> tuple[list[Record], int]:  # noqa: ANN401
+    async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
+        batches = await consumer.getmany(place, timeout_ms=1000)
+        return [_record(raw) for raw in batches.get(place, ())], await consumer.position(place)
+
+
+def _places(topic: Topic) -> list[TopicPartition]:
+    return [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+
+
+def _last(records: Iterable[Record]) -> dict[TopicPartition, int]:
+    offsets: dict[TopicPartition, int] = {}
+    for record in records:
+        place = TopicPartition(record.topic, record.partition)
+        offsets[place] = max(record.offset, offsets.get(place, -1))
+    return offsets
+
+
+def _first(records: Iterable[Record]) -> dict[TopicPartition, int]:
+    offsets: dict[TopicPartition, int] = {}
+    for record in records:
+        place = TopicPartition(record.topic, record.partition)
+        offsets[place] = min(record.offset, offsets.get(place, record.offset))
+    return offsets
+
+
+def _record(raw: Any) -> Record:  # noqa: ANN401
+    return Record(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        timestamp_ms=raw.timestamp,
+        key=raw.key,
+        value=raw.value,
+        headers=tuple((name, value or b"") for name, value in raw.headers),
+    )
+
+
+@contextmanager
+def _translated(doing: str) -> Generator[None]:
+    try:
+        yield
+    except (KafkaError, TimeoutError, OSError) as failed:
+        raise UnavailableError(f"Kafka: {doing}: {failed or type(failed).__name__}") from failed

@@ -1,0 +1,21 @@
+"""Every metric, declared once, with its meaning."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+HANDLED = Counter(
+    "sre_messages_handled_total", "Messages that a service handled to their end, by loop and type.", ["loop", "type"]
+)
+HANDLING_SECONDS = Histogram(
+    "sre_message_handling_seconds",
+    "Time from taking a message up to its last effect being acknowledged.",
+    ["loop"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+RETRIES = Counter(
+    "sre_message_retries_total", "Times that a message was tried again after a transient error.", ["loop"]
+)
+BURIED = Counter("sre_dead_letters_total", "Messages that could not be handled and went to dead letters.", ["service"])
+CHECKS = Gauge("sre_health_check", "1 while a named part of a service is well, else 0.", ["service", "check"])
+STREAM_GAPS = Counter(
+    "sre_stream_gaps_total", "Inputs that the stream engine would have skipped, and were sought back.", ["partition"]
+)
