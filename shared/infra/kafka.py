@@ -219,10 +219,10 @@ class KafkaArchive:
         Raises:
             UnavailableError: the broker does not answer.
         """
+        starts = {place: (start or {}).get(place.partition, 0) for place in _places(topic)}
         async with self._consumer() as consumer:
-            for place in _places(topic):
-                async for record in _to_end(consumer, place, (start or {}).get(place.partition, 0)):
-                    yield record
+            async for record in _to_end(consumer, starts):
+                yield record
 
     async def read_one(self, topic: Topic, *, partition: int, offset: int) -> Record | None:
         """Return the record at an offset; None if there is none any more.
@@ -231,7 +231,7 @@ class KafkaArchive:
             UnavailableError: the broker does not answer.
         """
         async with self._consumer() as consumer:
-            async for record in _to_end(consumer, TopicPartition(topic.name, partition), offset):
+            async for record in _to_end(consumer, {TopicPartition(topic.name, partition): offset}):
                 return record if record.offset == offset else None
         return None
 
@@ -242,8 +242,7 @@ class KafkaArchive:
             UnavailableError: the broker does not answer.
         """
         async with self._consumer() as consumer:
-            with _translated(f"asking for the end of {topic.name}"):
-                ends = await consumer.end_offsets(_places(topic))
+            _, ends = await _bounds(consumer, _places(topic))
         return {place.partition: end for place, end in ends.items()}
 
     async def __aenter__(self) -> Self:
@@ -335,25 +334,35 @@ async def _closed(client: Any) -> None:  # noqa: ANN401
     await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
 
 
-async def _to_end(consumer: Any, place: TopicPartition, start: int) -> AsyncIterator[Record]:  # noqa: ANN401
-    with _translated(f"reading {place.topic}/{place.partition}"):
-        end: int = (await consumer.end_offsets([place]))[place]
-        earliest: int = (await consumer.beginning_offsets([place]))[place]
-        consumer.assign([place])
-        position = max(start, earliest)
-        consumer.seek(place, position)
-    while position < end:
-        with _translated(f"reading {place.topic}/{place.partition}"):
+async def _to_end(consumer: Any, starts: Mapping[TopicPartition, int]) -> AsyncIterator[Record]:  # noqa: ANN401
+    # asked before anything is assigned: aiokafka 0.14 was seen to wait for ever for the end of one partition
+    # while it still fetched another
+    first, ends = await _bounds(consumer, list(starts))
+    for place, start in starts.items():
+        position = max(start, first[place])
+        if position < ends[place]:
+            consumer.assign([place])
+            consumer.seek(place, position)
+        while position < ends[place]:
             batch, position = await _some(consumer, place)
-        for record in batch:
-            if record.offset < end:
+            for record in (one for one in batch if one.offset < ends[place]):
                 yield record
 
 
+async def _bounds(
+    consumer: Any,  # noqa: ANN401
+    places: Sequence[TopicPartition],
+) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+    with _translated("asking for the bounds of a topic"):
+        async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
+            return await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+
+
 async def _some(consumer: Any, place: TopicPartition) -> tuple[list[Record], int]:  # noqa: ANN401
-    async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
-        batches = await consumer.getmany(place, timeout_ms=1000)
-        return [_record(raw) for raw in batches.get(place, ())], await consumer.position(place)
+    with _translated(f"reading {place.topic}/{place.partition}"):
+        async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
+            batches = await consumer.getmany(place, timeout_ms=1000)
+            return [_record(raw) for raw in batches.get(place, ())], await consumer.position(place)
 
 
 def _places(topic: Topic) -> list[TopicPartition]:
