@@ -20,7 +20,7 @@ from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
 from shared.infra.stream import Step
 from shared.kernel.clock import Clock, from_millis
-from shared.kernel.errors import ConfigError, PoisonError
+from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive
 from shared.runtime.health import Check
 
@@ -53,9 +53,15 @@ class Matching:
         self._in_force = in_force
 
     async def handle(self, envelope: Envelope) -> None:
-        """Publish what a signal means to incidents; acknowledged when it returns."""
+        """Publish what a signal means to incidents; acknowledged when it returns.
+
+        Raises:
+            TransientError: no playbook is known yet; the signal must wait for one, or it would be lost.
+        """
         signal, index = envelope.message, self._in_force.index
-        if index is None or not isinstance(signal, SIGNALS):
+        if index is None:
+            raise TransientError("no playbook is in force yet")
+        if not isinstance(signal, SIGNALS):
             return
         for entry in match(index, signal):  # type: ignore[arg-type]
             await self._publisher.publish(entry, topic=INBOX, traceparent=envelope.traceparent)

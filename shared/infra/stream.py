@@ -6,9 +6,11 @@ before `absorb` returns, rows are written after that, and the offset is committe
 """
 
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import faust
@@ -178,6 +180,7 @@ def _faust_app(settings: StreamSettings) -> Any:  # noqa: ANN401
         settings.app,
         broker=f"kafka://{settings.bootstrap}",
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / f"{settings.app}-{settings.instance}",  # stays empty, but Faust makes it
         web_enabled=False,
         topic_disable_leader=True,
         topic_partitions=settings.inbox.partitions,

@@ -1,0 +1,45 @@
+# Every target that runs code sets the environment up first; `make` alone lists the targets.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+BIN := .venv/bin
+SOURCES := services shared sandbox tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint types architecture unit integration bench lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## make .venv with the pinned packages
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; expected Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) scripts/bootstrap
+
+test: lint types architecture unit integration ## lint, types, architecture contracts, all fast tests
+
+lint: setup ## ruff: rules and format
+	@echo "lint: ruff check, ruff format"
+	@$(BIN)/ruff check $(SOURCES) scripts/bootstrap
+	@$(BIN)/ruff format --check $(SOURCES) scripts/bootstrap
+
+types: setup ## pyright, strict
+	@echo "types: pyright"
+	@$(BIN)/pyright --pythonpath $(BIN)/python $(SOURCES)
+
+architecture: setup ## import-linter and deptry
+	@echo "architecture: import-linter, deptry"
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry services shared sandbox
+
+unit: setup ## unit tests, without network
+	@$(BIN)/pytest tests/unit -q -n 2
+
+integration: setup ## tests against real parts (Kafka, Valkey), which they start themselves
+	@$(BIN)/pytest tests/contracts tests/integration -q
+
+bench: setup ## signals matched per second
+	@$(BIN)/python -m bench.matching
+
+lock: setup ## pin all packages again, with hashes and without addresses
+	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 -o requirements/dev.txt
+
+clean: ## remove the environment and caches
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
