@@ -1,0 +1,74 @@
+"""Careful reading of raw Kubernetes objects: whatever a cluster says, a field has its type, or a default."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
+from shared.kernel.quantities import parse_bytes
+
+
+def section(parent: JsonObject, *path: str) -> JsonObject:
+    """Return a nested object; an empty one where there is none."""
+    found: JsonValue = parent
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def sections(parent: JsonObject, *path: str) -> Iterator[JsonObject]:
+    """Return the objects of a nested list."""
+    found = section(parent, *path[:-1]).get(path[-1])
+    yield from (one for one in (found if isinstance(found, list) else []) if isinstance(one, dict))
+
+
+def text(parent: JsonObject, name: str) -> str:
+    """Return a text; an empty one where there is none."""
+    found = parent.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def number(parent: JsonObject, name: str, default: int = 0) -> int:
+    """Return a whole number."""
+    found = parent.get(name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else default
+
+
+def flag(parent: JsonObject, name: str) -> bool:
+    """Return a boolean; False where there is none."""
+    return parent.get(name) is True
+
+
+def moment(parent: JsonObject, name: str) -> datetime | None:
+    """Return an RFC 3339 time; None where there is none that can be read."""
+    try:
+        found = datetime.fromisoformat(text(parent, name))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def size_bytes(parent: JsonObject, name: str) -> int:
+    """Return a memory quantity in bytes; 0 where there is none that can be read."""
+    try:
+        return parse_bytes(text(parent, name))
+    except ValueError:
+        return 0
+
+
+def condition(parent: JsonObject, kind: str) -> JsonObject:
+    """Return a status condition by its type; an empty one where it is not told."""
+    nothing: JsonObject = {}
+    return next((one for one in sections(parent, "status", "conditions") if text(one, "type") == kind), nothing)
+
+
+def reference(source: JsonObject, kind: str) -> ObjectRef:
+    """Return the identity of an object."""
+    metadata = section(source, "metadata")
+    return ObjectRef(
+        kind=kind,
+        namespace=text(metadata, "namespace") or CLUSTER_SCOPE,
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        resource_version=text(metadata, "resourceVersion"),
+    )

@@ -1,0 +1,66 @@
+"""Wires the collector: settings → adapters → handlers → one supervised task per kind of object."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from services.collector.adapters.watching import Kind, Watching
+from services.collector.handlers import Collecting
+from services.collector.settings import CollectorSettings
+from shared.infra.kafka import KafkaPublisher
+from shared.infra.kube import KubeClient, KubeError
+from shared.kernel.backoff import Backoff
+from shared.kernel.errors import TransientError
+from shared.runtime.lifecycle import Runtime, Task, run_service
+from shared.runtime.settings import read_settings
+from shared.runtime.tasks import pause
+
+NAME = "collector"
+KINDS = (
+    Kind("Node", "/api/v1/nodes"),
+    Kind("ReplicaSet", "/apis/apps/v1/replicasets"),
+    Kind("Job", "/apis/batch/v1/jobs"),
+    Kind("Deployment", "/apis/apps/v1/deployments"),
+    Kind("StatefulSet", "/apis/apps/v1/statefulsets"),
+    Kind("DaemonSet", "/apis/apps/v1/daemonsets"),
+    Kind("Pod", "/api/v1/pods"),
+    Kind("Event", "/api/v1/events"),
+)
+_BACKOFF = Backoff()
+
+
+async def follow(kind: Kind, client: KubeClient, collecting: Collecting, *, runtime: Runtime) -> None:
+    """Observe one kind until the service stops; whatever breaks is taken up again where it was."""
+    check = runtime.health.watch(f"watch-{kind.name.lower()}")
+    watching = Watching(client, kind, on_listed=check.ok)
+    failures = 0
+    while not runtime.stopping.is_set():
+        try:
+            async for observation in watching.observe():
+                await collecting.handle(observation)
+                failures = 0
+                check.ok()
+            check.ok()
+        except (TransientError, KubeError) as failed:
+            failures += 1
+            check.bad(str(failed))
+            await pause(_BACKOFF.delay(failures, key=kind.name), runtime)
+
+
+@asynccontextmanager
+async def wire(runtime: Runtime, settings: CollectorSettings) -> AsyncGenerator[Mapping[str, Task]]:
+    """Open the adapters and yield the tasks that run on them."""
+    async with (
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
+        KubeClient(settings.kubeconfig) as client,
+    ):
+        collecting = Collecting(publisher, client, cluster=settings.cluster, clock=runtime.clock)
+        yield {
+            f"watch-{kind.name.lower()}": partial(follow, kind, client, collecting, runtime=runtime) for kind in KINDS
+        }
+
+
+def main() -> int:
+    """Run the collector until it is told to stop; return the exit code."""
+    settings = read_settings(CollectorSettings)
+    return run_service(NAME, settings, lambda runtime: wire(runtime, settings))
