@@ -19,3 +19,4 @@ CHECKS = Gauge("sre_health_check", "1 while a named part of a service is well, e
 STREAM_GAPS = Counter(
     "sre_stream_gaps_total", "Inputs that the stream engine would have skipped, and were sought back.", ["partition"]
 )
+LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")

@@ -1,0 +1,1 @@
+"""What the remediator does to a cluster, and what it captures of it before."""

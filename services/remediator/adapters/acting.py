@@ -1,0 +1,168 @@
+"""The actions on a cluster: each reads the live object, checks, changes it under its version, and can be told apart."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from services.remediator.core.admission import Refusal
+from services.remediator.core.changes import (
+    Change,
+    controller_of,
+    is_marked,
+    marks,
+    memory_change,
+    rollback_change,
+    uid_of,
+    version_of,
+)
+from shared.contracts.actions import RestartPod, Rollback, SetMemory
+from shared.contracts.commands import Command
+from shared.contracts.model import JsonObject
+from shared.contracts.workloads import WorkloadRef
+from shared.infra.kube import KubeClient, KubeError, PatchType
+
+_PATHS = {
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments/{}",
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets/{}",
+    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets/{}",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets/{}",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs/{}",
+    "Pod": "/api/v1/namespaces/{}/pods/{}",
+}
+_NOT_FOUND, _CONFLICT, _FORBIDDEN, _TOO_MANY = 404, 409, 403, 429
+_REFUSALS = {
+    _NOT_FOUND: Refusal.TARGET_GONE,
+    _CONFLICT: Refusal.CHANGED_MEANWHILE,
+    _FORBIDDEN: Refusal.FORBIDDEN,
+    _TOO_MANY: Refusal.DISRUPTION_BUDGET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was changed (or, in a dry run, would be), in words."""
+
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nothing was changed; `message` is the API server's, if it was that."""
+
+    refusal: Refusal
+    message: str = ""
+
+
+class Actor:
+    """Carry actions out under a leader's token."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def act(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:
+        """Do what a command says, or ask the API server what it would do.
+
+        Raises:
+            UnavailableError: the API server does not answer; it may have happened, `has_happened` tells.
+        """
+        try:
+            match command.action:
+                case RestartPod():
+                    return await self._restart(command, command.action, token=token, dry_run=dry_run)
+                case SetMemory() | Rollback():
+                    return await self._change(command, token=token, dry_run=dry_run)
+                case _:
+                    assert_never(command.action)
+        except KubeError as refused:
+            return Refused(_REFUSALS.get(refused.status, Refusal.REJECTED), refused.message)
+
+    async def has_happened(self, command: Command) -> bool:
+        """Tell from the object itself whether a command was carried out.
+
+        Raises:
+            UnavailableError: the API server does not answer.
+        """
+        if not isinstance(command.action, RestartPod):
+            workload = await self._find(command.workload)
+            return workload is not None and is_marked(workload, command.id)
+        pod = await self._find(_pod_of(command, command.action))
+        if pod is None or uid_of(pod) != command.action.uid:
+            return True
+        metadata = pod["metadata"]
+        return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
+
+    async def _restart(self, command: Command, action: RestartPod, *, token: int, dry_run: bool) -> Done | Refused:
+        ref = _pod_of(command, action)
+        pod = await self._client.get(_path(ref))
+        if uid_of(pod) != action.uid:
+            return Refused(Refusal.TARGET_REPLACED)
+        refusal = await self._ownership(pod, command.workload)
+        if refusal is not None:
+            return Refused(refusal)
+        if not dry_run:
+            await self._mark(ref, pod, command=command.id, token=token)
+        await self._client.create(f"{_path(ref)}/eviction", _eviction(ref, action.uid), dry_run=dry_run)
+        return Done((f"pod {action.pod}: evicted, its controller replaces it",))
+
+    async def _change(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:
+        action = command.action
+        if command.workload.kind not in {"Deployment", "StatefulSet", "DaemonSet"}:
+            return Refused(Refusal.KIND_NOT_SUPPORTED)
+        workload = await self._client.get(_path(command.workload))
+        if isinstance(action, SetMemory):
+            change = memory_change(workload, action, command=command.id, token=token)
+            return await self._patched(command.workload, change, PatchType.STRATEGIC, dry_run=dry_run)
+        if command.workload.kind != "Deployment" or not isinstance(action, Rollback):
+            return Refused(Refusal.KIND_NOT_SUPPORTED)
+        owned = await self._client.list(f"/apis/apps/v1/namespaces/{command.workload.namespace}/replicasets")
+        change = rollback_change(workload, owned.items, action, command=command.id, token=token)
+        return await self._patched(command.workload, change, PatchType.JSON, dry_run=dry_run)
+
+    async def _patched(
+        self, ref: WorkloadRef, change: Change | Refusal, kind: PatchType, *, dry_run: bool
+    ) -> Done | Refused:
+        if isinstance(change, Refusal):
+            return Refused(change)
+        await self._client.patch(_path(ref), change.patch, kind=kind, dry_run=dry_run)
+        return Done(change.lines)
+
+    async def _mark(self, ref: WorkloadRef, source: JsonObject, *, command: str, token: int) -> None:
+        """Write command and token on a pod before it is evicted: the audit log then tells by whom."""
+        metadata: JsonObject = {"resourceVersion": version_of(source), "annotations": marks(command, token)}
+        await self._client.patch(_path(ref), {"metadata": metadata}, kind=PatchType.MERGE)
+
+    async def _ownership(self, pod: JsonObject, workload: WorkloadRef) -> Refusal | None:
+        """Return why a pod must not be evicted: nothing would replace it, or it is another workload's."""
+        at = pod
+        while (owner := controller_of(at)) is not None:
+            kind, name = str(owner.get("kind")), str(owner.get("name"))
+            if (kind, name) == (workload.kind, workload.name):
+                return None
+            if kind not in _PATHS:
+                return Refusal.NOT_OF_WORKLOAD
+            at = await self._client.get(_PATHS[kind].format(workload.namespace, name))
+        return Refusal.NO_CONTROLLER if at is pod else Refusal.NOT_OF_WORKLOAD
+
+    async def _find(self, ref: WorkloadRef) -> JsonObject | None:
+        try:
+            return await self._client.get(_path(ref))
+        except KubeError as refused:
+            if refused.status == _NOT_FOUND:
+                return None
+            raise
+
+
+def _pod_of(command: Command, action: RestartPod) -> WorkloadRef:
+    return WorkloadRef(kind="Pod", namespace=command.workload.namespace, name=action.pod)
+
+
+def _path(ref: WorkloadRef) -> str:
+    return _PATHS[ref.kind].format(ref.namespace, ref.name)
+
+
+def _eviction(ref: WorkloadRef, uid: str) -> JsonObject:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "deleteOptions": {"preconditions": {"uid": uid}},
+    }

@@ -1,0 +1,143 @@
+"""Wires the remediator: one process holds the lease and works, the others stand by to take it over."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from time import monotonic
+
+from services.remediator.adapters.acting import Actor
+from services.remediator.adapters.capturing import Capture
+from services.remediator.handlers import Remediation, Tenure
+from services.remediator.settings import RemediatorSettings
+from shared.contracts.topics import COMMANDS
+from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher
+from shared.infra.kube import KubeClient
+from shared.infra.redis import Lease, Redis, Term, connect
+from shared.kernel.errors import TransientError
+from shared.runtime.consuming import consume
+from shared.runtime.lifecycle import Runtime, Task, run_service
+from shared.runtime.log import logger
+from shared.runtime.metrics import LEADER
+from shared.runtime.settings import read_settings
+from shared.runtime.tasks import pause
+
+NAME = "remediator"
+_GROUP = "sre-remediator"
+_SAFETY = 0.7
+"""The share of the lease's length that a holder trusts: the rest is for clocks that differ and pauses of the process."""
+
+
+class Leadership:
+    """Stand by for the lease; work while it is held; let go when it may be lost."""
+
+    def __init__(
+        self,
+        settings: RemediatorSettings,
+        publisher: KafkaPublisher,
+        client: KubeClient,
+        *,
+        redis: Redis,
+        runtime: Runtime,
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._client = client
+        self._redis = redis
+        self._runtime = runtime
+        self._archive = KafkaArchive(settings.kafka_bootstrap)
+        self._lease = Lease(redis, NAME, ttl=settings.lease_ttl)
+        self._check = runtime.health.watch("lease")
+        self._renew_every = settings.lease_ttl / 4
+
+    async def run(self) -> None:
+        """Hold the lease whenever it can be had, until the service stops."""
+        while not self._runtime.stopping.is_set():
+            try:
+                await self._try_once()
+                self._check.ok()
+            except TransientError as failed:
+                self._check.bad(str(failed))
+            await pause(self._renew_every, self._runtime)
+
+    async def _try_once(self) -> None:
+        began = monotonic()
+        floor = sum((await self._archive.end_offsets(COMMANDS)).values())
+        term = await self._lease.acquire(self._settings.instance, floor=floor)
+        if term is None:
+            return
+        logger().info("lease.acquired", token=term.token)
+        LEADER.set(1)
+        try:
+            await self._lead(term, Tenure(term, until=self._trusted_until(began)))
+        finally:
+            LEADER.set(0)
+            logger().info("lease.ended", token=term.token)
+
+    async def _lead(self, term: Term, tenure: Tenure) -> None:
+        self._check.ok()
+        ended = asyncio.Event()
+        working = replace(self._runtime, stopping=ended)
+        async with (
+            AssignedConsumer(self._settings.kafka_bootstrap, topics=[COMMANDS], group=_GROUP) as commands,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(self._hold(term, tenure, ended))
+            group.create_task(
+                consume(commands, self._work(tenure).handle, publisher=self._publisher, runtime=working, name="command")
+            )
+        await self._lease.release(term)
+
+    async def _hold(self, term: Term, tenure: Tenure, ended: asyncio.Event) -> None:
+        """Renew until the service stops or the lease may be somebody else's; then end the work."""
+        try:
+            while not self._runtime.stopping.is_set() and await self._renewed(term, tenure):
+                await pause(self._renew_every, self._runtime)
+        finally:
+            tenure.end()
+            ended.set()
+
+    async def _renewed(self, term: Term, tenure: Tenure) -> bool:
+        began = monotonic()
+        try:
+            if not await self._lease.renew(term):
+                return False
+        except TransientError as failed:
+            self._check.bad(str(failed))
+            return tenure.is_held  # the store may come back before the lease is over
+        tenure.extend(self._trusted_until(began))
+        self._check.ok()
+        return True
+
+    def _trusted_until(self, asked: float) -> float:
+        """Return when a lease is over for us that was granted after `asked`, whatever the store's clock says."""
+        return asked + self._settings.lease_ttl.total_seconds() * _SAFETY
+
+    def _work(self, tenure: Tenure) -> Remediation:
+        return Remediation(
+            self._publisher,
+            Actor(self._client),
+            Capture(self._client),
+            lease=self._lease,
+            redis=self._redis,
+            tenure=tenure,
+            clock=self._runtime.clock,
+            settings=self._settings,
+        )
+
+
+@asynccontextmanager
+async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator[Mapping[str, Task]]:
+    """Open the adapters and yield the one task that runs on them."""
+    async with (
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
+        KubeClient(settings.kubeconfig) as client,
+        connect(settings.redis_url) as redis,
+    ):
+        yield {"lead": Leadership(settings, publisher, client, redis=redis, runtime=runtime).run}
+
+
+def main() -> int:
+    """Run the remediator until it is told to stop; return the exit code."""
+    settings = read_settings(RemediatorSettings)
+    return run_service(NAME, settings, lambda runtime: wire(runtime, settings))

@@ -1,0 +1,23 @@
+"""The remediator's settings, read once from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.runtime.settings import ServiceSettings
+
+
+class RemediatorSettings(ServiceSettings):
+    """Adds the store, the cluster, and what holds whatever a command says: dry-run, and namespaces left alone."""
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    kubeconfig: Path | None = None
+    dry_run: bool = False
+    lease_ttl_seconds: float = Field(default=5.0, ge=1.0, le=60.0)
+    protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+
+    @property
+    def lease_ttl(self) -> timedelta:
+        """Return how long a lease lives that is not renewed."""
+        return timedelta(seconds=self.lease_ttl_seconds)
