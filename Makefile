@@ -1,5 +1,7 @@
 # Every target that runs code sets the environment up first; `make` alone lists the targets.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+# The first that runs and is new enough: a version manager's shim may be on the path and still not run.
+PYTHON ?= $(shell for found in python3.13 python3.12 python3.11 python3; do \
+	$$found -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$found && break; done)
 BIN := .venv/bin
 SOURCES := services shared sandbox tests bench
 
@@ -10,7 +12,7 @@ help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: ## make .venv with the pinned packages
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; expected Python 3.11 or newer"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python found; expected 3.11 or newer with venv (Debian: apt install python3-venv), or make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) scripts/bootstrap
 
 test: lint types architecture unit integration ## lint, types, architecture contracts, all fast tests

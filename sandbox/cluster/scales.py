@@ -18,7 +18,8 @@ def scale_of(workload: ReadOnly) -> Document:
     )
     kept: Document = {key: metadata[key] for key in _METADATA if key in metadata}
     spec: Document = {"replicas": whole(workload, "spec", "replicas")}
-    return _SCALE.header() | {"metadata": kept, "spec": spec, "status": status}
+    scale: Document = {**_SCALE.header(), "metadata": kept, "spec": spec, "status": status}
+    return scale
 
 
 def scaled(workload: ReadOnly, scale: ReadOnly) -> Document:

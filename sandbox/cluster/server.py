@@ -3,11 +3,11 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from sandbox.cluster import eviction, scales
 from sandbox.cluster.clock import Clock
@@ -46,6 +46,10 @@ from sandbox.cluster.selectors import Selection
 from sandbox.cluster.store import Store, key_of
 from sandbox.cluster.writes import Target, changed_object, check_preconditions, check_version, new_object
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Documents = list[Document]
 _DONE_PHASES = frozenset({"Succeeded", "Failed"})
 _DEFAULT_GRACE_SECONDS = 30
 _SERVICE_NETWORK = "10.96"
@@ -174,7 +178,9 @@ class ApiServer:
             return self._write_scale(target, body, persistence)
         target.check(body)
         before = self.get(target)
-        return self._keep(target.resource, changed_object(target, body, before=before), before, persistence)
+        return self._keep(
+            target.resource, changed_object(target, body, before=before), before=before, persistence=persistence
+        )
 
     def patch(self, target: Target, patch: Patch, persistence: Persistence = Persistence.KEEP) -> tuple[Document, bool]:
         """Change an object by a patch and return it, and whether it was created by the patch (apply only).
@@ -207,11 +213,11 @@ class ApiServer:
             gone = before if persistence is Persistence.DRY_RUN else self._remove(target.resource, before)
             return Deletion(gone, gone=True)
         leaving = self._leaving(target.resource, before, grace)
-        return Deletion(self._keep(target.resource, leaving, before, persistence), gone=False)
+        return Deletion(self._keep(target.resource, leaving, before=before, persistence=persistence), gone=False)
 
     def delete_selected(
         self, resource: Resource, selection: Selection, *, options: Document, persistence: Persistence
-    ) -> list[Document]:
+    ) -> Documents:
         """Delete every selected object and return their last states."""
         chosen = self.store.select(resource, selection)
         targets = [Target(resource, namespace_of(one), name_of(one)) for one in chosen]
@@ -257,7 +263,7 @@ class ApiServer:
         exact = options.match == "Exact" and wanted
         return (wanted if exact else current), None
 
-    def _chosen(self, resource: Resource, selection: Selection, version: int) -> "list[Document]":
+    def _chosen(self, resource: Resource, selection: Selection, version: int) -> Documents:
         if version == self.store.version:
             return self.store.select(resource, selection)
         return self.store.select_at(resource, selection, version=version)
@@ -280,7 +286,7 @@ class ApiServer:
         address = f"{_SERVICE_NETWORK}.{self._addresses // _OCTET}.{self._addresses % _OCTET + 1}"
         spec["clusterIP"], spec["clusterIPs"] = address, [address]
 
-    def _keep(self, resource: Resource, document: Document, before: Document, persistence: Persistence) -> Document:
+    def _keep(self, resource: Resource, document: Document, *, before: Document, persistence: Persistence) -> Document:
         if persistence is Persistence.DRY_RUN:
             return document
         if document == before:

@@ -25,7 +25,7 @@ from shared.runtime.tasks import pause
 NAME = "remediator"
 _GROUP = "sre-remediator"
 _SAFETY = 0.7
-"""The share of the lease's length that a holder trusts: the rest is for clocks that differ and pauses of the process."""
+"""The share of the lease's length that a holder trusts; the rest is for pauses of the process and clocks that differ."""
 
 
 class Leadership:

@@ -89,6 +89,7 @@ class Capture:
 async def _noted(
     ask: Callable[[], Awaitable[T]],
     otherwise: T,
+    *,
     what: str,
     notes: list[str],
 ) -> T:

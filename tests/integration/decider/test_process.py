@@ -60,18 +60,10 @@ async def test_killed_again_and_again_it_loses_nothing_and_its_replay_is_the_sam
         for number in range(rounds):
             await decider.start()
             await decider.until_ready()
-            for workload in range(workloads):
-                signal = container(seconds=number).model_copy(
-                    update={
-                        "id": derive("signal", workload, number),
-                        "workload": FRONTEND.model_copy(update={"name": f"service-{workload}"}),
-                    }
-                )
-                await publisher.publish(signal, topic=SIGNALS_KUBERNETES)
-                if workload == workloads // 2 and number < rounds - 1:
-                    await decider.kill()
+            await _publish_round(publisher, number, range(workloads // 2))
             if number < rounds - 1:
                 await decider.kill()
+            await _publish_round(publisher, number, range(workloads // 2, workloads))
         expected = workloads * (2 + rounds - 1)
         await until(lambda: _count_is(archive, expected))
         await decider.stop()
@@ -82,6 +74,17 @@ async def test_killed_again_and_again_it_loses_nothing_and_its_replay_is_the_sam
     assert len(opened) == workloads
     commands = {one.command for one in made if one.command}
     assert len(commands) == workloads
+
+
+async def _publish_round(publisher: KafkaPublisher, number: int, workloads: range) -> None:
+    for workload in workloads:
+        signal = container(seconds=number).model_copy(
+            update={
+                "id": derive("signal", workload, number),
+                "workload": FRONTEND.model_copy(update={"name": f"service-{workload}"}),
+            }
+        )
+        await publisher.publish(signal, topic=SIGNALS_KUBERNETES)
 
 
 async def test_garbage_goes_to_dead_letters_and_the_line_moves_on(stage: Stage) -> None:
