@@ -13,7 +13,7 @@ from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.settings import read_settings
-from shared.runtime.tasks import pause
+from shared.runtime.tasks import pause, until_stopping
 
 NAME = "collector"
 KINDS = (
@@ -31,6 +31,11 @@ _BACKOFF = Backoff()
 
 async def follow(kind: Kind, client: KubeClient, collecting: Collecting, *, runtime: Runtime) -> None:
     """Observe one kind until the service stops; whatever breaks is taken up again where it was."""
+    # a watch may be silent for minutes; what is not published yet stays news
+    await until_stopping(_observe(kind, client, collecting, runtime=runtime), runtime)
+
+
+async def _observe(kind: Kind, client: KubeClient, collecting: Collecting, *, runtime: Runtime) -> None:
     check = runtime.health.watch(f"watch-{kind.name.lower()}")
     watching = Watching(client, kind, on_listed=check.ok)
     failures = 0

@@ -25,7 +25,7 @@ from shared.runtime.tasks import pause
 NAME = "remediator"
 _GROUP = "sre-remediator"
 _SAFETY = 0.7
-"""The share of the lease's length that a holder trusts; the rest is for pauses of the process and clocks that differ."""
+"""The share of the lease's length that a holder trusts; the rest is for pauses and clocks that differ."""
 
 
 class Leadership:
@@ -56,13 +56,15 @@ class Leadership:
             try:
                 await self._try_once()
                 self._check.ok()
-            except TransientError as failed:
-                self._check.bad(str(failed))
+            except* TransientError as failed:
+                self._check.bad("; ".join(map(str, failed.exceptions)))
             await pause(self._renew_every, self._runtime)
 
     async def _try_once(self) -> None:
-        began = monotonic()
+        if not await self._lease.is_free():
+            return
         floor = sum((await self._archive.end_offsets(COMMANDS)).values())
+        began = monotonic()
         term = await self._lease.acquire(self._settings.instance, floor=floor)
         if term is None:
             return
@@ -77,16 +79,17 @@ class Leadership:
     async def _lead(self, term: Term, tenure: Tenure) -> None:
         self._check.ok()
         ended = asyncio.Event()
-        working = replace(self._runtime, stopping=ended)
-        async with (
-            AssignedConsumer(self._settings.kafka_bootstrap, topics=[COMMANDS], group=_GROUP) as commands,
-            asyncio.TaskGroup() as group,
-        ):
+        async with asyncio.TaskGroup() as group:
             group.create_task(self._hold(term, tenure, ended))
-            group.create_task(
-                consume(commands, self._work(tenure).handle, publisher=self._publisher, runtime=working, name="command")
-            )
+            group.create_task(self._work(tenure, ended))
         await self._lease.release(term)
+
+    async def _work(self, tenure: Tenure, ended: asyncio.Event) -> None:
+        """Carry out commands until the tenure ends; the lease is held meanwhile, also while the broker is slow."""
+        working = replace(self._runtime, stopping=ended)
+        async with AssignedConsumer(self._settings.kafka_bootstrap, topics=[COMMANDS], group=_GROUP) as commands:
+            handle = self._remediation(tenure).handle
+            await consume(commands, handle, publisher=self._publisher, runtime=working, name="command")
 
     async def _hold(self, term: Term, tenure: Tenure, ended: asyncio.Event) -> None:
         """Renew until the service stops or the lease may be somebody else's; then end the work."""
@@ -113,7 +116,7 @@ class Leadership:
         """Return when a lease is over for us that was granted after `asked`, whatever the store's clock says."""
         return asked + self._settings.lease_ttl.total_seconds() * _SAFETY
 
-    def _work(self, tenure: Tenure) -> Remediation:
+    def _remediation(self, tenure: Tenure) -> Remediation:
         return Remediation(
             self._publisher,
             Actor(self._client),

@@ -119,6 +119,14 @@ class Lease:
         self._key = f"sre:lease:{name}"
         self._ttl_ms = ttl // timedelta(milliseconds=1)
 
+    async def is_free(self) -> bool:
+        """Tell whether nobody holds the lease.
+
+        Raises:
+            UnavailableError: the store does not answer.
+        """
+        return not await self._redis.run("EXISTS", self._key)
+
     async def acquire(self, owner: str, *, floor: int) -> Term | None:
         """Return a new term, or None while somebody holds the lease; its token is above `floor`.
 

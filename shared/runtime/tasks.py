@@ -1,7 +1,8 @@
 """Tasks that come round again and again, and waits that end when the service is told to stop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 
 from shared.kernel.errors import TransientError
@@ -27,3 +28,16 @@ async def pause(delay: timedelta, runtime: Runtime) -> None:
             await runtime.stopping.wait()
     except TimeoutError:
         return
+
+
+async def until_stopping(work: Coroutine[None, None, None], runtime: Runtime) -> None:
+    """Return when the work ends, or cancel it when the service is told to stop; its errors are raised."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(runtime.stopping.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working

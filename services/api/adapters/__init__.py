@@ -1,0 +1,1 @@
+"""What the API talks to: the read model in Redis, and the services' health servers."""

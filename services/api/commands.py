@@ -1,0 +1,190 @@
+"""The API's part of the CLI: what it shows in tables, what it changes by commands."""
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import httpx
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from services.api.core.timeline import TimelineEntry
+from services.api.routes import Status
+from shared.contracts.incidents import Incident
+from shared.kernel.errors import SreAgentError
+
+app = typer.Typer(no_args_is_help=True)
+_ANSWER_WITHIN_S = 10.0
+_STYLES = {"healed": "green", "escalated": "red", "awaiting-approval": "yellow"}
+
+
+class Output(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class RequestError(SreAgentError):
+    """Signal that the API refused, or did not answer."""
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table for people, JSON for programs.")]
+ApiOption = Annotated[str, typer.Option("--api", envvar="SRE_API_URL", help="The API's address.")]
+TokenOption = Annotated[
+    str,
+    typer.Option("--token", envvar="SRE_TOKEN", help="Your secret of SRE_API_TOKEN.", show_default=False),
+]
+NoteOption = Annotated[str, typer.Option("--note", help="Why, for the record.")]
+LOCAL = "http://127.0.0.1:8080"
+
+
+@app.command()
+def status(api: ApiOption = LOCAL, output: OutputOption = Output.TABLE) -> None:
+    """Show the services' health; exit code 1 if one is not ready."""
+    text = _get(api, "/v1/status")
+    told = Status.model_validate_json(text)
+    if output is Output.JSON:
+        print(text)
+    else:
+        _print_status(told)
+    if not told.ready:
+        raise typer.Exit(1)
+
+
+@app.command()
+def incidents(
+    *,
+    api: ApiOption = LOCAL,
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that are not ended.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List incidents, the newest first."""
+    text = _get(api, "/v1/incidents", only_open=str(only_open).lower(), limit=str(limit))
+    if output is Output.JSON:
+        print(text)
+        return
+    table = Table("id", "opened", "workload", "rule", "phase", "reason", "seconds")
+    for one in TypeAdapter(list[Incident]).validate_json(text):
+        lasted = f"{(one.closed_at - one.signal_at).total_seconds():.1f}" if one.closed_at else ""
+        opened = one.opened_at.isoformat(timespec="seconds")
+        table.add_row(one.id, opened, one.workload.key, one.rule, _phase(one), one.reason.value, lasted)
+    Console().print(table)
+
+
+@app.command()
+def incident(incident: str, api: ApiOption = LOCAL, output: OutputOption = Output.TABLE) -> None:
+    """Show an incident's story."""
+    text = _get(api, f"/v1/incidents/{incident}")
+    story = _get(api, f"/v1/incidents/{incident}/timeline")
+    if output is Output.JSON:
+        print(f'{{"incident": {text}, "timeline": {story}}}')
+        return
+    one = Incident.model_validate_json(text)
+    table = Table("seconds", "what", "reason", "detail", title=f"{escape(one.workload.key)}: {_phase(one)}")
+    for line in TypeAdapter(list[TimelineEntry]).validate_json(story):
+        table.add_row(f"{line.seconds:+.2f}", line.happening.value, line.reason, escape(line.detail))
+    Console().print(table)
+
+
+@app.command()
+def approve(incident: str, *, token: TokenOption, api: ApiOption = LOCAL, note: NoteOption = "") -> None:
+    """Let the step that an incident waits with be carried out."""
+    _answer(api, incident, "approve", token=token, note=note)
+    print(f"{incident}: approved")
+
+
+@app.command()
+def reject(incident: str, *, token: TokenOption, api: ApiOption = LOCAL, note: NoteOption = "") -> None:
+    """Refuse the step that an incident waits with."""
+    _answer(api, incident, "reject", token=token, note=note)
+    print(f"{incident}: rejected")
+
+
+@app.command()
+def pause(
+    cause: Annotated[str, typer.Argument(help="Why; shown wherever something does not happen because of it.")],
+    token: TokenOption,
+    api: ApiOption = LOCAL,
+) -> None:
+    """Stop all actions until `resume`."""
+    _post(api, "/v1/pause", token=token, body={"cause": cause})
+    print("all actions are paused")
+
+
+@app.command()
+def resume(token: TokenOption, api: ApiOption = LOCAL) -> None:
+    """Let actions go on."""
+    _post(api, "/v1/resume", token=token, body={})
+    print("actions go on")
+
+
+@app.command()
+def act(
+    workload: Annotated[str, typer.Argument(help="namespace/kind/name")],
+    *,
+    token: TokenOption,
+    action: Annotated[
+        str, typer.Option(help='The action as JSON, such as {"kind": "rollback"}.')
+    ] = '{"kind": "rollback"}',
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would change.")] = False,
+    api: ApiOption = LOCAL,
+    note: NoteOption = "",
+) -> None:
+    """Ask for an action on a workload, within the same limits as the playbook's."""
+    try:
+        wanted = TypeAdapter(dict[str, Any]).validate_json(action)
+    except ValueError as wrong:
+        raise RequestError(f"--action: expected a JSON object: {wrong}") from wrong
+    body = {"workload": workload, "action": wanted, "dry_run": dry_run, "note": note}
+    print(_post(api, "/v1/actions", token=token, body=body))
+
+
+def _answer(api: str, incident: str, answer: str, *, token: str, note: str) -> None:
+    step = Incident.model_validate_json(_get(api, f"/v1/incidents/{incident}")).step
+    _post(api, f"/v1/incidents/{incident}/{answer}", token=token, body={"step": step, "note": note})
+
+
+def _get(api: str, path: str, **query: str) -> str:
+    return _asked(api, "GET", path, params=query)
+
+
+def _post(api: str, path: str, *, token: str, body: dict[str, Any]) -> str:
+    return _asked(api, "POST", path, json=body, headers={"Authorization": f"Bearer {token}"})
+
+
+def _asked(api: str, method: str, path: str, **request: Any) -> str:  # noqa: ANN401 - passed on to httpx
+    try:
+        answer = httpx.request(method, f"{api}{path}", timeout=_ANSWER_WITHIN_S, **request)
+    except httpx.HTTPError as failed:
+        raise RequestError(f"{api} does not answer ({failed}); give its address by --api or SRE_API_URL") from failed
+    if answer.status_code >= HTTPStatus.BAD_REQUEST:
+        raise RequestError(_refusal(answer))
+    return answer.text
+
+
+def _refusal(answer: httpx.Response) -> str:
+    try:
+        told = answer.json()
+        return f"{told['reason']}: {told['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.status_code} {answer.text[:200]}"
+
+
+def _phase(incident: Incident) -> str:
+    style = _STYLES.get(incident.phase.value, "")
+    return f"[{style}]{incident.phase.value}[/{style}]" if style else incident.phase.value
+
+
+def _print_status(told: Status) -> None:
+    table = Table("service", "ready", "instance", "why not")
+    for service in told.services:
+        bad = "; ".join(f"{name}: {check.reason}" for name, check in service.checks.items() if not check.ok)
+        table.add_row(service.service, "yes" if service.ready else "no", service.instance, service.reason or bad)
+    Console().print(table)
+    if told.paused:
+        print(f"paused by {told.paused.by} at {told.paused.at.isoformat()}: {told.paused.cause}")

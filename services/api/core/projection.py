@@ -1,0 +1,87 @@
+"""What a message changes in the read model, as the store's own commands. Pure; where they are kept is told here alone.
+
+Keys: `sre:api:incidents` (a set ordered by opening), `sre:api:incident:<id>`, and under an incident's id its
+decisions, evidence and report; the newest decisions of all; a capped stream of everything, for live readers.
+"""
+
+from collections.abc import Iterator
+
+from shared.contracts.codec import body_of
+from shared.contracts.evidence import Evidence
+from shared.contracts.incidents import Decision, Incident
+from shared.contracts.model import Message
+from shared.contracts.reports import Report
+from shared.kernel.clock import to_millis
+
+PREFIX = "sre:api:"
+OFFSETS = f"{PREFIX}offsets"
+INCIDENTS = f"{PREFIX}incidents"
+OPEN = f"{PREFIX}incidents:open"
+DECISIONS = f"{PREFIX}decisions"
+STREAM = f"{PREFIX}stream"
+_DECISIONS_KEPT = 2_000
+_STREAM_KEPT = 10_000
+_KEPT_SECONDS = 30 * 24 * 3600
+Change = tuple[str, ...]
+
+
+def incident_key(incident: str) -> str:
+    """Return where an incident is kept."""
+    return f"{PREFIX}incident:{incident}"
+
+
+def decisions_key(incident: str) -> str:
+    """Return where an incident's decisions are kept, by their ids."""
+    return f"{PREFIX}decisions:{incident}"
+
+
+def evidence_key(incident: str) -> str:
+    """Return where an incident's evidence is kept, by its ids."""
+    return f"{PREFIX}evidence:{incident}"
+
+
+def report_key(incident: str) -> str:
+    """Return where an incident's report is kept."""
+    return f"{PREFIX}report:{incident}"
+
+
+def changes_of(message: Message) -> list[Change]:
+    """Return what a message changes; nothing for what the read model does not hold."""
+    match message:
+        case Incident():
+            return [*_incident(message), _streamed(message)]
+        case Decision():
+            return [*_decision(message), _streamed(message)]
+        case Evidence():
+            return list(_kept(evidence_key(message.incident), message))
+        case Report():
+            return [("SET", report_key(message.incident), _text(message)), _streamed(message)]
+        case _:
+            return []
+
+
+def _incident(incident: Incident) -> Iterator[Change]:
+    score = str(to_millis(incident.opened_at))
+    yield "SET", incident_key(incident.id), _text(incident)
+    yield "ZADD", INCIDENTS, score, incident.id
+    yield ("ZREM", OPEN, incident.id) if incident.phase.is_final else ("ZADD", OPEN, score, incident.id)
+
+
+def _decision(decision: Decision) -> Iterator[Change]:
+    yield "LPUSH", DECISIONS, _text(decision)
+    yield "LTRIM", DECISIONS, "0", str(_DECISIONS_KEPT - 1)
+    if decision.incident is not None:
+        yield from _kept(decisions_key(decision.incident), decision)
+
+
+def _kept(key: str, message: Message) -> Iterator[Change]:
+    yield "HSET", key, message.id, _text(message)
+    yield "EXPIRE", key, str(_KEPT_SECONDS)
+
+
+def _streamed(message: Message) -> Change:
+    return "XADD", STREAM, "MAXLEN", "~", str(_STREAM_KEPT), "*", "type", message.TYPE, "body", _text(message)
+
+
+def _text(message: Message) -> str:
+    return body_of(message).decode()

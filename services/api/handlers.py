@@ -1,0 +1,144 @@
+"""The order of the doing: questions to the read model; a person's word to the inbox, once it is known to be fitting."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from services.api.adapters.probing import ServiceStatus, probe
+from services.api.adapters.read_model import Paused, ReadModel
+from services.api.core.timeline import TimelineEntry, timeline
+from services.api.problems import ProblemError, ProblemReason
+from shared.contracts.actions import Action
+from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
+from shared.contracts.incidents import Incident, Phase
+from shared.contracts.reports import Report
+from shared.contracts.topics import INBOX
+from shared.contracts.workloads import WorkloadRef
+from shared.infra.broker import Publisher
+from shared.kernel.clock import Clock
+from shared.kernel.ids import derive
+
+
+class Questions:
+    """What people and programs may ask."""
+
+    def __init__(self, model: ReadModel, services: Mapping[str, str]) -> None:
+        self.model = model
+        self._services = services
+
+    async def incident(self, incident: str) -> Incident:
+        """Return an incident.
+
+        Raises:
+            ProblemError: there is none of that id (404).
+        """
+        found = await self.model.incident(incident)
+        if found is None:
+            raise ProblemError(
+                HTTPStatus.NOT_FOUND, ProblemReason.INCIDENT_UNKNOWN, f"no incident has the id {incident!r}"
+            )
+        return found
+
+    async def timeline(self, incident: str) -> list[TimelineEntry]:
+        """Return an incident's story.
+
+        Raises:
+            ProblemError: there is none of that id (404).
+        """
+        found = await self.incident(incident)
+        return timeline(
+            found,
+            await self.model.decisions_of(incident),
+            evidence=await self.model.evidence_of(incident),
+            report=await self.model.report(incident),
+        )
+
+    async def report(self, incident: str) -> Report:
+        """Return an incident's report.
+
+        Raises:
+            ProblemError: there is no such incident, or no report yet (404).
+        """
+        await self.incident(incident)
+        found = await self.model.report(incident)
+        if found is None:
+            detail = f"no report is written yet about {incident!r}; it follows once evidence is captured"
+            raise ProblemError(HTTPStatus.NOT_FOUND, ProblemReason.REPORT_NOT_WRITTEN, detail)
+        return found
+
+    async def services(self) -> list[ServiceStatus]:
+        """Return the status of each service."""
+        return await probe(self._services)
+
+
+class Interventions:
+    """What people may change; all of it goes through the inbox, so that it is decided, kept and replayed."""
+
+    def __init__(self, model: ReadModel, publisher: Publisher, clock: Clock) -> None:
+        self._model = model
+        self._questions = Questions(model, {})
+        self._publisher = publisher
+        self._clock = clock
+
+    async def answer(self, incident: str, *, step: int, approved: bool, by: str, note: str) -> Approval:
+        """Approve or reject the step that an incident waits with.
+
+        Raises:
+            ProblemError: it waits with no step, or with another one (409), or is not known (404).
+        """
+        found = await self._questions.incident(incident)
+        if found.phase is not Phase.AWAITING_APPROVAL:
+            detail = f"the incident awaits no approval; it is {found.phase.value} ({found.reason.value})"
+            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.APPROVAL_NOT_AWAITED, detail)
+        if found.step != step:
+            detail = f"the incident awaits approval of step {found.step}, not of step {step}; look at it again"
+            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.STEP_CHANGED, detail)
+        approval = Approval(
+            id=derive("approval", incident, step, found.attempt, str(approved), by),
+            at=self._clock.now(),
+            workload=found.workload,
+            incident=incident,
+            step=step,
+            approved=approved,
+            by=by,
+            note=note,
+        )
+        await self._publisher.publish(approval, topic=INBOX)
+        return approval
+
+    async def act(self, workload: WorkloadRef, action: Action, *, dry_run: bool, by: str, note: str) -> ManualAction:
+        """Ask for an action; the playbook's limits and the remediator's hold for it as for any other."""
+        now = self._clock.now()
+        asked = ManualAction(
+            id=derive("manual", workload.key, action.model_dump_json(), by, now.isoformat()),
+            at=now,
+            workload=workload,
+            action=action,
+            dry_run=dry_run,
+            by=by,
+            note=note,
+        )
+        await self._publisher.publish(asked, topic=INBOX)
+        return asked
+
+    async def pause(self, *, by: str, cause: str) -> Paused:
+        """Stop all actions: first those that are ordered already, then those to come."""
+        now = self._clock.now()
+        paused = Paused(by=by, cause=cause, at=now)
+        await self._model.pause(paused)
+        pause = Pause(id=derive("pause", by, now.isoformat()), at=now, by=by, cause=cause)
+        await self._publisher.broadcast(pause, topic=INBOX)
+        return paused
+
+    async def resume(self, *, by: str) -> Paused:
+        """Let actions go on; return the pause that is over.
+
+        Raises:
+            ProblemError: nothing is paused (409).
+        """
+        paused = await self._model.paused()
+        if paused is None:
+            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.NOT_PAUSED, "nothing is paused")
+        now = self._clock.now()
+        await self._publisher.broadcast(Resume(id=derive("resume", by, now.isoformat()), at=now, by=by), topic=INBOX)
+        await self._model.resume()
+        return paused

@@ -1,0 +1,1 @@
+"""The web page: three static files that read the REST API; no build step, nothing from another host."""

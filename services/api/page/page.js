@@ -1,0 +1,145 @@
+// Shows what the REST API tells. Texts from the cluster only ever become text nodes, never markup.
+
+const byId = (id) => document.getElementById(id);
+let chosen = null;
+
+function element(name, text, className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+async function ask(path, options = {}) {
+  const answer = await fetch(path, options);
+  const told = await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(told.detail), { reason: told.reason });
+  return told;
+}
+
+function say(id, text) {
+  byId(id).textContent = text;
+  byId(id).hidden = !text;
+}
+
+const clock = (moment) => new Date(moment).toLocaleTimeString();
+const workloadOf = (one) => `${one.workload.namespace}/${one.workload.kind}/${one.workload.name}`;
+
+function healedAfter(incident) {
+  if (!incident.closed_at) return "";
+  return `${((new Date(incident.closed_at) - new Date(incident.signal_at)) / 1000).toFixed(1)} s`;
+}
+
+function incidentRow(incident) {
+  const row = document.createElement("tr");
+  if (incident.id === chosen) row.className = "chosen";
+  const open = element("button", workloadOf(incident), "link");
+  open.addEventListener("click", () => show(incident.id));
+  const workload = document.createElement("td");
+  workload.append(open);
+  row.append(
+    element("td", clock(incident.opened_at)), workload, element("td", incident.rule),
+    element("td", incident.phase, incident.phase), element("td", healedAfter(incident)),
+  );
+  return row;
+}
+
+async function showIncidents() {
+  const incidents = await ask("/v1/incidents?limit=50");
+  byId("incidents").replaceChildren(...incidents.map(incidentRow));
+  byId("none").hidden = incidents.length > 0;
+  if (!chosen && incidents.length) chosen = incidents[0].id;
+}
+
+function timelineLine(entry) {
+  const line = document.createElement("li");
+  const at = element("time", `+${entry.seconds.toFixed(2)} s`);
+  at.dateTime = entry.at;
+  line.append(at, element("span", entry.reason), element("span", entry.detail));
+  return line;
+}
+
+async function showReport(id) {
+  try {
+    const report = await ask(`/v1/reports/${id}`);
+    const by = report.analyzer === "gemini" ? `Gemini (${report.model})` : `rules: ${report.fallback}`;
+    const claims = document.createElement("ul");
+    claims.append(...report.claims.map((claim) => element("li", `${claim.text} [${claim.cites.join(", ")}]`)));
+    byId("report").replaceChildren(
+      element("p", report.root_cause), claims,
+      element("p", `Confidence ${report.confidence}; written by ${by}; ${report.redactions} redactions.`),
+    );
+  } catch (refusal) {
+    byId("report").replaceChildren(element("p", refusal.message));
+  }
+}
+
+async function show(id) {
+  chosen = id;
+  const [incident, timeline] = await Promise.all([
+    ask(`/v1/incidents/${id}`), ask(`/v1/incidents/${id}/timeline`),
+  ]);
+  byId("incident").hidden = false;
+  byId("incident-title").textContent = `${workloadOf(incident)}: ${incident.phase}`;
+  byId("summary").textContent = incident.summary;
+  const waits = incident.phase === "awaiting-approval";
+  byId("answer").hidden = !waits;
+  byId("answer").dataset.step = incident.step;
+  const changes = incident.steps.length ? incident.steps[incident.steps.length - 1].changes : [];
+  byId("proposal").textContent = waits ? `Waiting for approval: ${changes.join("; ")}` : "";
+  byId("timeline").replaceChildren(...timeline.map(timelineLine));
+  await showReport(id);
+  await showIncidents();
+}
+
+async function showStatus() {
+  const status = await ask("/v1/status");
+  byId("services").replaceChildren(...status.services.map((service) => {
+    const bad = Object.entries(service.checks).filter(([, check]) => !check.ok);
+    const line = element("li", service.service, service.ready ? "ready" : "");
+    line.title = service.reason || bad.map(([name, check]) => `${name}: ${check.reason}`).join("; ") || "ready";
+    return line;
+  }));
+  say("paused", status.paused ? `Paused by ${status.paused.by}: ${status.paused.cause}` : "");
+}
+
+byId("answer").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${byId("token").value}` };
+  const body = JSON.stringify({ step: Number(event.target.dataset.step), note: byId("note").value });
+  try {
+    await ask(`/v1/incidents/${chosen}/${event.submitter.value}`, { method: "POST", headers, body });
+    say("refusal", "");
+  } catch (refusal) {
+    say("refusal", refusal.message);
+  }
+});
+
+let refreshing = null;
+function refreshSoon() {
+  refreshing ??= setTimeout(async () => {
+    refreshing = null;
+    await refresh();
+  }, 200);
+}
+
+async function refresh() {
+  try {
+    await showIncidents();
+    if (chosen) await show(chosen);
+  } catch (refusal) {
+    say("refusal", refusal.message);
+  }
+}
+
+function follow() {
+  const stream = new EventSource("/v1/stream");
+  stream.onopen = () => { byId("live").textContent = "live"; refreshSoon(); };
+  stream.onerror = () => { byId("live").textContent = "reconnecting"; };
+  for (const type of ["incident", "decision", "rca.report"]) stream.addEventListener(type, refreshSoon);
+}
+
+await refresh();
+await showStatus();
+setInterval(() => showStatus().catch(() => { byId("live").textContent = "the API does not answer"; }), 2000);
+follow();

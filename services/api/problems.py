@@ -1,0 +1,72 @@
+"""Refusals as RFC 9457 problem documents, each with a named reason."""
+
+from enum import StrEnum
+from http import HTTPStatus
+
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemReason(StrEnum):
+    """Why a request is refused."""
+
+    NOT_FOUND = "not-found"
+    INCIDENT_UNKNOWN = "incident-unknown"
+    REPORT_NOT_WRITTEN = "report-not-written"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    INVALID_REQUEST = "invalid-request"
+    WORKLOAD_INVALID = "workload-invalid"
+    NOT_AUTHENTICATED = "not-authenticated"
+    NO_TOKEN_CONFIGURED = "no-token-configured"  # noqa: S105 - a reason's name
+    APPROVAL_NOT_AWAITED = "approval-not-awaited"
+    STEP_CHANGED = "step-changed"
+    NOT_PAUSED = "not-paused"
+    TOO_MANY_STREAMS = "too-many-streams"
+    DEPENDENCY_UNAVAILABLE = "dependency-unavailable"
+
+
+class FieldFault(BaseModel):
+    """One fault of a request: where, and what was expected."""
+
+    field: str
+    expected: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457); `reason` is stable, for programs, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    reason: ProblemReason
+    faults: list[FieldFault] = Field(default_factory=list[FieldFault])
+
+
+class ProblemError(Exception):
+    """A request that is refused."""
+
+    def __init__(self, status: HTTPStatus, reason: ProblemReason, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.detail = status, reason, detail
+
+    def document(self, instance: str) -> Problem:
+        """Return the document that answers the request."""
+        return problem(self.status, self.reason, detail=self.detail, instance=instance)
+
+
+def problem(
+    status: HTTPStatus, reason: ProblemReason, *, detail: str, instance: str, faults: list[FieldFault] | None = None
+) -> Problem:
+    """Return a problem document."""
+    return Problem(
+        type=f"urn:sre-agent:problem:{reason.value}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        instance=instance,
+        reason=reason,
+        faults=faults or [],
+    )

@@ -1,0 +1,325 @@
+"""The REST paths: reading is open to whoever reaches the address, changing asks for a token."""
+
+import hmac
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, Field, SecretStr
+from sse_starlette import EventSourceResponse
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.api.adapters.probing import ServiceStatus
+from services.api.adapters.read_model import Paused, StreamEntry
+from services.api.core.timeline import TimelineEntry
+from services.api.handlers import Interventions, Questions
+from services.api.page.files import page_router
+from services.api.problems import (
+    MEDIA_TYPE,
+    FieldFault,
+    Problem,
+    ProblemError,
+    ProblemReason,
+    problem,
+)
+from shared.contracts.actions import Action
+from shared.contracts.inbox import Approval, ManualAction
+from shared.contracts.incidents import Decision, Incident
+from shared.contracts.reports import Report
+from shared.contracts.workloads import WorkloadRef
+from shared.kernel.errors import UnavailableError
+
+_MAX_LISTED = 500
+_SEND_WITHIN = timedelta(seconds=5)
+_TEXT_CHARS = 2_000
+Note = Annotated[str, Field(max_length=_TEXT_CHARS)]
+
+
+class Status(BaseModel):
+    """The services' health, and who has paused all actions, if somebody has."""
+
+    ready: bool
+    paused: Paused | None
+    services: list[ServiceStatus]
+
+
+class Answer(BaseModel):
+    """A person's answer to the step that an incident waits with; `step` guards against a click on what has changed."""
+
+    step: int = Field(ge=0)
+    note: Note = ""
+
+
+class PauseWords(BaseModel):
+    """Why all actions are to stop; shown wherever something did not happen because of it."""
+
+    cause: Annotated[str, Field(min_length=1, max_length=_TEXT_CHARS)]
+
+
+class ActionWords(BaseModel):
+    """An action that a person asks for; `workload` is `namespace/kind/name`."""
+
+    workload: str
+    action: Action
+    dry_run: bool = False
+    note: Note = ""
+
+
+class Guard:
+    """Who may change something: whoever brings one of the configured secrets."""
+
+    def __init__(self, tokens: Mapping[str, SecretStr]) -> None:
+        self._tokens = tokens
+
+    def name_of(self, credentials: HTTPAuthorizationCredentials | None) -> str:
+        """Return the name under which a change is written down.
+
+        Raises:
+            ProblemError: no secret is configured (403), or none of them was brought (401).
+        """
+        if not self._tokens:
+            detail = "nothing can be changed: the service was started without SRE_API_TOKEN (name:secret)"
+            raise ProblemError(HTTPStatus.FORBIDDEN, ProblemReason.NO_TOKEN_CONFIGURED, detail)
+        brought = credentials.credentials.encode() if credentials else b""
+        # every secret is compared, each in constant time, so that the answer's delay tells nothing
+        holders = [
+            name
+            for name, secret in self._tokens.items()
+            if hmac.compare_digest(secret.get_secret_value().encode(), brought)
+        ]
+        if not holders:
+            detail = "expected the header `Authorization: Bearer <secret>` with a configured secret"
+            raise ProblemError(HTTPStatus.UNAUTHORIZED, ProblemReason.NOT_AUTHENTICATED, detail)
+        return holders[0]
+
+
+class Streams:
+    """How many live readers there are."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open = 0
+
+    def enter(self) -> None:
+        """Count a reader in.
+
+        Raises:
+            ProblemError: there are too many (503).
+        """
+        if self._open >= self._limit:
+            detail = f"{self._limit} live readers are connected, which is the limit; try again later"
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, ProblemReason.TOO_MANY_STREAMS, detail)
+        self._open += 1
+
+    def leave(self) -> None:
+        """Count a reader out."""
+        self._open -= 1
+
+
+_BEARER = HTTPBearer(auto_error=False, description="A secret of SRE_API_TOKEN.")
+
+
+def _person(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> str:
+    guard: Guard = request.app.state.guard
+    return guard.name_of(credentials)
+
+
+By = Annotated[str, Depends(_person)]
+"""The name under which a change is written down."""
+
+
+def build_app(
+    questions: Questions,
+    interventions: Interventions,
+    *,
+    tokens: Mapping[str, SecretStr],
+    max_streams: int,
+    is_stopping: Callable[[], bool],
+) -> FastAPI:
+    """Return the application; it holds nothing but these parts."""
+    app = FastAPI(
+        title="SRE-Agent",
+        version="1",
+        description="Incidents, decisions, reports and status; approvals, pauses and manual actions.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "A refusal, by reason."}},
+    )
+    app.add_middleware(_SafeHeaders)
+    app.state.guard = Guard(tokens)
+    app.include_router(_reading(questions), tags=["reading"])
+    app.include_router(_changing(interventions), tags=["changing"])
+    app.include_router(_streaming(questions, Streams(max_streams), is_stopping), tags=["reading"])
+    app.include_router(page_router())
+    _answer_problems(app)
+    return app
+
+
+def _reading(questions: Questions) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+    limit = Query(default=100, ge=1, le=_MAX_LISTED)
+
+    @router.get("/status")
+    async def status() -> Status:
+        """Show the services' health."""
+        services = await questions.services()
+        return Status(
+            ready=all(one.ready for one in services), paused=await questions.model.paused(), services=services
+        )
+
+    @router.get("/incidents")
+    async def incidents(only_open: bool = False, limit: int = limit) -> list[Incident]:  # noqa: FBT001, FBT002
+        """List incidents, the newest first."""
+        return await questions.model.incidents(only_open=only_open, limit=limit)
+
+    @router.get("/incidents/{incident}")
+    async def incident(incident: str) -> Incident:
+        """Show an incident."""
+        return await questions.incident(incident)
+
+    @router.get("/incidents/{incident}/timeline")
+    async def timeline(incident: str) -> list[TimelineEntry]:
+        """Show an incident's story, from its first signal on."""
+        return await questions.timeline(incident)
+
+    @router.get("/reports/{incident}")
+    async def report(incident: str) -> Report:
+        """Show the root-cause analysis of an incident."""
+        return await questions.report(incident)
+
+    @router.get("/decisions")
+    async def decisions(limit: int = limit) -> list[Decision]:
+        """List the newest decisions, also those to do nothing."""
+        return await questions.model.decisions(limit=limit)
+
+    return router
+
+
+def _changing(interventions: Interventions) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/incidents/{incident}/approve", status_code=HTTPStatus.ACCEPTED)
+    async def approve(incident: str, answer: Answer, by: By) -> Approval:
+        """Let the step that an incident waits with be carried out."""
+        return await interventions.answer(incident, step=answer.step, approved=True, by=by, note=answer.note)
+
+    @router.post("/incidents/{incident}/reject", status_code=HTTPStatus.ACCEPTED)
+    async def reject(incident: str, answer: Answer, by: By) -> Approval:
+        """Refuse the step that an incident waits with."""
+        return await interventions.answer(incident, step=answer.step, approved=False, by=by, note=answer.note)
+
+    @router.post("/pause", status_code=HTTPStatus.ACCEPTED)
+    async def pause(words: PauseWords, by: By) -> Paused:
+        """Stop all actions until they are resumed."""
+        return await interventions.pause(by=by, cause=words.cause)
+
+    @router.post("/resume", status_code=HTTPStatus.ACCEPTED)
+    async def resume(by: By) -> Paused:
+        """Let actions go on; returns the pause that is over."""
+        return await interventions.resume(by=by)
+
+    @router.post("/actions", status_code=HTTPStatus.ACCEPTED)
+    async def act(words: ActionWords, by: By) -> ManualAction:
+        """Ask for an action; it takes the same way, and the same limits, as the playbook's."""
+        try:
+            workload = WorkloadRef.parse(words.workload)
+        except ValueError as wrong:
+            reason = ProblemReason.WORKLOAD_INVALID
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, reason, str(wrong)) from wrong
+        return await interventions.act(workload, words.action, dry_run=words.dry_run, by=by, note=words.note)
+
+    return router
+
+
+def _streaming(questions: Questions, streams: Streams, is_stopping: Callable[[], bool]) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+
+    @router.get("/stream", response_class=EventSourceResponse, responses={200: {"content": {"text/event-stream": {}}}})
+    async def stream(
+        last_event_id: Annotated[str | None, Header(pattern=r"^\d+(-\d+)?$")] = None,
+    ) -> EventSourceResponse:
+        """Follow incidents, decisions and reports as server-sent events; `Last-Event-ID` goes on where one was."""
+        streams.enter()
+        after = last_event_id or await questions.model.newest()
+        # a reader that takes nothing is let go after the deadline, or it would hold its place for ever
+        return EventSourceResponse(
+            _events(questions.model.follow(after), streams, is_stopping), send_timeout=_SEND_WITHIN.total_seconds()
+        )
+
+    return router
+
+
+async def _events(
+    lines: AsyncIterator[StreamEntry | None], streams: Streams, is_stopping: Callable[[], bool]
+) -> AsyncIterator[dict[str, str]]:
+    try:
+        async for line in lines:
+            if is_stopping():
+                return
+            if line is not None:
+                yield {"id": line.id, "event": line.type, "data": line.body}
+    except UnavailableError:
+        return  # the reader comes again, and says where it was
+    finally:
+        streams.leave()
+
+
+def _answer_problems(app: FastAPI) -> None:
+    @app.exception_handler(ProblemError)
+    async def refused(request: Request, refusal: ProblemError) -> Response:
+        return _answer(refusal.document(request.url.path))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, wrong: RequestValidationError) -> Response:
+        faults = [
+            FieldFault(field=".".join(map(str, fault["loc"])), expected=str(fault["msg"])) for fault in wrong.errors()
+        ]
+        detail = "; ".join(f"{fault.field}: {fault.expected}" for fault in faults)
+        status, reason = HTTPStatus.UNPROCESSABLE_ENTITY, ProblemReason.INVALID_REQUEST
+        return _answer(problem(status, reason, detail=detail, instance=request.url.path, faults=faults))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def http_error(request: Request, error: StarletteHTTPException) -> Response:
+        reasons = {
+            HTTPStatus.NOT_FOUND: ProblemReason.NOT_FOUND,
+            HTTPStatus.METHOD_NOT_ALLOWED: ProblemReason.METHOD_NOT_ALLOWED,
+        }
+        status = HTTPStatus(error.status_code)
+        reason = reasons.get(status, ProblemReason.INVALID_REQUEST)
+        return _answer(problem(status, reason, detail=str(error.detail), instance=request.url.path))
+
+    @app.exception_handler(UnavailableError)
+    async def unavailable(request: Request, failed: UnavailableError) -> Response:
+        status, reason = HTTPStatus.SERVICE_UNAVAILABLE, ProblemReason.DEPENDENCY_UNAVAILABLE
+        return _answer(problem(status, reason, detail=str(failed), instance=request.url.path))
+
+    _ = (refused, invalid, http_error, unavailable)
+
+
+class _SafeHeaders:
+    """Add headers to every answer; as plain ASGI, so that streams pass untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, sent)
+
+
+def _answer(document: Problem) -> JSONResponse:
+    return JSONResponse(document.model_dump(mode="json"), status_code=document.status, media_type=MEDIA_TYPE)

@@ -1,0 +1,1 @@
+"""What the rca service talks to: the model."""

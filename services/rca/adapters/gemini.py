@@ -1,0 +1,70 @@
+"""Google Gemini through google-genai: a structured answer, one retry, a deadline; its failures become one error."""
+
+from datetime import timedelta
+
+import httpx
+from google import genai
+from google.genai import errors, types
+from pydantic import SecretStr
+
+from services.rca.core.answers import INSTRUCTION, AnswerWords, UnusableAnswerError, analysis_of, prompt_of
+from services.rca.core.bundle import Bundle
+from services.rca.core.rules import Analysis
+
+_TRIES = 2
+_MAX_TOKENS = 8_192
+
+
+class ModelError(Exception):
+    """Signal that the model gave no usable answer; the message says why, and never holds the key."""
+
+
+class Gemini:
+    """Ask a Gemini model for an analysis."""
+
+    def __init__(self, key: SecretStr, *, model: str, base_url: str, timeout: timedelta) -> None:
+        self.model = model
+        options = types.HttpOptions(
+            base_url=base_url or None,
+            timeout=timeout // timedelta(milliseconds=1),
+            retry_options=types.HttpRetryOptions(attempts=1),  # the retry is ours, and is bounded with the rest
+        )
+        self._client = genai.Client(api_key=key.get_secret_value(), http_options=options).aio
+
+    async def analyze(self, bundle: Bundle) -> Analysis:
+        """Return the model's analysis of a bundle; asked once more if the first answer cannot be used.
+
+        Raises:
+            ModelError: no usable answer came.
+        """
+        problem = ""
+        for _ in range(_TRIES):
+            try:
+                return analysis_of(await self._ask(bundle), bundle)
+            except UnusableAnswerError as unusable:
+                problem = str(unusable)
+            except errors.APIError as refused:
+                problem = f"the model's API answered {refused.code} {refused.status or ''}".rstrip()
+            except (httpx.HTTPError, TimeoutError, OSError) as failed:
+                problem = f"the model's API does not answer: {type(failed).__name__}"
+            except ValueError as broken:  # a body that is no JSON
+                problem = f"the model's API answered nonsense: {type(broken).__name__}"
+        raise ModelError(problem)
+
+    async def _ask(self, bundle: Bundle) -> str | None:
+        answer = await self._client.models.generate_content(  # pyright: ignore[reportUnknownMemberType] - Pillow's types
+            model=self.model,
+            contents=prompt_of(bundle),
+            config=types.GenerateContentConfig(
+                system_instruction=INSTRUCTION,
+                temperature=0.0,
+                max_output_tokens=_MAX_TOKENS,
+                response_mime_type="application/json",
+                response_schema=AnswerWords,
+            ),
+        )
+        return answer.text
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
