@@ -51,7 +51,9 @@ def json_patched(document: ReadOnly, operations: Json) -> Document:
     if not isinstance(operations, list):
         raise PatchError("a JSON patch is a list of operations")
     try:
-        return cast(Document, jsonpatch.JsonPatch(cast("list[dict[str, object]]", operations)).apply(copy_of(document)))
+        return cast(
+            "Document", jsonpatch.JsonPatch(cast("list[dict[str, object]]", operations)).apply(copy_of(document))
+        )
     except (jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPatchConflict, jsonpointer.JsonPointerException) as exc:
         raise PatchTestError(str(exc)) from exc
     except (jsonpatch.InvalidJsonPatch, TypeError) as exc:
@@ -153,7 +155,7 @@ def _joined(kept: list[Json], patch: list[Document], merge_key: str) -> Json:
             result.append(strategically_merged({}, row))
         else:
             result[place] = strategically_merged(result[place], row)
-    return cast(Json, result)
+    return cast("Json", result)
 
 
 def _reorder(result: Document, key: str, order: Json) -> None:
