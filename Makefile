@@ -6,7 +6,7 @@ BIN := .venv/bin
 SOURCES := services shared sandbox tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint types architecture unit integration bench lock clean
+.PHONY: help setup demo up down test lint types architecture unit integration e2e bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -14,6 +14,15 @@ help: ## list the targets
 setup: ## make .venv with the pinned packages
 	@test -n "$(PYTHON)" || { echo "No Python found; expected 3.11 or newer with venv (Debian: apt install python3-venv), or make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) scripts/bootstrap
+
+demo: setup ## break a small bank three ways on a local stack, and watch it heal
+	@$(BIN)/sre-agent demo
+
+up: setup ## start the local stack and leave it running
+	@$(BIN)/sre-agent up
+
+down: setup ## stop the local stack
+	@$(BIN)/sre-agent down
 
 test: lint types architecture unit integration ## lint, types, architecture contracts, all fast tests
 

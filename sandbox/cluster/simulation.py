@@ -40,6 +40,7 @@ _RECONCILERS: dict[Resource, Reconcile] = {
     NAMESPACES: empty_namespace,
     PODS: schedule,
 }
+_WORKLOADS = frozenset({DEPLOYMENTS, STATEFUL_SETS})
 _PARENTS = {"ReplicaSet": REPLICA_SETS, "Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS}
 
 
@@ -70,6 +71,9 @@ class Simulation:
         self._waiting[change.resource, change.key] = None
         if change.resource is PODS:
             self._wake_around(change)
+        if change.resource in _WORKLOADS:
+            for pod in self.plane.select(PODS, namespace_of(change.now)):
+                self.kubelet.observe(pod)  # a cue on the workload holds for its pods
         if change.resource is NODES:
             self._wake_unscheduled()
         if change.kind is Kind.DELETED:

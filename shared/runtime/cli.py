@@ -62,3 +62,7 @@ def _merged(app: typer.Typer, point: EntryPoint) -> bool:
 def _fail(error: SreAgentError, code: int) -> None:
     print(error, file=sys.stderr)  # noqa: T201
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

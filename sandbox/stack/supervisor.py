@@ -1,0 +1,103 @@
+"""Keeps processes running: started in the order of what they need, restarted when they end, stopped in reverse."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from sandbox.stack.errors import StackError
+from sandbox.stack.process import ChildProcess, ServiceSpec
+from sandbox.stack.progress import Report
+from shared.kernel.backoff import Backoff
+
+_BACKOFF = Backoff(base=timedelta(milliseconds=300), cap=timedelta(seconds=10))
+_STEADY = timedelta(seconds=30)
+
+
+class Supervisor:
+    """Run the processes of some specs until it is stopped; what dies is started again."""
+
+    def __init__(self, state_file: Path, *, report: Report) -> None:
+        self._state_file = state_file
+        self._report = report
+        self._children: dict[str, ChildProcess] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self.restarts: dict[str, int] = {}
+
+    async def start(self, specs: Sequence[ServiceSpec]) -> None:
+        """Start processes side by side, those that need another after it; return when all are ready.
+
+        Raises:
+            StackError: one of them ended, or was not ready in time.
+        """
+        ready = {spec.name: asyncio.Event() for spec in specs}
+        for name in self._children:
+            ready.setdefault(name, asyncio.Event()).set()
+        async with asyncio.TaskGroup() as group:
+            for spec in specs:
+                group.create_task(self._start_one(spec, ready))
+        self._write_state()
+
+    def pid(self, name: str) -> int:
+        """Return the id of a process that runs now."""
+        return self._children[name].pid
+
+    def watch(self, on_failed: Callable[[str], None]) -> None:
+        """Restart from now on what ends; tell the name of each that does."""
+        self._keepers = [asyncio.create_task(self._keep(child, on_failed)) for child in self._children.values()]
+
+    async def stop(self) -> None:
+        """Stop everything, the last that was started first; the services side by side."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        needed = {name for child in self._children.values() for name in child.spec.depends}
+        leaves = [child for name, child in self._children.items() if name not in needed]
+        await asyncio.gather(*(child.stop() for child in leaves))
+        await asyncio.gather(*(child.stop() for name, child in self._children.items() if name in needed))
+        with contextlib.suppress(FileNotFoundError):
+            self._state_file.unlink()
+
+    async def _start_one(self, spec: ServiceSpec, ready: dict[str, asyncio.Event]) -> None:
+        for needed in spec.depends:
+            await ready[needed].wait()
+        child = self._children[spec.name] = ChildProcess(spec)
+        await child.start()
+        await child.until_ready()
+        ready[spec.name].set()
+
+    async def _keep(self, child: ChildProcess, on_failed: Callable[[str], None]) -> None:
+        name, failures = child.spec.name, 0
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            code = await child.wait()
+            failures = 1 if loop.time() - began > _STEADY.total_seconds() else failures + 1
+            self.restarts[name] = self.restarts.get(name, 0) + 1
+            on_failed(f"{name} ended with {code}; it is started again")
+            await asyncio.sleep(_BACKOFF.delay(failures, key=name).total_seconds())
+            await child.kill()  # whatever is left of its group
+            await self._start_again(child)
+
+    async def _start_again(self, child: ChildProcess) -> None:
+        try:
+            await child.start()
+            self._write_state()
+            await child.until_ready()
+        except StackError as failed:
+            self._report(str(failed))
+
+    def _write_state(self) -> None:
+        """Write who runs where, for `down` and for whoever looks; whole, or not at all."""
+        told = {
+            "supervisor": os.getpid(),
+            "pids": {name: child.pid for name, child in self._children.items()},
+            "urls": {name: url for child in self._children.values() for name, url in child.spec.urls.items()},
+            "logs": {name: str(child.spec.log_path) for name, child in self._children.items()},
+        }
+        fresh = self._state_file.with_suffix(".new")
+        fresh.write_text(json.dumps(told, indent=2))
+        fresh.replace(self._state_file)
