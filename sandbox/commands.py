@@ -107,7 +107,7 @@ def _refuse_if_running(directory: Path) -> None:
 
 def _running(directory: Path) -> int | None:
     try:
-        pid = int(_state(directory)["supervisor"])
+        pid = int(str(_state(directory)["supervisor"]))
     except (FileNotFoundError, ValueError, KeyError):
         return None
     return pid if _is_alive(pid) else None
@@ -121,7 +121,7 @@ def _is_alive(pid: int) -> bool:
     return told.rpartition(")")[2].split()[0] != "Z"  # one that only waits to be noticed has ended
 
 
-def _state(directory: Path) -> "dict[str, dict[str, str]]":
+def _state(directory: Path) -> dict[str, dict[str, str]]:
     return json.loads((directory / STATE_FILE).read_text())
 
 

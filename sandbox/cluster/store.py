@@ -1,6 +1,7 @@
 """The objects, their versions and the history that watches read: in memory, one counter for all."""
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,9 +56,11 @@ class Store:
         self._objects: dict[Resource, dict[Key, Document]] = {resource: {} for resource in RESOURCES}
         self._history: list[Change] = []
         self._listeners: list[Listener] = []
+        self._untold: deque[Change] = deque()
+        self._is_telling = False
 
     def listen(self, listener: Listener) -> None:
-        """Call `listener` after every change, in the writer's own step."""
+        """Call `listener` after every change, in the order of the versions, within the writer's own step."""
         self._listeners.append(listener)
 
     def ignore(self, listener: Listener) -> None:
@@ -134,8 +137,21 @@ class Store:
         change = Change(self.version, resource, kind, now, before)
         self._history.append(change)
         self._forget_beyond_window()
-        for listener in tuple(self._listeners):
-            listener(change)
+        self._untold.append(change)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell every listener every change in order, also what a listener itself writes meanwhile."""
+        if self._is_telling:
+            return
+        self._is_telling = True
+        try:
+            while self._untold:
+                change = self._untold.popleft()
+                for listener in tuple(self._listeners):
+                    listener(change)
+        finally:
+            self._is_telling = False
 
     def _forget_beyond_window(self) -> None:
         if len(self._history) < 2 * self._window:

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from sandbox.cluster.kubelet import EXIT_CODE, NEEDS_MEMORY
 from sandbox.demo.bank import NAMESPACE, deployment_path
-from shared.contracts.model import JsonObject
 from shared.infra.kube import KubeClient, PatchType
+
+if TYPE_CHECKING:
+    from shared.contracts.model import JsonObject
 
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 

@@ -13,6 +13,7 @@ from sandbox.demo.story import Story
 from sandbox.stack.local import LocalStack, StackOptions
 from shared.infra.kube import KubeClient
 
+_ROOT = Path(__file__).resolve().parents[2]
 EXIT_NOT_HEALED, EXIT_INTERRUPTED = 1, 130
 
 
@@ -67,7 +68,7 @@ async def _replay(stack: LocalStack, screen: Screen) -> bool:
         *command,
         "--bootstrap",
         stack.bootstrap,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=_ROOT,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -26,7 +26,7 @@ class Operator:
 
     async def known(self) -> set[str]:
         """Return the ids of the incidents that are known already."""
-        return {one["id"] for one in await self._get("/v1/incidents") or []}
+        return {str(one["id"]) for one in await self._rows("/v1/incidents")}
 
     async def follow(self, fault: str, workload: str, *, known: set[str], tell: TellLine) -> Story:
         """Tell each line of the story of a workload's new incident as it comes; return the story when it has ended."""
@@ -44,7 +44,7 @@ class Operator:
 
     async def _new_incident(self, workload: str, known: set[str]) -> str:
         while True:
-            for one in await self._get("/v1/incidents") or []:
+            for one in await self._rows("/v1/incidents"):
                 ref = one["workload"]
                 if one["id"] not in known and f"{ref['namespace']}/{ref['kind']}/{ref['name']}" == workload:
                     return str(one["id"])
@@ -64,7 +64,7 @@ class Operator:
             await asyncio.sleep(_LOOK_S)
 
     async def _tell_new(self, incident: str, tell: TellLine) -> None:
-        for line in await self._get(f"/v1/incidents/{incident}/timeline") or []:
+        for line in await self._rows(f"/v1/incidents/{incident}/timeline"):
             key = f"{line['happening']}/{line['reason']}/{line['id']}"
             if key not in self._seen:
                 self._seen.add(key)
@@ -77,6 +77,9 @@ class Operator:
         except httpx.HTTPError:
             return False
         return answer.status_code < _REFUSED
+
+    async def _rows(self, path: str) -> list[dict[str, Any]]:
+        return await self._get(path) or []
 
     async def _get(self, path: str) -> Any:  # noqa: ANN401 - the API's JSON
         """Return an answer; None where there is none at this moment."""

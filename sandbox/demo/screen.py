@@ -12,6 +12,7 @@ from sandbox.demo.faults import Fault
 from sandbox.demo.story import Story, middle_and_worst
 
 _MEASURES = ("detected", "decided", "acted", "healed")
+_TITLES = ("detect", "decide", "act", "healed")
 _MARKS = {
     "signal": "[yellow]●[/]",
     "decision": "[blue]◆[/]",
@@ -25,11 +26,11 @@ class Screen:
     """Print for people; what comes from a cluster is never taken for markup."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, soft_wrap=True)
 
     def step(self, text: str) -> None:
         """Say what is being done."""
-        self._console.print(f"[dim]›[/] {escape(text)}")
+        self._console.print(f"[dim]-[/] {escape(text)}")
 
     def fault(self, fault: Fault, number: int, total: int) -> None:
         """Say what is broken now."""
@@ -45,7 +46,7 @@ class Screen:
 
     def table(self, stories: Sequence[Story]) -> None:
         """Show the times of all faults, their median and their worst; seconds from the signal."""
-        table = Table("fault", "end", "action", *_MEASURES, "explained by", title="Seconds from the signal")
+        table = Table("fault", "end", "action", *_TITLES, "report by", title="Seconds from the signal")
         for story in stories:
             times = [_shown(getattr(story, name)) for name in _MEASURES]
             end = f"[{'green' if story.is_healed else 'red'}]{story.phase}[/]"

@@ -31,8 +31,8 @@ class Story:
 def story_of(fault: str, incident: Mapping[str, Any], report: Mapping[str, Any] | None) -> Story:
     """Return the story of an incident, from the API's own JSON."""
     began = datetime.fromisoformat(incident["signal_at"])
-    real = [step for step in incident["steps"] if not step["dry_run"]]
-    last = real[-1] if real else {}
+    real: list[dict[str, Any]] = [step for step in incident["steps"] if not step["dry_run"]]
+    last: dict[str, Any] = real[-1] if real else {}
     return Story(
         fault=fault,
         phase=incident["phase"],
@@ -40,7 +40,7 @@ def story_of(fault: str, incident: Mapping[str, Any], report: Mapping[str, Any] 
         decided=_seconds(began, last.get("ordered_at")),
         acted=_seconds(began, last.get("finished_at")),
         healed=_seconds(began, incident["closed_at"]) if incident["phase"] == "healed" else None,
-        action=last.get("action", {}).get("kind", ""),
+        action=last["action"]["kind"] if last else "",
         explained_by=report["analyzer"] if report else "",
     )
 

@@ -46,7 +46,7 @@ class LocalStack:
         self._kafka = KafkaBroker(options.directory / "kafka", report=report)
         self._valkey = ValkeyServer(options.directory / "valkey")
         ports = free_ports(len(SERVICES) + 1)
-        self._ports = dict(zip(SERVICES, ports, strict=False))
+        self._ports: dict[str, int] = dict(zip(SERVICES, ports, strict=False))
         self._api_port = options.api_port or ports[-1]
         self.token = secrets.token_urlsafe(24)
 
