@@ -46,6 +46,9 @@ unit: setup ## unit tests, without network
 integration: setup ## tests against real parts (Kafka, Valkey), which they start themselves
 	@$(BIN)/pytest tests/contracts tests/integration -q
 
+e2e: setup ## the whole stack as processes: the demo, and the demo while parts of it are killed
+	@$(BIN)/pytest tests/e2e -q
+
 bench: setup ## signals matched per second
 	@$(BIN)/python -m bench.matching
 

@@ -5,9 +5,11 @@ be there and is not makes the test fail; nothing is skipped.
 """
 
 import asyncio
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 import docker
@@ -22,11 +24,14 @@ from sandbox.stack.progress import to_stderr
 from sandbox.stack.valkey import ValkeyServer, valkey_version
 
 EMBEDDED, CONTAINER = "embedded", "container"
+_DOCKER_SOCKET = Path("/var/run/docker.sock")
 _DOCKER_API = "1.43"
 
 
 @cache
 def _has_docker() -> bool:
+    if "DOCKER_HOST" not in os.environ and not _DOCKER_SOCKET.is_socket():
+        return False  # docker's client would leave its socket open when nobody answers
     client = docker.from_env(timeout=3, version=_DOCKER_API)  # with a version it does not connect, so it can be closed
     try:
         return bool(client.ping())  # pyright: ignore[reportUnknownMemberType] - untyped in its package

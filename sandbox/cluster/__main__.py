@@ -26,14 +26,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose")
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--time-scale", type=float, default=1.0, help="how much faster delays pass than by the clock")
+    parser.add_argument("--window", type=int, default=10_000, help="how many changes a watch may go back")
     arguments = parser.parse_args()
     arguments.dir.mkdir(parents=True, exist_ok=True)
-    asyncio.run(serve(arguments.dir, port=arguments.port, nodes=arguments.nodes, scale=arguments.time_scale))
+    simulation = Simulation(wall_clock(arguments.time_scale), nodes=arguments.nodes, window=arguments.window)
+    asyncio.run(serve(simulation, arguments.dir, port=arguments.port))
 
 
-async def serve(directory: Path, *, port: int, nodes: int, scale: float) -> None:
+async def serve(simulation: Simulation, directory: Path, *, port: int) -> None:
     """Serve the API on loopback until SIGTERM or SIGINT."""
-    simulation = Simulation(wall_clock(scale), nodes=nodes)
     http = ClusterHttp(simulation, directory / "audit.jsonl")
     runner = web.AppRunner(http.app(), access_log=None, shutdown_timeout=_STOP_WITHIN_S)
     await runner.setup()

@@ -157,10 +157,21 @@ def _node(name: str, clock: Clock) -> Document:
             "capacity": capacity,
             "allocatable": dict(capacity),
             "addresses": [{"type": "Hostname", "address": name}],
-            "nodeInfo": {
-                "kubeletVersion": "v1.35.0-sandbox",
-                "osImage": "sandbox",
-                "containerRuntimeVersion": "sandbox",
-            },
+            "nodeInfo": _system(name),
         },
+    }
+
+
+def _system(name: str) -> Document:
+    return {
+        "architecture": "amd64",
+        "bootID": name,
+        "containerRuntimeVersion": "sandbox://1",
+        "kernelVersion": "sandbox",
+        "kubeProxyVersion": "",
+        "kubeletVersion": "v1.35.0-sandbox",
+        "machineID": name,
+        "operatingSystem": "linux",
+        "osImage": "sandbox",
+        "systemUUID": name,
     }

@@ -19,7 +19,17 @@ from sandbox.cluster.documents import (
 )
 from sandbox.cluster.errors import bad_request, stale, unprocessable, wrong_precondition
 from sandbox.cluster.names import Names
-from sandbox.cluster.resources import NAMESPACES, NODES, PODS, SERVICES, Resource, Subresource
+from sandbox.cluster.resources import (
+    DAEMON_SETS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Resource,
+    Subresource,
+)
 from sandbox.cluster.validation import faults_of
 
 _KEPT_METADATA = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -142,9 +152,22 @@ def _name(metadata: Document, names: Names) -> None:
 
 
 def _first_status(resource: Resource) -> Document:
-    if resource is PODS:
-        return {"phase": "Pending"}
-    return {"loadBalancer": {}} if resource is SERVICES else {}
+    first: Document = {}
+    return copy_of(_FIRST_STATUS.get(resource, first))
+
+
+_FIRST_STATUS: dict[Resource, Document] = {
+    PODS: {"phase": "Pending"},
+    SERVICES: {"loadBalancer": {}},
+    REPLICA_SETS: {"replicas": 0},
+    STATEFUL_SETS: {"replicas": 0, "availableReplicas": 0},
+    DAEMON_SETS: {
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    },
+}
 
 
 def _validate(resource: Resource, document: Document, *, before: Document | None) -> None:

@@ -36,9 +36,12 @@ class Supervisor:
         ready = {spec.name: asyncio.Event() for spec in specs}
         for name in self._children:
             ready.setdefault(name, asyncio.Event()).set()
-        async with asyncio.TaskGroup() as group:
-            for spec in specs:
-                group.create_task(self._start_one(spec, ready))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for spec in specs:
+                    group.create_task(self._start_one(spec, ready))
+        except* StackError as failed:
+            raise failed.exceptions[0] from failed
         self._write_state()
 
     def pid(self, name: str) -> int:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from services.collector.adapters.prometheus import Prometheus
 from services.collector.adapters.watching import Observation
 from services.collector.core.news import News
 from services.collector.core.objects import section, text
 from services.collector.core.owners import Owners
+from services.collector.core.queries import Queries, samples_of
 from services.collector.core.signals import (
     event_moment,
     event_signal,
@@ -16,11 +18,12 @@ from services.collector.core.signals import (
 )
 from shared.contracts.model import JsonObject
 from shared.contracts.signals import Signal
-from shared.contracts.topics import SIGNALS_KUBERNETES
+from shared.contracts.topics import SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 from shared.infra.broker import Publisher
 from shared.infra.kube import KubeClient, KubeError
 from shared.kernel.clock import Clock
+from shared.kernel.errors import UnavailableError
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 OWNERS = {"ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets/{}", "Job": "/apis/batch/v1/namespaces/{}/jobs/{}"}
@@ -100,3 +103,31 @@ def _is_old(observation: Observation, now: datetime) -> bool:
     """Tell whether an event only came with a list and is history: a start must not bring back what is over."""
     occurred = event_moment(observation.object)
     return observation.listed and occurred is not None and now - occurred > _OLD_EVENT
+
+
+class Sampling:
+    """Prometheus' samples to signals."""
+
+    def __init__(self, publisher: Publisher, prometheus: Prometheus, queries: Queries, *, cluster: str) -> None:
+        self._publisher = publisher
+        self._prometheus = prometheus
+        self._queries = queries
+        self._cluster = cluster
+
+    async def sample(self) -> None:
+        """Ask every query once and publish its samples; a query that fails does not keep the others back.
+
+        Raises:
+            UnavailableError: a query failed, or the broker does not answer; the message names all that failed.
+        """
+        problems: list[str] = []
+        for query in self._queries.queries:
+            try:
+                answer = await self._prometheus.ask(query)
+            except UnavailableError as failed:
+                problems.append(str(failed))
+                continue
+            for signal in samples_of(query, answer, cluster=self._cluster):
+                await self._publisher.publish(signal, topic=SIGNALS_PROMETHEUS)
+        if problems:
+            raise UnavailableError("; ".join(problems))

@@ -4,16 +4,18 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
+from services.collector.adapters.prometheus import connect, read_queries
 from services.collector.adapters.watching import Kind, Watching
-from services.collector.handlers import Collecting
+from services.collector.handlers import Collecting, Sampling
 from services.collector.settings import CollectorSettings
 from shared.infra.kafka import KafkaPublisher
 from shared.infra.kube import KubeClient, KubeError
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError
 from shared.runtime.lifecycle import Runtime, Task, run_service
+from shared.runtime.log import logger
 from shared.runtime.settings import read_settings
-from shared.runtime.tasks import pause, until_stopping
+from shared.runtime.tasks import every, pause, until_stopping
 
 NAME = "collector"
 KINDS = (
@@ -60,9 +62,25 @@ async def wire(runtime: Runtime, settings: CollectorSettings) -> AsyncGenerator[
         KubeClient(settings.kubeconfig) as client,
     ):
         collecting = Collecting(publisher, client, cluster=settings.cluster, clock=runtime.clock)
-        yield {
+        watches = {
             f"watch-{kind.name.lower()}": partial(follow, kind, client, collecting, runtime=runtime) for kind in KINDS
         }
+        async with _sampling(settings, publisher, runtime) as sampling:
+            yield {**watches, **sampling}
+
+
+@asynccontextmanager
+async def _sampling(
+    settings: CollectorSettings, publisher: KafkaPublisher, runtime: Runtime
+) -> AsyncGenerator[Mapping[str, Task]]:
+    if not settings.prometheus_url or settings.queries_file is None:
+        logger().info("prometheus.not_asked", why="SRE_PROMETHEUS_URL or SRE_QUERIES_FILE is not set")
+        yield {}
+        return
+    queries = read_queries(settings.queries_file)
+    async with connect(settings.prometheus_url) as prometheus:
+        sampling = Sampling(publisher, prometheus, queries, cluster=settings.cluster)
+        yield {"sample": lambda: every(queries.interval, sampling.sample, runtime=runtime)}
 
 
 def main() -> int:

@@ -6,6 +6,11 @@ from shared.runtime.settings import ServiceSettings
 
 
 class CollectorSettings(ServiceSettings):
-    """Adds the cluster's address; without a kubeconfig it is the cluster that the pod runs in."""
+    """Adds the cluster's address; without a kubeconfig it is the cluster that the pod runs in.
+
+    Prometheus is asked only where both its address and a queries file are given.
+    """
 
     kubeconfig: Path | None = None
+    prometheus_url: str = ""
+    queries_file: Path | None = None

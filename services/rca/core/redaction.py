@@ -33,7 +33,8 @@ def _is_card(text: str) -> bool:
 
 _PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 _URL = r"(?i)(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s@/]+(?=@)"
-_SECRET = rf"(?i)(?P<keep>[\w.-]*(?:{_NAMES})[\w.-]*[\"']?\s*[=:]\s*[\"']?)(?!\[REDACTED){_KEEP}+"
+_VALUE = rf"""(?:"[^"\n]*"|'[^'\n]*'|{_KEEP}+)"""
+_SECRET = rf"(?i)(?P<keep>[\w.-]*(?:{_NAMES})[\w.-]*[\"']?\s*[=:]\s*)(?!\[REDACTED){_VALUE}"
 
 _PATTERNS = (
     _Pattern("private-key", re.compile(_PRIVATE_KEY, re.DOTALL)),

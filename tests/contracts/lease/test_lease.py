@@ -1,0 +1,97 @@
+"""The lease and the claims on a real store: one holder, tokens that only grow, a command taken up once."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from shared.infra.redis import Lease, Redis, connect
+
+pytestmark = pytest.mark.contract
+TTL = timedelta(milliseconds=400)
+NAMES = count()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+    async with connect(redis_url) as opened:
+        await opened.run("FLUSHALL")
+        yield opened
+
+
+@pytest.fixture
+def lease(redis: Redis) -> Lease:
+    return Lease(redis, f"test-{next(NAMES)}", ttl=TTL)
+
+
+async def until_free(lease: Lease) -> None:
+    async with asyncio.timeout(5):
+        while not await lease.is_free():  # noqa: ASYNC110 - the store counts the time
+            await asyncio.sleep(0.02)
+
+
+async def test_one_holds_it_and_the_others_stand_by(lease: Lease) -> None:
+    first = await lease.acquire("a", floor=0)
+    assert first is not None
+    assert await lease.acquire("b", floor=0) is None
+    assert await lease.renew(first)
+
+
+async def test_it_passes_on_by_itself_when_it_is_not_renewed_and_the_old_holder_is_told(lease: Lease) -> None:
+    first = await lease.acquire("a", floor=0)
+    assert first is not None
+    await until_free(lease)
+    second = await lease.acquire("b", floor=0)
+    assert second is not None
+    assert second.token > first.token
+    assert not await lease.renew(first)
+
+
+async def test_released_it_is_free_at_once(lease: Lease) -> None:
+    first = await lease.acquire("a", floor=0)
+    assert first is not None
+    await lease.release(first)
+    assert await lease.acquire("b", floor=0) is not None
+
+
+async def test_who_does_not_hold_it_cannot_release_it(lease: Lease) -> None:
+    first = await lease.acquire("a", floor=0)
+    assert first is not None
+    await lease.release(first)
+    second = await lease.acquire("b", floor=0)
+    assert second is not None
+    await lease.release(first)
+    assert await lease.renew(second)
+
+
+async def test_the_token_grows_also_after_the_store_was_wiped(redis: Redis, lease: Lease) -> None:
+    token = 0
+    for commands_written in range(5):
+        term = await lease.acquire("a", floor=token + commands_written)
+        assert term is not None
+        assert term.token > token
+        token = term.token
+        await redis.run("FLUSHALL")
+
+
+async def test_a_command_is_claimed_once_and_its_result_is_kept(lease: Lease) -> None:
+    term = await lease.acquire("a", floor=0)
+    assert term is not None
+    first, again = await lease.claim(term, "cmd-1"), await lease.claim(term, "cmd-1")
+    assert first is not None
+    assert again is not None
+    assert (first.is_new, again.is_new, again.result) == (True, False, "")
+    await lease.settle("cmd-1", "done")
+    settled = await lease.claim(term, "cmd-1")
+    assert settled is not None
+    assert (settled.is_new, settled.result) == (False, "done")
+
+
+async def test_who_lost_the_lease_can_claim_nothing(lease: Lease) -> None:
+    old = await lease.acquire("a", floor=0)
+    assert old is not None
+    await until_free(lease)
+    assert await lease.acquire("b", floor=0) is not None
+    assert await lease.claim(old, "cmd-1") is None

@@ -1,0 +1,175 @@
+"""Objects to signals: what each says of health, and that nothing a cluster says can make it stumble."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.collector.core.news import News
+from services.collector.core.owners import Owners
+from services.collector.core.queries import Query, samples_of
+from services.collector.core.signals import event_signal, node_signal, pod_signals, workload_signal
+from shared.contracts.model import JsonObject
+from shared.contracts.signals import ContainerSignal, ContainerState
+from shared.contracts.workloads import WorkloadRef
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+KEYS = st.sampled_from(
+    ["metadata", "status", "spec", "conditions", "containerStatuses", "state", "waiting", "ownerReferences", "uid"]
+)
+OBJECTS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=5)
+
+
+def crashing(*, version: str = "5", restarts: int = 3, leaving: bool = False) -> Any:
+    metadata: dict[str, Any] = {"name": "web-1", "namespace": "bank", "uid": "u1", "resourceVersion": version}
+    if leaving:
+        metadata["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    return {
+        "metadata": metadata | {"labels": {"pod-template-hash": "abc"}},
+        "spec": {
+            "nodeName": "node-1",
+            "containers": [{"name": "server", "resources": {"limits": {"memory": "128Mi"}}}],
+        },
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [
+                {
+                    "name": "server",
+                    "restartCount": restarts,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                    "lastState": {
+                        "terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2029-12-31T23:59:50Z"}
+                    },
+                }
+            ],
+        },
+    }
+
+
+def container_of(pod: JsonObject) -> ContainerSignal:
+    return next(one for one in pod_signals(pod, FRONTEND, cluster="c", now=NOW) if isinstance(one, ContainerSignal))
+
+
+def test_a_crash_loop_tells_reason_restarts_last_end_and_limit() -> None:
+    signal = container_of(crashing())
+    assert (signal.state, signal.reason, signal.restarts) == (ContainerState.WAITING, "CrashLoopBackOff", 3)
+    assert (signal.last_reason, signal.last_exit_code) == ("OOMKilled", 137)
+    assert (signal.memory_limit_bytes, signal.node, signal.template_hash) == (128 << 20, "node-1", "abc")
+    assert signal.at == datetime(2029, 12, 31, 23, 59, 50, tzinfo=UTC)
+    assert signal.key == "bank/Deployment/frontend"
+
+
+def test_a_container_of_a_pod_that_leaves_is_no_fault() -> None:
+    kinds = [one.kind for one in pod_signals(crashing(leaving=True), FRONTEND, cluster="c", now=NOW)]
+    assert kinds == ["pod"]
+
+
+def test_the_same_state_is_news_once_whatever_its_version() -> None:
+    news = News()
+    first, same = container_of(crashing()), container_of(crashing(version="6"))
+    changed = container_of(crashing(version="7", restarts=4))
+    assert news.is_news(first)
+    news.told(first)
+    assert not news.is_news(same)
+    assert news.is_news(changed)
+
+
+@pytest.mark.parametrize(
+    ("counts", "healthy"),
+    [
+        ({"replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}, True),
+        ({"replicas": 3, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}, False),
+        ({"replicas": 2, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 2}, False),
+        ({"replicas": 2, "updatedReplicas": 2, "readyReplicas": 1, "availableReplicas": 1}, False),
+        ({}, False),
+    ],
+)
+def test_a_deployment_is_healthy_when_all_is_there_new_and_ready(counts: dict[str, int], healthy: bool) -> None:
+    source: JsonObject = {
+        "metadata": {"name": "web", "namespace": "bank", "generation": 2},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 2, **counts},
+    }
+    assert workload_signal(source, "Deployment", cluster="c", now=NOW).healthy is healthy
+
+
+def test_a_status_of_an_older_spec_is_not_healthy() -> None:
+    counts = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+    source: JsonObject = {
+        "metadata": {"name": "web", "namespace": "bank", "generation": 3},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 2, **counts},
+    }
+    assert not workload_signal(source, "Deployment", cluster="c", now=NOW).healthy
+
+
+def test_each_count_of_an_event_is_a_signal_of_its_own() -> None:
+    event: JsonObject = {"metadata": {"uid": "e1"}, "count": 1, "reason": "BackOff", "type": "Warning"}
+    ids = {event_signal({**event, "count": count}, FRONTEND, cluster="c", now=NOW).id for count in (1, 2, 2)}
+    assert len(ids) == 2
+
+
+@given(OBJECTS)
+def test_no_object_makes_it_stumble_and_the_same_object_gives_the_same_signals(source: JsonObject) -> None:
+    owners = Owners()
+    owners.learn(source, "Pod")
+    top = owners.top(source, "Pod")
+    first = list(pod_signals(source, top, cluster="c", now=NOW))
+    assert first == list(pod_signals(source, top, cluster="c", now=NOW))
+    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
+        workload_signal(source, kind, cluster="c", now=NOW)
+    node_signal(source, cluster="c", now=NOW)
+    event_signal(source, FRONTEND, cluster="c", now=NOW)
+
+
+def owned(kind: str, name: str, owner: tuple[str, str]) -> Any:
+    reference = {"kind": owner[0], "name": owner[1], "controller": True}
+    return {"metadata": {"name": name, "namespace": "bank", "ownerReferences": [reference]}, "kind": kind}
+
+
+def test_the_top_owner_is_found_through_what_lies_between() -> None:
+    owners = Owners()
+    pod = owned("Pod", "frontend-abc-1", ("ReplicaSet", "frontend-abc"))
+    assert owners.unknown(pod) == WorkloadRef(kind="ReplicaSet", namespace="bank", name="frontend-abc")
+    owners.learn(owned("ReplicaSet", "frontend-abc", ("Deployment", "frontend")), "ReplicaSet")
+    assert owners.unknown(pod) is None
+    assert owners.top(pod, "Pod") == FRONTEND
+
+
+def test_an_owner_that_owns_itself_ends_the_climb() -> None:
+    owners = Owners()
+    owners.learn(owned("ReplicaSet", "loop", ("ReplicaSet", "loop")), "ReplicaSet")
+    assert owners.top(owned("Pod", "p", ("ReplicaSet", "loop")), "Pod").name == "loop"
+
+
+QUERY = Query(name="restarts", expr="up")
+
+
+def answer(metric: dict[str, str], value: Any) -> Any:
+    return {"status": "success", "data": {"resultType": "vector", "result": [{"metric": metric, "value": value}]}}
+
+
+def test_a_sample_belongs_to_the_workload_that_its_labels_name() -> None:
+    labels = {"namespace": "bank", "deployment": "frontend"}
+    sample = next(samples_of(QUERY, answer(labels, [1893456000.5, "2.5"]), cluster="c"))
+    assert (sample.workload, sample.value, sample.query) == (FRONTEND, 2.5, "restarts")
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "x", None])
+def test_what_is_no_number_is_left_out(value: Any) -> None:
+    labels = {"namespace": "bank", "deployment": "frontend"}
+    assert list(samples_of(QUERY, answer(labels, [1893456000.5, value]), cluster="c")) == []
+
+
+@given(st.dictionaries(st.sampled_from(["status", "data", "result"]), JSON, max_size=3))
+def test_no_answer_of_prometheus_makes_it_stumble(told: JsonObject) -> None:
+    list(samples_of(QUERY, told, cluster="c"))
+    list(samples_of(QUERY, {"data": {"result": [told]}}, cluster="c"))

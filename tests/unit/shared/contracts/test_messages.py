@@ -1,0 +1,103 @@
+"""Every message that a topic declares: complete, read as written, refused clearly when it is broken."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.codec import Outgoing, Record, body_of, decode, encode, type_of
+from shared.contracts.inbox import Pause, Resume
+from shared.contracts.incidents import Mode, strictest
+from shared.contracts.model import Message
+from shared.contracts.signals import SIGNALS, fact_types
+from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, TOPICS
+from shared.contracts.workloads import WorkloadRef
+from shared.kernel.errors import PoisonError
+from shared.kernel.ids import derive
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+NAMES = st.text(alphabet="abc-/.", min_size=1, max_size=6)
+
+
+def record(out: Outgoing, **changed: object) -> Record:
+    fields = {"topic": out.topic, "key": out.key, "value": out.value, "headers": out.headers} | changed
+    return Record(partition=0, offset=7, timestamp_ms=0, **fields)  # type: ignore[arg-type] - a test's own fields
+
+
+@pytest.mark.parametrize("model", [model for topic in TOPICS for model in topic.messages], ids=lambda model: model.TYPE)
+def test_each_declared_model_is_complete(model: type[Message]) -> None:
+    assert model.__pydantic_complete__
+    assert model.model_json_schema()["properties"]["id"]
+
+
+def test_types_and_topics_have_unique_names() -> None:
+    names = [topic.name for topic in TOPICS]
+    assert len(set(names)) == len(names)
+    types = {model.TYPE: model for topic in TOPICS for model in topic.messages}
+    assert all(types[model.TYPE] is model for topic in TOPICS for model in topic.messages)
+
+
+@given(by=st.text(max_size=20), cause=st.text(max_size=20))
+def test_what_is_written_is_read_again_byte_for_byte(by: str, cause: str) -> None:
+    pause = Pause(id="pause-1", at=NOW, by=by, cause=cause)
+    out = encode(pause, topic=INBOX, source="api", traceparent="00-ab-cd-01")
+    envelope = decode(record(out))
+    assert envelope.message == pause
+    assert body_of(envelope.message) == out.value
+    assert (envelope.source, envelope.traceparent) == ("/sre-agent/api", "00-ab-cd-01")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"headers": ()}, "'ce_type' is missing"),
+        ({"value": b"{"}, "Invalid JSON"),
+        ({"value": b"{}"}, "Field required"),
+        ({"value": None}, "has no body"),
+        ({"topic": SIGNALS_KUBERNETES.name}, "does not belong on"),
+    ],
+)
+def test_a_broken_record_is_poison_that_says_what_was_expected(changed: dict[str, object], told: str) -> None:
+    out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
+    with pytest.raises(PoisonError, match=told):
+        decode(record(out, **changed))
+
+
+def test_a_message_of_a_newer_version_is_poison_and_not_guessed_at() -> None:
+    out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
+    headers = tuple(
+        (name, b"dev.sre-agent.control.resume.v9" if name == "ce_type" else value) for name, value in out.headers
+    )
+    with pytest.raises(PoisonError, match="newer than this version reads"):
+        decode(record(out, headers=headers))
+    assert type_of(Resume) == "dev.sre-agent.control.resume.v1"
+
+
+@given(st.lists(st.sampled_from(list(Mode)), min_size=1))
+def test_the_strictest_mode_is_never_laxer_than_any(modes: list[Mode]) -> None:
+    assert all(strictest(*modes).strictness >= mode.strictness for mode in modes)
+
+
+@given(NAMES, NAMES, NAMES)
+def test_a_workloads_key_tells_the_workload(namespace: str, kind: str, name: str) -> None:
+    ref = WorkloadRef(namespace=namespace, kind=kind, name=name)
+    if "/" in namespace + kind + name:
+        with pytest.raises(ValueError, match="namespace/kind/name"):
+            WorkloadRef.parse(ref.key)
+    else:
+        assert WorkloadRef.parse(ref.key) == ref
+
+
+@given(st.lists(st.text(max_size=4), max_size=4), st.lists(st.text(max_size=4), max_size=4))
+def test_ids_of_different_causes_differ(first: list[str], second: list[str]) -> None:
+    if "\x1f" not in "".join(first + second):
+        assert (derive("id", *first) == derive("id", *second)) == (
+            first == second or ({*first, *second} == {""} and first + second in ([""],))
+        )
+
+
+@pytest.mark.parametrize("model", SIGNALS, ids=lambda model: model.TYPE)
+def test_each_kind_of_signal_has_facts_for_conditions(model: type[Message]) -> None:
+    kind = model.model_fields["kind"].default
+    assert {"namespace", "workload", "cluster"} <= set(fact_types(kind))
