@@ -28,7 +28,8 @@ def run(options: StackOptions) -> int:
 async def _run(options: StackOptions) -> int:
     task = asyncio.current_task()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     screen = Screen()
     async with LocalStack(options, report=screen.step) as stack, KubeClient(stack.kubeconfig) as client:
         screen.step(f"The page: {stack.api_url}")

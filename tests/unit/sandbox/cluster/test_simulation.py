@@ -104,7 +104,7 @@ def test_a_readiness_probe_that_fails_takes_the_pod_out_and_a_liveness_probe_res
     cue(cluster, target, FAILS_PROBE, "liveness")
     cluster.advance(timedelta(seconds=5))
     assert state(cluster)["restartCount"] >= 1
-    assert {"Unhealthy", "Killing"} <= {one["reason"] for one in cluster.plane.select(EVENTS, BANK)}
+    assert {"Unhealthy", "Killing"} <= {str(one["reason"]) for one in cluster.plane.select(EVENTS, BANK)}
 
 
 def test_the_same_event_again_only_counts_up(cluster: Simulation) -> None:
