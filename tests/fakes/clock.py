@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 class FakeClock:
     """Time that passes only by waiting for it."""
 
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 1, 1, tzinfo=UTC)
+    def __init__(self, moment: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self.moment = moment
 
     def now(self) -> datetime:
         """Return the moment set."""

@@ -24,8 +24,11 @@ class Gemini:
 
     def __init__(self, key: SecretStr, *, model: str, base_url: str, timeout: timedelta) -> None:
         self.model = model
+        # given, or google-genai takes aiohttp where it happens to be installed, whose errors are others
+        self._http = httpx.AsyncClient(timeout=timeout.total_seconds())
         options = types.HttpOptions(
             base_url=base_url or None,
+            httpx_async_client=self._http,
             timeout=timeout // timedelta(milliseconds=1),
             retry_options=types.HttpRetryOptions(attempts=1),  # the retry is ours, and is bounded with the rest
         )
@@ -68,3 +71,4 @@ class Gemini:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+        await self._http.aclose()

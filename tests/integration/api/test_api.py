@@ -1,0 +1,260 @@
+"""The API on a real store: what it shows follows the topics, what it changes goes through the inbox."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.api.adapters.read_model import ForgottenError, ReadModel
+from services.api.handlers import Interventions, Questions
+from services.api.routes import build_app
+from shared.contracts.codec import Envelope, decode
+from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
+from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity
+from shared.contracts.model import Message
+from shared.contracts.reports import Analyzer, Confidence, Report
+from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, RCA_REPORTS, Topic
+from shared.contracts.workloads import WorkloadRef
+from shared.infra.memory import MemoryBroker
+from shared.infra.redis import PAUSE_KEY, Redis, connect
+from tests.fakes.clock import FakeClock
+
+pytestmark = pytest.mark.integration
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
+TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS)
+ANN = {"Authorization": "Bearer s3cret"}
+
+
+@dataclass
+class Stage:
+    """The application, and the world around it."""
+
+    client: httpx.AsyncClient
+    broker: MemoryBroker
+    model: ReadModel
+    redis: Redis
+
+    async def told(self, message: Message, topic: Topic) -> Envelope:
+        """Write a message and let the read model take it up."""
+        placed = await self.broker.publisher("test").publish(message, topic=topic)
+        envelope = decode(self.broker.log(topic.name, placed.partition)[placed.offset])
+        await self.model.apply(envelope)
+        return envelope
+
+    def inbox(self) -> list[Message]:
+        """Return what was written into the inbox, a broadcast once."""
+        records = [one for number in range(INBOX.partitions) for one in self.broker.log(INBOX.name, number)]
+        messages = {decode(record).message.id: decode(record).message for record in records}
+        return list(messages.values())
+
+
+def incident(phase: Phase = Phase.AWAITING_APPROVAL, *, number: int = 1) -> Incident:
+    return Incident(
+        id=f"inc-{number}",
+        at=NOW,
+        workload=FRONTEND,
+        rule="crash-loop",
+        playbook="hash",
+        severity=Severity.CRITICAL,
+        mode=Mode.APPROVAL,
+        summary="it crashes",
+        phase=phase,
+        reason=Reason.APPROVAL_REQUIRED,
+        signal_at=NOW - timedelta(seconds=1),
+        opened_at=NOW + timedelta(seconds=number),
+    )
+
+
+def decision(number: int, reason: Reason = Reason.INCIDENT_OPENED) -> Decision:
+    return Decision(
+        id=f"dec-{number}",
+        at=NOW + timedelta(seconds=number),
+        workload=FRONTEND,
+        cause="e",
+        reason=reason,
+        incident="inc-1",
+        detail="<script>alert(1)</script>",
+    )
+
+
+def report() -> Report:
+    return Report(
+        id="rep-1",
+        at=NOW + timedelta(seconds=9),
+        incident="inc-1",
+        request="rca-1",
+        analyzer=Analyzer.RULES,
+        fallback="no key",
+        summary="s",
+        root_cause="r",
+        confidence=Confidence.LOW,
+    )
+
+
+@pytest.fixture
+async def stage(redis_url: str) -> AsyncGenerator[Stage]:
+    clock = FakeClock(NOW)
+    broker = MemoryBroker(clock)
+    async with connect(redis_url) as redis:
+        await redis.run("FLUSHALL")
+        model = ReadModel(redis)
+        await model.begin(TOPICS)
+        app = build_app(
+            Questions(model, {"decider": "http://127.0.0.1:9"}),
+            Interventions(model, broker.publisher("api"), clock),
+            tokens={"ann": SecretStr("s3cret")},
+            max_streams=1,
+            is_stopping=lambda: False,
+        )
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            yield Stage(client, broker, model, redis)
+
+
+async def test_incidents_are_listed_with_the_newest_first_and_the_open_ones_apart(stage: Stage) -> None:
+    await stage.told(incident(number=1), INCIDENTS)
+    await stage.told(incident(Phase.HEALED, number=2), INCIDENTS)
+    every = (await stage.client.get("/v1/incidents")).json()
+    still = (await stage.client.get("/v1/incidents", params={"only_open": "true"})).json()
+    assert [one["id"] for one in every] == ["inc-2", "inc-1"]
+    assert [one["id"] for one in still] == ["inc-1"]
+
+
+async def test_a_timeline_is_in_the_order_of_its_moments(stage: Stage) -> None:
+    await stage.told(incident(), INCIDENTS)
+    for number in (3, 1, 2):
+        await stage.told(decision(number), DECISIONS)
+    await stage.told(report(), RCA_REPORTS)
+    lines = (await stage.client.get("/v1/incidents/inc-1/timeline")).json()
+    assert [line["seconds"] for line in lines] == [0.0, 2.0, 3.0, 4.0, 10.0]
+    assert [line["happening"] for line in lines] == ["signal", "decision", "decision", "decision", "report"]
+
+
+async def test_what_is_delivered_twice_is_shown_once(stage: Stage) -> None:
+    await stage.told(incident(), INCIDENTS)
+    envelope = await stage.told(decision(1), DECISIONS)
+    await stage.model.apply(envelope)
+    assert len((await stage.client.get("/v1/decisions")).json()) == 1
+
+
+async def test_a_store_that_forgot_says_so_and_is_read_anew(stage: Stage) -> None:
+    envelope = await stage.told(incident(), INCIDENTS)
+    await stage.redis.run("FLUSHALL")
+    with pytest.raises(ForgottenError):
+        await stage.model.apply(envelope)
+    start = await stage.model.begin(TOPICS)
+    assert set(start.values()) == {0}
+    await stage.model.apply(envelope)
+    assert (await stage.client.get("/v1/incidents/inc-1")).json()["phase"] == "awaiting-approval"
+
+
+async def test_an_approval_is_written_under_the_name_of_the_token(stage: Stage) -> None:
+    await stage.told(incident(), INCIDENTS)
+    answer = await stage.client.post("/v1/incidents/inc-1/approve", json={"step": 0, "note": "ok"}, headers=ANN)
+    assert answer.status_code == 202
+    approval = stage.inbox()[0]
+    assert isinstance(approval, Approval)
+    assert (approval.by, approval.approved, approval.step, approval.incident) == ("ann", True, 0, "inc-1")
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "reason"),
+    [(Phase.HEALED, 0, "approval-not-awaited"), (Phase.AWAITING_APPROVAL, 1, "step-changed")],
+)
+async def test_an_answer_to_what_has_changed_is_refused(stage: Stage, phase: Phase, step: int, reason: str) -> None:
+    await stage.told(incident(phase), INCIDENTS)
+    answer = await stage.client.post("/v1/incidents/inc-1/reject", json={"step": step}, headers=ANN)
+    assert (answer.status_code, answer.json()["reason"]) == (409, reason)
+    assert stage.inbox() == []
+
+
+async def test_pause_and_resume_reach_every_partition_and_the_remediators_own_brake(stage: Stage) -> None:
+    await stage.client.post("/v1/pause", json={"cause": "maintenance"}, headers=ANN)
+    assert (await stage.client.get("/v1/status")).json()["paused"]["cause"] == "maintenance"
+    assert await stage.redis.run("EXISTS", PAUSE_KEY) == 1
+    assert all(stage.broker.log(INBOX.name, number) for number in range(INBOX.partitions))
+    await stage.client.post("/v1/resume", headers=ANN)
+    assert [type(one) for one in stage.inbox()] == [Pause, Resume]
+    again = await stage.client.post("/v1/resume", headers=ANN)
+    assert (again.status_code, again.json()["reason"]) == (409, "not-paused")
+
+
+async def test_a_manual_action_takes_the_way_of_the_inbox(stage: Stage) -> None:
+    body = {"workload": "bank/Deployment/frontend", "action": {"kind": "rollback"}, "dry_run": True}
+    answer = await stage.client.post("/v1/actions", json=body, headers=ANN)
+    assert answer.status_code == 202
+    action = stage.inbox()[0]
+    assert isinstance(action, ManualAction)
+    assert (action.by, action.dry_run, action.workload) == ("ann", True, FRONTEND)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "reason"),
+    [
+        ("GET", "/nowhere", None, {}, 404, "not-found"),
+        ("GET", "/v1/incidents/none", None, {}, 404, "incident-unknown"),
+        ("GET", "/v1/incidents?limit=0", None, {}, 422, "invalid-request"),
+        ("PUT", "/v1/pause", None, {}, 405, "method-not-allowed"),
+        ("POST", "/v1/pause", {"cause": "x"}, {}, 401, "not-authenticated"),
+        ("POST", "/v1/pause", {"cause": "x"}, {"Authorization": "Bearer wrong"}, 401, "not-authenticated"),
+        ("POST", "/v1/pause", {"cause": ""}, ANN, 422, "invalid-request"),
+        ("POST", "/v1/pause", {}, ANN, 422, "invalid-request"),
+        ("POST", "/v1/actions", {"workload": "x", "action": {"kind": "rollback"}}, ANN, 422, "workload-invalid"),
+        ("POST", "/v1/actions", {"workload": "a/b/c", "action": {"kind": "rm"}}, ANN, 422, "invalid-request"),
+        ("GET", "/v1/stream", None, {"Last-Event-ID": "evil"}, 422, "invalid-request"),
+    ],
+)
+async def test_a_refusal_is_a_problem_document_with_a_named_reason(
+    stage: Stage,
+    method: str,
+    path: str,
+    body: dict[str, object] | None,
+    headers: dict[str, str],
+    status: int,
+    reason: str,
+) -> None:
+    answer = await stage.client.request(method, path, json=body, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["instance"] == path.partition("?")[0]
+    assert stage.inbox() == []
+
+
+async def test_a_store_that_is_away_is_a_named_problem(stage: Stage) -> None:
+    async with connect("redis://127.0.0.1:9/0") as nowhere:
+        questions = Questions(ReadModel(nowhere), {})
+        interventions = Interventions(ReadModel(nowhere), stage.broker.publisher("api"), FakeClock(NOW))
+        app = build_app(questions, interventions, tokens={}, max_streams=1, is_stopping=lambda: False)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
+            answer = await client.get("/v1/incidents")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "dependency-unavailable")
+
+
+async def test_a_service_that_does_not_answer_is_shown_as_not_ready(stage: Stage) -> None:
+    status = (await stage.client.get("/v1/status")).json()
+    assert status["ready"] is False
+    assert status["services"][0]["reason"].startswith("does not answer")
+
+
+async def test_the_live_stream_goes_on_where_a_reader_was(stage: Stage) -> None:
+    await stage.told(decision(1), DECISIONS)
+    first = await stage.model.newest()
+    await stage.told(decision(2), DECISIONS)
+    lines = stage.model.follow(first)
+    async with asyncio.timeout(5):
+        line = await anext(lines)
+    assert line is not None
+    assert json.loads(line.body)["id"] == "dec-2"
+
+
+async def test_the_page_lets_a_browser_load_nothing_from_elsewhere(stage: Stage) -> None:
+    answer = await stage.client.get("/")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (await stage.client.get("/page.js")).status_code == 200
