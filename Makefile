@@ -49,8 +49,9 @@ integration: setup ## tests against real parts (Kafka, Valkey), which they start
 e2e: setup ## the whole stack as processes: the demo, and the demo while parts of it are killed
 	@$(BIN)/pytest tests/e2e -q
 
-bench: setup ## signals matched per second
+bench: setup ## signals matched per second; latency from a signal to its action
 	@$(BIN)/python -m bench.matching
+	@$(BIN)/python -m bench.latency
 
 lock: setup ## pin all packages again, with hashes and without addresses
 	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 -o requirements/dev.txt
