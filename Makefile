@@ -3,10 +3,12 @@
 PYTHON ?= $(shell for found in python3.13 python3.12 python3.11 python3; do \
 	$$found -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$found && break; done)
 BIN := .venv/bin
-SOURCES := services shared sandbox tests bench
+SOURCES := services shared sandbox tests bench scripts
+
+LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit integration e2e bench lock clean
+.PHONY: help setup demo up down test lint types architecture unit integration e2e bench reference lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +41,7 @@ architecture: setup ## import-linter and deptry
 	@echo "architecture: import-linter, deptry"
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry services shared sandbox
+	@$(BIN)/python -m scripts.reference --check
 
 unit: setup ## unit tests, without network
 	@$(BIN)/pytest tests/unit -q -n 2
@@ -53,8 +56,13 @@ bench: setup ## signals matched per second; latency from a signal to its action
 	@$(BIN)/python -m bench.matching
 	@$(BIN)/python -m bench.latency
 
+reference: setup ## write docs/reference and the playbook's ConfigMap from their sources
+	@$(BIN)/python -m scripts.reference
+
 lock: setup ## pin all packages again, with hashes and without addresses
-	@$(BIN)/uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 -o requirements/dev.txt
+	@$(BIN)/uv pip compile -q pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
+	@for service in collector decider remediator rca api; do \
+		$(BIN)/uv pip compile -q pyproject.toml --extra $$service -c requirements/dev.txt $(LOCK) -o requirements/$$service.txt; done
 
 clean: ## remove the environment and caches
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache

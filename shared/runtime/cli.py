@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from shared.kernel.errors import ConfigError, SreAgentError
+from shared.runtime.commands import app as common
 
 GROUP = "sre_agent.commands"
 EXIT_FAILED, EXIT_MISUSED = 1, 2
@@ -26,6 +27,7 @@ VersionOption = Annotated[
 def build(points: "list[EntryPoint] | None" = None) -> typer.Typer:
     """Return the CLI with the commands of all entry points; parts that are not installed are named in the help."""
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+    _merge(app, common)
     missing = [
         point.name
         for point in sorted(points if points is not None else entry_points(group=GROUP), key=lambda one: one.name)
@@ -51,12 +53,15 @@ def main() -> None:
 
 def _merged(app: typer.Typer, point: EntryPoint) -> bool:
     try:
-        part: typer.Typer = point.load()
+        _merge(app, point.load())
     except ModuleNotFoundError:
         return False
+    return True
+
+
+def _merge(app: typer.Typer, part: typer.Typer) -> None:
     app.registered_commands += part.registered_commands
     app.registered_groups += part.registered_groups
-    return True
 
 
 def _fail(error: SreAgentError, code: int) -> None:
