@@ -36,7 +36,18 @@ def main() -> int:
 
 
 def _json(document: Any) -> str:  # noqa: ANN401 - any JSON
-    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+    return json.dumps(_settled(document), indent=2, sort_keys=True) + "\n"
+
+
+def _settled(part: Any, *, default: bool = False) -> Any:  # noqa: ANN401 - any JSON
+    """Return a document whose defaults do not depend on the order of a set, which differs from run to run."""
+    if isinstance(part, dict):
+        members: dict[str, Any] = part
+        return {name: _settled(value, default=default or name == "default") for name, value in members.items()}
+    if isinstance(part, list):
+        items: list[Any] = [_settled(one, default=default) for one in part]
+        return sorted(items, key=str) if default else items
+    return part
 
 
 def _config_map() -> str:
