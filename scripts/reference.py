@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -42,10 +42,10 @@ def _json(document: Any) -> str:  # noqa: ANN401 - any JSON
 def _settled(part: Any, *, default: bool = False) -> Any:  # noqa: ANN401 - any JSON
     """Return a document whose defaults do not depend on the order of a set, which differs from run to run."""
     if isinstance(part, dict):
-        members: dict[str, Any] = part
+        members = cast("dict[str, Any]", part)
         return {name: _settled(value, default=default or name == "default") for name, value in members.items()}
     if isinstance(part, list):
-        items: list[Any] = [_settled(one, default=default) for one in part]
+        items = [_settled(one, default=default) for one in cast("list[Any]", part)]
         return sorted(items, key=str) if default else items
     return part
 
