@@ -177,7 +177,8 @@ class KafkaBroker:
 
     async def _format(self, jars: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        storage = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+        # as one argument: an id may begin with a dash
+        storage = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties))
         once = ChildProcess(
             ServiceSpec(name="kafka-format", argv=self._java(jars, "128m", *storage), log_path=self.log_path)
         )
