@@ -9,7 +9,7 @@ import typer
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.api.core.timeline import TimelineEntry
 from services.api.routes import Status
@@ -68,11 +68,11 @@ def incidents(
     if output is Output.JSON:
         print(text)
         return
-    table = Table("id", "opened", "workload", "rule", "phase", "reason", "seconds")
+    table = Table(Column("id", no_wrap=True), "opened", "workload", "rule", "phase", "seconds")
     for one in TypeAdapter(list[Incident]).validate_json(text):
         lasted = f"{(one.closed_at - one.signal_at).total_seconds():.1f}" if one.closed_at else ""
-        opened = one.opened_at.isoformat(timespec="seconds")
-        table.add_row(one.id, opened, one.workload.key, one.rule, _phase(one), one.reason.value, lasted)
+        opened = one.opened_at.strftime("%m-%d %H:%M:%S")
+        table.add_row(one.id, opened, one.workload.key, one.rule, _phase(one), lasted)
     Console().print(table)
 
 
