@@ -1,0 +1,102 @@
+"""An incident's story and what a message changes in the read model."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.api.core.projection import changes_of
+from services.api.core.timeline import Happening, timeline
+from shared.contracts.actions import Rollback
+from shared.contracts.codec import body_of
+from shared.contracts.inbox import Outcome, Resume
+from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity, StepRecord
+from shared.contracts.workloads import WorkloadRef
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
+SECONDS = st.lists(st.integers(0, 500), max_size=8)
+
+
+def incident(phase: Phase = Phase.VERIFYING, *steps: StepRecord) -> Incident:
+    return Incident(
+        id="inc-1",
+        at=NOW,
+        workload=FRONTEND,
+        rule="crash-loop",
+        playbook="hash",
+        severity=Severity.WARNING,
+        mode=Mode.LIVE,
+        summary="",
+        phase=phase,
+        reason=Reason.INCIDENT_OPENED,
+        signal_at=NOW,
+        opened_at=NOW,
+        steps=steps,
+    )
+
+
+def decision(second: int, number: int = 0, of: str | None = "inc-1") -> Decision:
+    return Decision(
+        id=f"dec-{second}-{number}",
+        at=NOW + timedelta(seconds=second),
+        workload=FRONTEND,
+        cause="e",
+        reason=Reason.REPEATED_FINDING,
+        incident=of,
+    )
+
+
+def step(*, dry_run: bool) -> StepRecord:
+    return StepRecord(
+        step=0,
+        attempt=1,
+        action=Rollback(),
+        command="cmd-1",
+        dry_run=dry_run,
+        ordered_at=NOW,
+        outcome=Outcome.APPLIED,
+        changes=("a → b",),
+        finished_at=NOW + timedelta(seconds=2),
+    )
+
+
+@given(SECONDS)
+def test_a_story_holds_every_decision_once_in_the_order_of_their_moments(seconds: list[int]) -> None:
+    made = [decision(second, number) for number, second in enumerate(seconds)]
+    lines = timeline(incident(), made)
+    moments = [line.at for line in lines]
+    assert moments == sorted(moments)
+    assert sorted(line.id for line in lines if line.happening is Happening.DECISION) == sorted(one.id for one in made)
+
+
+@given(st.permutations([decision(second) for second in range(5)]))
+def test_a_story_does_not_depend_on_the_order_of_delivery(made: list[Decision]) -> None:
+    assert timeline(incident(), made) == timeline(incident(), sorted(made, key=lambda one: one.at))
+
+
+def test_a_preview_is_no_change_and_a_change_is_told_with_its_lines() -> None:
+    assert not [one for one in timeline(incident(Phase.VERIFYING, step(dry_run=True)), []) if one.reason == "rollback"]
+    changed = [one for one in timeline(incident(Phase.VERIFYING, step(dry_run=False)), []) if one.reason == "rollback"]
+    assert [(one.happening, one.detail, one.seconds) for one in changed] == [(Happening.CHANGE, "a → b", 2.0)]
+
+
+@given(st.sampled_from(list(Phase)))
+def test_an_incident_is_among_the_open_ones_until_its_phase_is_final(phase: Phase) -> None:
+    changes = changes_of(incident(phase))
+    verb = "ZREM" if phase.is_final else "ZADD"
+    assert [one[0] for one in changes if one[1] == "sre:api:incidents:open"] == [verb]
+    assert changes == changes_of(incident(phase))
+
+
+@given(st.booleans())
+def test_a_decision_is_kept_whole_and_under_its_incident_if_it_has_one(has_incident: bool) -> None:
+    made = decision(1, of="inc-1" if has_incident else None)
+    changes = changes_of(made)
+    text = body_of(made).decode()
+    assert ("LPUSH", "sre:api:decisions", text) in changes
+    assert (("HSET", "sre:api:decisions:inc-1", made.id, text) in changes) is has_incident
+
+
+def test_what_the_read_model_does_not_hold_changes_nothing() -> None:
+    assert changes_of(Resume(id="resume-1", at=NOW, by="ann")) == []
