@@ -15,6 +15,7 @@ import typer
 from sandbox.demo.main import run
 from sandbox.stack.errors import StackError
 from sandbox.stack.local import STATE_FILE, StackOptions
+from sandbox.stack.ports import is_free
 from sandbox.stack.process import tail_of
 
 app = typer.Typer(no_args_is_help=True)
@@ -53,6 +54,8 @@ def up(
 ) -> None:
     """Start the stack and leave it running; print the API's address."""
     _refuse_if_running(directory)
+    if api_port and not is_free(api_port):
+        raise StackError(f"port {api_port} is in use; choose another: sre-agent up --api-port 0")
     directory.mkdir(parents=True, exist_ok=True)
     ready, log = directory / "ready", directory / "stack.log"
     ready.unlink(missing_ok=True)

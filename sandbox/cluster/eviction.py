@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from sandbox.cluster.documents import Document, Json, ReadOnly, is_leaving, name_of, rows, text, whole
+from sandbox.cluster.documents import Document, Json, ReadOnly, is_leaving, name_of, text, whole
 from sandbox.cluster.errors import StatusError
+from sandbox.cluster.pods import is_ready
 from sandbox.cluster.selectors import selector_of, selects
 
 _VIOLATION = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -33,12 +34,6 @@ def judge(pod: ReadOnly, budgets: Sequence[Document]) -> Allowed | StatusError:
     if not is_ready(pod) and _lets_unready_go(budget):
         return Allowed()
     return _judge_budget(budget)
-
-
-def is_ready(pod: ReadOnly) -> bool:
-    """Tell whether the pod's Ready condition is true."""
-    conditions = rows(pod, "status", "conditions")
-    return any(text(one, "type") == "Ready" and text(one, "status") == "True" for one in conditions)
 
 
 def _covers(budget: ReadOnly, pod: ReadOnly) -> bool:

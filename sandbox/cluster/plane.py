@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.cluster.clock import Clock
-from sandbox.cluster.documents import Document, ReadOnly, copy_of, name_of, namespace_of, stamp, uid_of, whole
+from sandbox.cluster.documents import (
+    Document,
+    ReadOnly,
+    controller_of,
+    copy_of,
+    name_of,
+    namespace_of,
+    stamp,
+    text,
+    uid_of,
+    whole,
+)
 from sandbox.cluster.errors import StatusError
 from sandbox.cluster.names import Names
 from sandbox.cluster.resources import EVENTS, Resource, Subresource
@@ -34,7 +45,7 @@ class Plane:
     def owned(self, resource: Resource, owner: ReadOnly) -> list[Document]:
         """Return the objects that an owner controls."""
         uid = uid_of(owner)
-        return [one for one in self.select(resource, namespace_of(owner)) if controller_uid(one) == uid]
+        return [one for one in self.select(resource, namespace_of(owner)) if text(controller_of(one), "uid") == uid]
 
     def set_status(self, resource: Resource, document: ReadOnly, status: Document) -> None:
         """Write a status, if it says something new."""
@@ -101,16 +112,6 @@ class Plane:
 def target_of(resource: Resource, document: ReadOnly, subresource: Subresource | None = None) -> Target:
     """Return the path of an object."""
     return Target(resource, namespace_of(document), name_of(document), subresource)
-
-
-def controller_uid(document: ReadOnly) -> str:
-    """Return the uid of an object's controller; empty if it has none."""
-    metadata = document.get("metadata")
-    owners = metadata.get("ownerReferences") if isinstance(metadata, dict) else None
-    for owner in owners if isinstance(owners, list) else []:
-        if isinstance(owner, dict) and owner.get("controller") is True:
-            return str(owner.get("uid"))
-    return ""
 
 
 def controlled_by(resource: Resource, owner: ReadOnly) -> Document:

@@ -5,7 +5,6 @@ from sandbox.cluster.documents import (
     Json,
     ReadOnly,
     at,
-    copied,
     copy_of,
     ensured,
     is_leaving,
@@ -13,7 +12,6 @@ from sandbox.cluster.documents import (
     name_of,
     namespace_of,
     rows,
-    section,
     text,
     texts,
     truth,
@@ -108,9 +106,3 @@ def _fits(pod: ReadOnly, node: ReadOnly) -> bool:
         return False
     labels = labels_of(node)
     return all(labels.get(name) == value for name, value in texts(pod, "spec", "nodeSelector").items())
-
-
-def template_of(document: ReadOnly) -> Document:
-    """Return a copy of a workload's pod template."""
-    copy = copied(section(document, "spec", "template"))
-    return copy if isinstance(copy, dict) else {}

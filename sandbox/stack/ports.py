@@ -18,7 +18,7 @@ def free_ports(count: int) -> list[int]:
     chosen: list[int] = []
     candidates = random.SystemRandom().sample(range(_LOWEST, _ephemeral_start()), _TRIES + count)
     for port in candidates:
-        if len(chosen) < count and _is_free(port):
+        if len(chosen) < count and is_free(port):
             chosen.append(port)
     if len(chosen) < count:
         raise OSError(f"no {count} free ports between {_LOWEST} and {_ephemeral_start()}")
@@ -38,7 +38,8 @@ def _ephemeral_start() -> int:
     return start if start > _LOWEST + 2 * _TRIES else 65_535
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether nothing listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

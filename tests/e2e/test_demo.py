@@ -34,7 +34,7 @@ async def test_the_demo_heals_all_three_faults_on_real_kafka_and_valkey(tmp_path
     assert "Valkey 9." in story
 
 
-@pytest.mark.parametrize("victim", ["collector", "decider", "remediator", "rca", "api", "kafka"])
+@pytest.mark.parametrize("victim", ["collector", "decider", "remediator", "rca", "api", "kafka", "valkey"])
 async def test_a_part_that_is_killed_while_a_fault_is_made_is_restarted_and_all_heals(
     tmp_path: Path, victim: str
 ) -> None:
