@@ -247,18 +247,34 @@ def _streaming(questions: Questions, streams: Streams, is_stopping: Callable[[],
         last_event_id: Annotated[str | None, Header(pattern=r"^\d+(-\d+)?$")] = None,
     ) -> EventSourceResponse:
         """Follow incidents, decisions and reports as server-sent events; `Last-Event-ID` goes on where one was."""
-        streams.enter()
         after = last_event_id or await questions.model.newest()
+        streams.enter()
         # a reader that takes nothing is let go after the deadline, or it would hold its place for ever
-        return EventSourceResponse(
-            _events(questions.model.follow(after), streams, is_stopping), send_timeout=_SEND_WITHIN.total_seconds()
+        return _CountedStream(
+            streams,
+            _events(questions.model.follow(after), is_stopping),
+            send_timeout=_SEND_WITHIN.total_seconds(),
         )
 
     return router
 
 
+class _CountedStream(EventSourceResponse):
+    """A stream that gives its place back however it ends, also before its first line."""
+
+    def __init__(self, streams: Streams, content: AsyncIterator[dict[str, str]], *, send_timeout: float) -> None:
+        super().__init__(content, send_timeout=send_timeout)  # pyright: ignore[reportUnknownMemberType] - typed in part
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams.leave()
+
+
 async def _events(
-    lines: AsyncIterator[StreamEntry | None], streams: Streams, is_stopping: Callable[[], bool]
+    lines: AsyncIterator[StreamEntry | None], is_stopping: Callable[[], bool]
 ) -> AsyncIterator[dict[str, str]]:
     try:
         async for line in lines:
@@ -268,8 +284,6 @@ async def _events(
                 yield {"id": line.id, "event": line.type, "data": line.body}
     except UnavailableError:
         return  # the reader comes again, and says where it was
-    finally:
-        streams.leave()
 
 
 def _answer_problems(app: FastAPI) -> None:

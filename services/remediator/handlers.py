@@ -93,11 +93,11 @@ class Remediation:
 
     async def _carry_out(self, command: Command, *, is_new: bool, traceparent: str | None) -> None:
         is_done = not is_new and not command.dry_run and await self._actor.has_happened(command)
-        result = self._found_done(command) if is_done else await self._attempt(command)
+        result = self._found_done(command) if is_done else await self._attempt(command, traceparent)
         await self._publisher.publish(result, topic=INBOX, traceparent=traceparent)
         await self._lease.settle(command.id, body_of(result).decode())
 
-    async def _attempt(self, command: Command) -> Result:
+    async def _attempt(self, command: Command, traceparent: str | None) -> Result:
         world = World(
             now=self._clock.now(),
             paused=bool(await self._redis.run("EXISTS", PAUSE_KEY)),
@@ -107,7 +107,7 @@ class Remediation:
         if refusal is not None:
             return self._result(command, Outcome.REFUSED, refusal.value)
         evidence = await self._capture.evidence(command, now=world.now)
-        placed = await self._publisher.publish(evidence, topic=EVIDENCE)
+        placed = await self._publisher.publish(evidence, topic=EVIDENCE, traceparent=traceparent)
         ref = EvidenceRef(id=evidence.id, partition=placed.partition, offset=placed.offset)
         dry_run = command.dry_run or self._settings.dry_run
         self._tenure.check()

@@ -4,6 +4,7 @@ Attributes travel as `ce_*` headers, the body is the model as JSON. The attribut
 (`dev.sre-agent.finding.v1`); a reader takes its own version and every older one for which an upcast is declared.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -75,7 +76,10 @@ def encode(
     traceparent: str | None = None,
     partition: int | None = None,
 ) -> Outgoing:
-    """Return the record of a message; `source` is the writing service, `traceparent` the W3C context of its cause."""
+    """Return the record of a message; `source` is the writing service, `traceparent` the W3C context of its cause.
+
+    A message without a cause begins a trace, whose ids derive from its own.
+    """
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", message.id.encode()),
@@ -84,9 +88,8 @@ def encode(
         ("ce_time", message.at.isoformat().encode()),
         ("ce_subject", message.key.encode()),
         ("content-type", CONTENT_TYPE),
+        ("traceparent", (traceparent or begun_trace(message.id)).encode()),
     ]
-    if traceparent is not None:
-        headers.append(("traceparent", traceparent.encode()))
     return Outgoing(
         topic=topic.name,
         key=message.key.encode(),
@@ -94,6 +97,12 @@ def encode(
         headers=tuple(headers),
         partition=partition,
     )
+
+
+def begun_trace(message: str) -> str:
+    """Return the W3C trace context (https://www.w3.org/TR/trace-context/) that a message without a cause begins."""
+    digest = hashlib.sha256(message.encode()).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}-01"
 
 
 def decode(record: Record) -> Envelope:

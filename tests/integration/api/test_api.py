@@ -3,16 +3,21 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
 
+from sandbox.stack.ports import free_port
 from services.api.adapters.read_model import ForgottenError, ReadModel
 from services.api.handlers import Interventions, Questions
-from services.api.routes import build_app
+from services.api.problems import ProblemError
+from services.api.routes import Streams, build_app
 from shared.contracts.codec import Envelope, decode
 from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity
@@ -23,6 +28,7 @@ from shared.contracts.workloads import WorkloadRef
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import PAUSE_KEY, Redis, connect
 from tests.fakes.clock import FakeClock
+from tests.integration.service_process import until
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -36,6 +42,7 @@ class Stage:
     """The application, and the world around it."""
 
     client: httpx.AsyncClient
+    app: FastAPI
     broker: MemoryBroker
     model: ReadModel
     redis: Redis
@@ -97,6 +104,30 @@ def report() -> Report:
     )
 
 
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncGenerator[str]:
+    """Serve an application over HTTP while the context lasts."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve())
+
+    async def is_started() -> bool:
+        return server.started
+
+    await until(is_started)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def is_free(client: httpx.AsyncClient) -> bool:
+    """Tell whether a place for a live reader is free."""
+    async with client.stream("GET", "/v1/stream") as stream:
+        return stream.status_code == 200
+
+
 @pytest.fixture
 async def stage(redis_url: str) -> AsyncGenerator[Stage]:
     clock = FakeClock(NOW)
@@ -114,7 +145,7 @@ async def stage(redis_url: str) -> AsyncGenerator[Stage]:
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            yield Stage(client, broker, model, redis)
+            yield Stage(client, app, broker, model, redis)
 
 
 async def test_incidents_are_listed_with_the_newest_first_and_the_open_ones_apart(stage: Stage) -> None:
@@ -258,3 +289,27 @@ async def test_the_page_lets_a_browser_load_nothing_from_elsewhere(stage: Stage)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert (await stage.client.get("/page.js")).status_code == 200
+
+
+async def test_readers_beyond_the_limit_are_refused_and_a_place_is_given_back(stage: Stage) -> None:
+    streams = Streams(1)
+    streams.enter()
+    with pytest.raises(ProblemError, match="limit"):
+        streams.enter()
+    streams.leave()
+    streams.enter()
+
+
+async def test_a_stream_over_http_tells_events_and_gives_its_place_back_when_the_reader_leaves(stage: Stage) -> None:
+    async with served(stage.app) as url, httpx.AsyncClient(base_url=url, timeout=10) as client:
+        for number in range(3):  # more readers than the limit of one, one after the other
+            first = await stage.model.newest()
+            await stage.told(decision(number), DECISIONS)
+            async with client.stream("GET", "/v1/stream", headers={"Last-Event-ID": first}) as stream:
+                assert stream.status_code == 200
+                lines = stream.aiter_lines()
+                told = [await anext(lines) for _ in range(3)]
+                refused = await client.get("/v1/stream")
+            assert any(f"dec-{number}" in line for line in told)
+            assert (refused.status_code, refused.json()["reason"]) == (503, "too-many-streams")
+            await until(lambda: is_free(client))

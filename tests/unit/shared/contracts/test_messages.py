@@ -1,12 +1,13 @@
 """Every message that a topic declares: complete, read as written, refused clearly when it is broken."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.codec import Outgoing, Record, body_of, decode, encode, type_of
+from shared.contracts.codec import Outgoing, Record, begun_trace, body_of, decode, encode, type_of
 from shared.contracts.inbox import Pause, Resume
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.model import Message
@@ -46,6 +47,15 @@ def test_what_is_written_is_read_again_byte_for_byte(by: str, cause: str) -> Non
     assert envelope.message == pause
     assert body_of(envelope.message) == out.value
     assert (envelope.source, envelope.traceparent) == ("/sre-agent/api", "00-ab-cd-01")
+
+
+def test_a_message_without_a_cause_begins_a_trace_that_is_its_own_and_the_same_each_time() -> None:
+    resume = Resume(id="resume-1", at=NOW, by="ann")
+    traces = [decode(record(encode(resume, topic=INBOX, source="api"))).traceparent for _ in range(2)]
+    other = encode(Resume(id="resume-2", at=NOW, by="ann"), topic=INBOX, source="api")
+    assert traces[0] == traces[1] == begun_trace("resume-1")
+    assert decode(record(other)).traceparent != traces[0]
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", traces[0] or "")
 
 
 @pytest.mark.parametrize(
