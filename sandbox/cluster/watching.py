@@ -44,6 +44,8 @@ class Watch:
                 event = self._bookmark() if bookmarks else None
             if event is not None:
                 yield event
+        if bookmarks and not self._overrun:
+            yield self._bookmark()  # so that the next watch need not go back further than this one
 
     def _begin(self, version: str) -> list[Document]:
         if version in {"", "0"}:

@@ -6,6 +6,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +20,7 @@ from kubernetes import client, config
 
 from sandbox.stack.process import ChildProcess, ServiceSpec
 
+KUBECTL = shutil.which("kubectl")
 SANDBOX_WINDOW = 200
 """How many changes the sandbox remembers here, so that a test can outlive them."""
 REAL = "SRE_TEST_KUBECONFIG"

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.contracts.cluster.backend import Backend, backends, running, until
+from tests.contracts.cluster.backend import KUBECTL, Backend, backends, running, until
 
 _NUMBERS = itertools.count(1)
 
 
 def pytest_report_header() -> str:
-    return f"clusters: {', '.join(backends())}"
+    return f"clusters: {', '.join(backends())}; kubectl: {KUBECTL or 'not found, its test is left out'}"
 
 
 @pytest.fixture(scope="session", params=backends())
