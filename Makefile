@@ -9,6 +9,8 @@ LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test lint types architecture unit integration e2e bench reference lock clean
+.PHONY: cluster-build cluster-up cluster-down test-cluster
+CLUSTER ?= sandbox
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -17,8 +19,8 @@ setup: ## make .venv with the pinned packages
 	@test -n "$(PYTHON)" || { echo "No Python found; expected 3.11 or newer with venv (Debian: apt install python3-venv), or make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) scripts/bootstrap
 
-demo: setup ## break a small bank three ways on a local stack, and watch it heal
-	@$(BIN)/sre-agent demo
+demo: setup ## break a small bank three ways on a local stack, and watch it heal; CLUSTER=real: on a real Kubernetes
+	@$(BIN)/sre-agent demo --cluster $(CLUSTER)
 
 up: setup ## start the local stack and leave it running
 	@$(BIN)/sre-agent up
@@ -51,6 +53,18 @@ integration: setup ## tests against real parts (Kafka, Valkey), which they start
 
 e2e: setup ## the whole stack as processes: the demo, and the demo while parts of it are killed
 	@$(BIN)/pytest tests/e2e -q
+
+cluster-build: setup ## build a real Kubernetes from the Go module proxy; once, about 10 minutes
+	@$(BIN)/sre-agent cluster build
+
+cluster-up: setup ## start a real Kubernetes on loopback, with a node that runs pods (root)
+	@$(BIN)/sre-agent cluster up
+
+cluster-down: setup ## stop it, and remove what a crashed one left
+	@$(BIN)/sre-agent cluster down
+
+test-cluster: setup ## the whole system on a real Kubernetes: rights, contracts, faults, disturbances (root)
+	@$(BIN)/sre-agent cluster run --longest-back-off 3s -- pytest tests/cluster tests/contracts/cluster -q
 
 bench: setup ## signals matched per second; latency from a signal to its action
 	@$(BIN)/python -m bench.matching

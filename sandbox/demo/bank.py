@@ -1,48 +1,31 @@
 """Deploys the bank and waits until its workloads are well."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
-import yaml
-
+from sandbox.manifests import collection_of, create_missing, documents
 from sandbox.stack.errors import StackError
 from shared.contracts.model import JsonObject
-from shared.infra.kube import KubeClient, KubeError
+from shared.infra.kube import KubeClient
 
 NAMESPACE = "bank"
 MANIFEST = Path(__file__).resolve().parents[2] / "deploy" / "bank" / "bank.yaml"
 _WELL_WITHIN = timedelta(seconds=90)
 _LOOK_S = 0.2
-_THERE = 409
-_PATHS = {
-    "Namespace": "/api/v1/namespaces",
-    "Service": "/api/v1/namespaces/{}/services",
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
-    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
-    "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
-}
+_WORKLOADS = ("Deployment", "StatefulSet")
 
 
 def deployment_path(name: str) -> str:
     """Return the path of one of the bank's Deployments."""
-    return f"{_PATHS['Deployment'].format(NAMESPACE)}/{name}"
+    return f"{collection_of('Deployment', NAMESPACE)}/{name}"
 
 
 async def deploy(client: KubeClient, manifest: Path = MANIFEST) -> int:
     """Create what the manifest holds and is not there yet; return how many workloads it has."""
-    workloads = 0
-    for document in _documents(manifest):
-        kind = str(document["kind"])
-        try:
-            await client.create(_PATHS[kind].format(NAMESPACE), document)
-        except KubeError as refused:
-            if refused.status != _THERE:
-                raise
-        workloads += kind in {"Deployment", "StatefulSet"}
-    return workloads
+    created = await create_missing(client, documents(manifest))
+    return sum(one["kind"] in _WORKLOADS for one in created)
 
 
 async def until_well(client: KubeClient) -> None:
@@ -61,8 +44,8 @@ async def until_well(client: KubeClient) -> None:
 
 async def _ailing(client: KubeClient) -> list[str]:
     found: list[str] = []
-    for kind in ("Deployment", "StatefulSet"):
-        listing = await client.list(_PATHS[kind].format(NAMESPACE))
+    for kind in _WORKLOADS:
+        listing = await client.list(collection_of(kind, NAMESPACE))
         found += [_name(one) for one in listing.items if not _is_well(one)]
     return found
 
@@ -74,7 +57,3 @@ def _is_well(workload: JsonObject) -> bool:
 
 def _name(workload: JsonObject) -> str:
     return str(cast("JsonObject", workload["metadata"]).get("name"))
-
-
-def _documents(manifest: Path) -> Iterator[JsonObject]:
-    yield from cast("Iterator[JsonObject]", yaml.safe_load_all(manifest.read_text()))

@@ -38,8 +38,8 @@ async def _crash_loop(client: KubeClient) -> None:
 
 
 async def _need_memory(client: KubeClient) -> None:
-    """Let a workload need more memory than its limit of 256Mi."""
-    patch: JsonObject = {"metadata": {"annotations": {NEEDS_MEMORY: "400Mi"}}}
+    """Roll out a release that needs more memory than its limit of 256Mi."""
+    patch: JsonObject = {"spec": {"template": {"metadata": {"annotations": {NEEDS_MEMORY: "400Mi"}}}}}
     await client.patch(deployment_path("balancereader"), patch, kind=PatchType.MERGE)
 
 
@@ -52,6 +52,11 @@ async def _roll_out_missing(client: KubeClient) -> None:
 
 FAULTS = (
     Fault("crash loop", "userservice", "a container of userservice crashes again and again", _crash_loop),
-    Fault("out of memory", "balancereader", "balancereader needs 400Mi and has a limit of 256Mi", _need_memory),
+    Fault(
+        "out of memory",
+        "balancereader",
+        "a release of balancereader needs 400Mi and has a limit of 256Mi",
+        _need_memory,
+    ),
     Fault("missing image", "frontend", "a rollout of frontend names an image that does not exist", _roll_out_missing),
 )

@@ -3,6 +3,9 @@
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.demo.bank import deploy, until_well
@@ -10,6 +13,7 @@ from sandbox.demo.faults import FAULTS, Fault
 from sandbox.demo.operator import Operator
 from sandbox.demo.screen import Screen
 from sandbox.demo.story import Story
+from sandbox.kubernetes.cluster import ClusterOptions, KubernetesCluster
 from sandbox.stack.local import LocalStack, StackOptions
 from shared.infra.kube import KubeClient
 
@@ -17,20 +21,38 @@ _ROOT = Path(__file__).resolve().parents[2]
 EXIT_NOT_HEALED, EXIT_INTERRUPTED = 1, 130
 
 
-def run(options: StackOptions) -> int:
-    """Return 0 when every fault healed and the replay made the same decisions; 130 when interrupted."""
+def run(options: StackOptions, cluster: ClusterOptions | None = None) -> int:
+    """Return 0 when every fault healed and the replay made the same decisions; 130 when interrupted.
+
+    It runs on a real cluster where options for one are given, else on a simulated one.
+    """
     try:
-        return asyncio.run(_run(options))
+        return asyncio.run(_run(options, cluster))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return EXIT_INTERRUPTED
 
 
-async def _run(options: StackOptions) -> int:
+async def _run(options: StackOptions, cluster: ClusterOptions | None) -> int:
     task = asyncio.current_task()
     if task is not None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     screen = Screen()
+    async with _on(cluster, options, screen) as chosen:
+        return await _show(chosen, screen)
+
+
+@asynccontextmanager
+async def _on(cluster: ClusterOptions | None, options: StackOptions, screen: Screen) -> AsyncGenerator[StackOptions]:
+    """Yield the options of a stack that looks after a real cluster, which runs meanwhile, if one is wanted."""
+    if cluster is None:
+        yield options
+        return
+    async with KubernetesCluster(cluster, report=screen.step) as real:
+        yield replace(options, kubeconfig=real.plane.kubeconfig, accounts=real.accounts)
+
+
+async def _show(options: StackOptions, screen: Screen) -> int:
     async with LocalStack(options, report=screen.step) as stack, KubeClient(stack.kubeconfig) as client:
         screen.step(f"The page: {stack.api_url}")
         count = await deploy(client)

@@ -2,11 +2,11 @@
 
 import argparse
 import asyncio
-import signal
 from pathlib import Path
 
 from sandbox.stack.local import LocalStack, StackOptions
 from sandbox.stack.progress import to_stderr
+from sandbox.stack.serving import serve
 
 
 def main() -> None:
@@ -23,16 +23,7 @@ def main() -> None:
         kubeconfig=arguments.kubeconfig,
         api_port=arguments.api_port,
     )
-    asyncio.run(_run(options))
-
-
-async def _run(options: StackOptions) -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with LocalStack(options, report=to_stderr):
-        (options.directory / "ready").touch()
-        await stopping.wait()
+    asyncio.run(serve(LocalStack(options, report=to_stderr), options.directory))
 
 
 if __name__ == "__main__":

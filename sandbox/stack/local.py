@@ -3,13 +3,14 @@
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 
+from sandbox.stack.detached import STATE_FILE
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.ports import free_ports
 from sandbox.stack.process import Probe, ServiceSpec
@@ -19,7 +20,6 @@ from sandbox.stack.valkey import ValkeyServer
 from shared.infra.kafka import create_topics
 
 SERVICES = ("collector", "decider", "remediator", "rca", "api")
-STATE_FILE = "state.json"
 OPERATOR = "operator"
 _ROOT = Path(__file__).resolve().parents[2]
 _READY_WITHIN = timedelta(seconds=90)
@@ -27,11 +27,17 @@ _READY_WITHIN = timedelta(seconds=90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """What a stack is run with; without a kubeconfig it brings its own simulated cluster."""
+    """What a stack is run with; without a kubeconfig it brings its own simulated cluster.
+
+    `accounts` are kubeconfigs of services that have one of their own; the others use `kubeconfig`. `settings` are
+    environment variables of all services beside those that the stack gives them.
+    """
 
     directory: Path
     playbook: Path
     kubeconfig: Path | None = None
+    accounts: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
     api_port: int = 0
     time_scale: float = 1.0
 
@@ -131,25 +137,26 @@ class LocalStack:
             name=name,
             argv=[sys.executable, "-m", f"services.{name}"],
             log_path=self._log(name),
-            env=self._environment(port),
+            env=self._environment(name, port),
             ready=_readiness(f"http://127.0.0.1:{port}/readyz"),
             urls=urls,
             depends=("kafka", "valkey"),
             ready_within=_READY_WITHIN,
         )
 
-    def _environment(self, health_port: int) -> dict[str, str]:
+    def _environment(self, service: str, health_port: int) -> dict[str, str]:
         health = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in self._ports.items())
         return {
             "PYTHONPATH": str(_ROOT),
             "SRE_KAFKA_BOOTSTRAP": self.bootstrap,
             "SRE_REDIS_URL": self._valkey.url,
-            "SRE_KUBECONFIG": str(self.kubeconfig),
+            "SRE_KUBECONFIG": str(self._options.accounts.get(service, self.kubeconfig)),
             "SRE_PLAYBOOK_FILE": str(self._options.playbook),
             "SRE_HEALTH_PORT": str(health_port),
             "SRE_API_PORT": str(self._api_port),
             "SRE_API_TOKEN": f"{OPERATOR}:{self.token}",
             "SRE_API_SERVICES": health,
+            **self._options.settings,
         }
 
     def _log(self, name: str) -> Path:

@@ -24,7 +24,8 @@ class Supervisor:
         self._state_file = state_file
         self._report = report
         self._children: dict[str, ChildProcess] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._on_failed: Callable[[str], None] = report
         self.restarts: dict[str, int] = {}
 
     async def start(self, specs: Sequence[ServiceSpec]) -> None:
@@ -50,17 +51,39 @@ class Supervisor:
 
     def watch(self, on_failed: Callable[[str], None]) -> None:
         """Restart from now on what ends; tell the name of each that does."""
-        self._keepers = [asyncio.create_task(self._keep(child, on_failed)) for child in self._children.values()]
+        self._on_failed = on_failed
+        for name in self._children:
+            self._keep_running(name)
+
+    async def halt(self, name: str) -> None:
+        """Kill a process as `kill -9` does, and leave it down."""
+        keeper = self._keepers.pop(name, None)
+        if keeper is not None:
+            keeper.cancel()
+        await self._children[name].kill()
+
+    async def resume(self, name: str) -> None:
+        """Start a process that was halted, and keep it running again; return when it is ready.
+
+        Raises:
+            StackError: it ended, or was not ready in time.
+        """
+        child = self._children[name]
+        await child.start()
+        self._write_state()
+        await child.until_ready()
+        self._keep_running(name)
 
     async def stop(self) -> None:
-        """Stop everything, the last that was started first; the services side by side."""
-        for keeper in self._keepers:
+        """Stop everything: side by side what nothing else needs any more, then what that needed, and so on."""
+        for keeper in self._keepers.values():
             keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        needed = {name for child in self._children.values() for name in child.spec.depends}
-        leaves = [child for name, child in self._children.items() if name not in needed]
-        await asyncio.gather(*(child.stop() for child in leaves))
-        await asyncio.gather(*(child.stop() for name, child in self._children.items() if name in needed))
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        running = dict(self._children)
+        while running:
+            needed = {name for child in running.values() for name in child.spec.depends}
+            leaves = [name for name in running if name not in needed]
+            await asyncio.gather(*(running.pop(name).stop() for name in leaves))
         with contextlib.suppress(FileNotFoundError):
             self._state_file.unlink()
 
@@ -72,7 +95,10 @@ class Supervisor:
         await child.until_ready()
         ready[spec.name].set()
 
-    async def _keep(self, child: ChildProcess, on_failed: Callable[[str], None]) -> None:
+    def _keep_running(self, name: str) -> None:
+        self._keepers[name] = asyncio.create_task(self._keep(self._children[name]))
+
+    async def _keep(self, child: ChildProcess) -> None:
         name, failures = child.spec.name, 0
         loop = asyncio.get_running_loop()
         while True:
@@ -80,7 +106,7 @@ class Supervisor:
             code = await child.wait()
             failures = 1 if loop.time() - began > _STEADY.total_seconds() else failures + 1
             self.restarts[name] = self.restarts.get(name, 0) + 1
-            on_failed(f"{name} ended with {code}; it is started again")
+            self._on_failed(f"{name} ended with {code}; it is started again")
             await asyncio.sleep(_BACKOFF.delay(failures, key=name).total_seconds())
             await child.kill()  # whatever is left of its group
             await self._start_again(child)
