@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Protocol
+from urllib.parse import quote
 
 from services.collector.adapters.prometheus import Prometheus
 from services.collector.adapters.watching import Observation
 from services.collector.core.news import News
 from services.collector.core.objects import section, text
-from services.collector.core.owners import Owners
+from services.collector.core.owners import Owners, about, self_of
 from services.collector.core.queries import Queries, samples_of
 from services.collector.core.signals import (
     event_moment,
@@ -19,9 +21,9 @@ from services.collector.core.signals import (
 from shared.contracts.model import JsonObject
 from shared.contracts.signals import Signal
 from shared.contracts.topics import SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
-from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
+from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
-from shared.infra.kube import KubeClient, KubeError
+from shared.infra.kube import KubeError
 from shared.kernel.clock import Clock
 from shared.kernel.errors import UnavailableError
 
@@ -31,10 +33,23 @@ _OLD_EVENT = timedelta(minutes=5)
 _NOT_FOUND = 404
 
 
+class Cluster(Protocol):
+    """What is asked of the cluster besides the watches."""
+
+    async def get(self, path: str) -> JsonObject:
+        """Return one object.
+
+        Raises:
+            KubeError: the server refuses.
+            UnavailableError: it does not answer.
+        """
+        ...
+
+
 class Collecting:
     """Observations to signals."""
 
-    def __init__(self, publisher: Publisher, client: KubeClient, *, cluster: str, clock: Clock) -> None:
+    def __init__(self, publisher: Publisher, client: Cluster, *, cluster: str, clock: Clock) -> None:
         self._publisher = publisher
         self._client = client
         self._cluster = cluster
@@ -47,56 +62,51 @@ class Collecting:
 
         Raises:
             UnavailableError: the broker or the API server does not answer; what was not published stays news.
+            KubeError: the API server refuses to tell an owner.
         """
-        kind, source = observation.kind.name, observation.object
-        await self._learn(kind, source, deleted=observation.deleted)
-        for signal in self._signals(observation, self._clock.now()):
+        source, itself = observation.object, self_of(observation.object, observation.kind.name)
+        if itself is None:
+            return
+        await self._learn(itself, source, deleted=observation.deleted)
+        for signal in self._signals(observation, itself, self._clock.now()):
             if self._news.is_news(signal):
                 await self._publisher.publish(signal, topic=SIGNALS_KUBERNETES)
                 self._news.told(signal)
         if observation.deleted:
             self._news.forget(text(section(source, "metadata"), "uid"))
-            self._owners.forget(source, kind)
+            self._owners.forget(itself)
 
-    async def _learn(self, kind: str, source: JsonObject, *, deleted: bool) -> None:
-        if kind in OWNERS or kind == "Pod":
-            self._owners.learn(source, kind)
-        while kind == "Pod" and not deleted and (missing := self._owners.unknown(source)) is not None:
+    async def _learn(self, itself: WorkloadRef, source: JsonObject, *, deleted: bool) -> None:
+        is_pod = itself.kind == "Pod"
+        if is_pod or itself.kind in OWNERS:
+            self._owners.learn(itself, source)
+        while is_pod and not deleted and (missing := self._owners.unknown(itself)) is not None:
             await self._ask_for(missing)
 
     async def _ask_for(self, missing: WorkloadRef) -> None:
         """Learn the owner of an object that our watch has not told yet; one that is gone owns itself."""
-        path = OWNERS.get(missing.kind, "")
-        nobody: JsonObject = {"metadata": {"name": missing.name, "namespace": missing.namespace}}
+        path, names = OWNERS.get(missing.kind, ""), (missing.namespace, missing.name)
+        nobody: JsonObject = {}
         try:
-            found = await self._client.get(path.format(missing.namespace, missing.name)) if path else nobody
+            found = await self._client.get(path.format(*(quote(one, safe="") for one in names))) if path else nobody
         except KubeError as refused:
             if refused.status != _NOT_FOUND:
                 raise
             found = nobody
-        self._owners.learn(found, missing.kind)
+        self._owners.learn(missing, found)
 
-    def _signals(self, observation: Observation, now: datetime) -> Iterator[Signal]:
-        kind, source = observation.kind.name, observation.object
-        if kind in WORKLOADS:
-            yield workload_signal(source, kind, cluster=self._cluster, now=now, deleted=observation.deleted)
+    def _signals(self, observation: Observation, itself: WorkloadRef, now: datetime) -> Iterator[Signal]:
+        source, cluster = observation.object, self._cluster
+        if itself.kind in WORKLOADS:
+            yield workload_signal(source, itself, cluster=cluster, now=now, deleted=observation.deleted)
         elif observation.deleted:
             return
-        elif kind == "Pod":
-            yield from pod_signals(source, self._owners.top(source, kind), cluster=self._cluster, now=now)
-        elif kind == "Node":
-            yield node_signal(source, cluster=self._cluster, now=now)
-        elif kind == "Event" and not _is_old(observation, now):
-            yield event_signal(source, self._about(source), cluster=self._cluster, now=now)
-
-    def _about(self, event: JsonObject) -> WorkloadRef:
-        about = section(event, "involvedObject")
-        named = WorkloadRef(
-            kind=text(about, "kind") or "Unknown",
-            namespace=text(about, "namespace") or CLUSTER_SCOPE,
-            name=text(about, "name") or "unknown",
-        )
-        return self._owners.top_of(named)
+        elif itself.kind == "Pod":
+            yield from pod_signals(source, self._owners.top_of(itself), cluster=cluster, now=now)
+        elif itself.kind == "Node":
+            yield node_signal(source, itself, cluster=cluster, now=now)
+        elif itself.kind == "Event" and not _is_old(observation, now) and (named := about(source)) is not None:
+            yield event_signal(source, self._owners.top_of(named), cluster=cluster, now=now)
 
 
 def _is_old(observation: Observation, now: datetime) -> bool:

@@ -12,7 +12,10 @@ JsonObject = dict[str, JsonValue]
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as beyond:
+        raise ValueError("expected a moment that exists in UTC, between the years 1 and 9999") from beyond
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]

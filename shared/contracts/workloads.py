@@ -1,10 +1,16 @@
 """Names of things in a cluster: objects, and the workloads that own them."""
 
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from shared.contracts.model import Value
 
 CLUSTER_SCOPE = "-"
+_NAME_CHARS = 253
+"""What Kubernetes takes for a name at the longest."""
+KeyPart = Annotated[str, Field(pattern=r"^[^/]+$", max_length=_NAME_CHARS)]
+"""A part of a workload's key: not empty, and without the sign between parts."""
 
 
 class WorkloadRef(Value):
@@ -13,14 +19,22 @@ class WorkloadRef(Value):
     Its key is the key of every message that may change an incident, so that one partition holds all of them in order.
     """
 
-    kind: str
-    namespace: str = CLUSTER_SCOPE
-    name: str
+    kind: KeyPart
+    namespace: KeyPart = CLUSTER_SCOPE
+    name: KeyPart
 
     @property
     def key(self) -> str:
         """Return `namespace/kind/name`."""
         return f"{self.namespace}/{self.kind}/{self.name}"
+
+    @classmethod
+    def named(cls, kind: str, name: str, *, namespace: str) -> Self | None:
+        """Return the workload that goes by these names; None where they can be nobody's, whoever says so."""
+        parts = (kind, namespace, name)
+        if not all(part and "/" not in part and len(part) <= _NAME_CHARS for part in parts):
+            return None
+        return cls(kind=kind, namespace=namespace, name=name)
 
     @classmethod
     def parse(cls, key: str) -> Self:
@@ -30,9 +44,10 @@ class WorkloadRef(Value):
             ValueError: the key has not three parts.
         """
         parts = key.split("/")
-        if len(parts) != 3 or not all(parts):  # noqa: PLR2004
+        found = cls.named(parts[1], parts[2], namespace=parts[0]) if len(parts) == 3 else None  # noqa: PLR2004
+        if found is None:
             raise ValueError(f"{key!r} is not a workload key; expected namespace/kind/name")
-        return cls(namespace=parts[0], kind=parts[1], name=parts[2])
+        return found
 
 
 class ObjectRef(Value):

@@ -1,27 +1,36 @@
 """The Kubernetes API as raw JSON, by the official client's asynchronous half: typed objects cost a hundred times more.
 
 The client brings configuration, authentication and TLS; paths, pages and watches are ours, as in
-https://kubernetes.io/docs/reference/using-api/api-concepts/.
+https://kubernetes.io/docs/reference/using-api/api-concepts/. An answer that has not their form, whoever gave it (a
+proxy's page, half a line), is a server that does not answer: it is asked again.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, cast
+from time import monotonic
+from typing import Any, Self
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
+from pydantic_core import from_json
 
 from shared.contracts.model import JsonObject, JsonValue
 from shared.kernel.errors import ConfigError, SreAgentError, UnavailableError
 
 ANSWER_WITHIN = timedelta(seconds=10)
 _PAGE = 500
+_ALIVE_S = 1.0
+_LINE_BYTES = 32 << 20
+"""Longer than any object that a store of Kubernetes takes."""
+_QUOTED_CHARS, _MESSAGE_CHARS = 200, 1_000
+_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
+"""What the client's reader raises for a kubeconfig that is no YAML, or not of its form."""
 _GONE = 410
 _CLIENT_ERRORS = range(400, 500)
 
@@ -42,8 +51,11 @@ class KubeError(SreAgentError):
         self.status, self.reason, self.message = status, reason, message
 
 
-class WatchExpiredError(SreAgentError):
-    """Signal that a resourceVersion is too old to watch from (410); list again."""
+class WatchExpiredError(KubeError):
+    """Signal that a resourceVersion, or the rest of a list, is too old to be had (410); list again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_GONE, "Expired", message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +99,17 @@ class KubeClient:
             WatchExpiredError: the pages expired while they were read.
         """
         items: list[JsonObject] = []
+        asked: set[str] = set()
         following = ""
-        while True:
-            page = await self.get(path, **query, limit=str(_PAGE), **({"continue": following} if following else {}))
-            items += cast("list[JsonObject]", page.get("items") or [])
-            metadata = cast("JsonObject", page["metadata"])
-            following = str(metadata.get("continue") or "")
-            if not following:
-                return Listing(items, str(metadata["resourceVersion"]))
+        while following not in asked:
+            asked.add(following)
+            raw = await self.get(path, **query, limit=str(_PAGE), **({"continue": following} if following else {}))
+            page = _page(raw, path)
+            items += page.items
+            if not page.following:
+                return Listing(items, page.resource_version)
+            following = page.following
+        raise UnavailableError(f"Kubernetes API: {path}: the list leads back to a page of it that was read")
 
     async def watch(self, path: str, *, resource_version: str, within: timedelta) -> AsyncIterator[WatchEvent]:
         """Yield what changes after a version, with bookmarks, until the server ends the watch after `within`.
@@ -110,9 +125,14 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(int(within.total_seconds())),
         }
+        began, is_silent = monotonic(), True
+        # the client's own deadline bounds the reading: one of ours would run while the caller works on an event
         async with self._response("GET", path, query=query, within=within + ANSWER_WITHIN) as response:
             async for line in _lines(response):
                 yield _watch_event(_object(line))
+                is_silent = False
+        if is_silent and monotonic() - began < _ALIVE_S:  # or the next would follow at once, and so on for ever
+            raise UnavailableError(f"Kubernetes API: {path}: the watch ended as soon as it began")
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
         """Create an object, or a subresource such as an eviction.
@@ -151,8 +171,8 @@ class KubeClient:
                 )
             else:
                 config.load_incluster_config(configuration)  # pyright: ignore[reportUnknownMemberType]
-        except (config.ConfigException, OSError) as wrong:
-            raise ConfigError(f"Kubernetes: no usable configuration: {wrong}") from wrong
+        except (config.ConfigException, OSError, *_UNREADABLE) as wrong:
+            raise ConfigError(f"Kubernetes: no usable configuration: {wrong or type(wrong).__name__}") from wrong
         self._api = client.ApiClient(configuration)
         return self
 
@@ -185,26 +205,37 @@ class KubeClient:
         content_type: str = "application/json",
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         try:
-            async with asyncio.timeout(within.total_seconds()):
-                request = await self._api.param_serialize(
-                    method=method,
-                    resource_path=path,
-                    query_params=list(query.items()),
-                    header_params={"Accept": "application/json", "Content-Type": content_type},
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
-                raw = await self._api.call_api(
-                    *request, _preload_content=False, _request_timeout=within.total_seconds()
-                )
-                response: aiohttp.ClientResponse = raw.response
-                try:
-                    await _check(response)
-                    yield response
-                finally:
-                    response.release()
-        except (aiohttp.ClientError, TimeoutError, OSError) as failed:
+            response = await self._opened(method, path, query=query, within=within, body=body, kind=content_type)
+            try:
+                await _check(response)
+                yield response
+            finally:
+                response.release()
+        except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as failed:
+            # a configuration that was read once may still fail: its token's file, or the program that gives it
             raise UnavailableError(f"Kubernetes API: {method} {path}: {failed or type(failed).__name__}") from failed
+
+    async def _opened(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        within: timedelta,
+        body: JsonValue | Mapping[str, JsonValue],
+        kind: str,
+    ) -> aiohttp.ClientResponse:
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            request = await self._api.param_serialize(
+                method=method,
+                resource_path=path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json", "Content-Type": kind},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            raw = await self._api.call_api(*request, _request_timeout=aiohttp.ClientTimeout(within.total_seconds()))
+            return raw.response
 
 
 def _dry(dry_run: bool) -> dict[str, str]:  # noqa: FBT001
@@ -227,32 +258,65 @@ async def _check(response: aiohttp.ClientResponse) -> None:
 def _status_of(text: str) -> tuple[str, str]:
     try:
         status = _object(text)
-    except (ValueError, UnavailableError):
-        return "Unknown", text[:500]
-    return str(status.get("reason") or "Unknown"), str(status.get("message") or "")
+    except UnavailableError:
+        return "Unknown", text[:_QUOTED_CHARS]
+    return str(status.get("reason") or "Unknown"), str(status.get("message") or "")[:_MESSAGE_CHARS]
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield whole lines however long they are: aiohttp's own reader refuses lines beyond its buffer."""
+    """Yield lines, up to a bound: aiohttp's own reader refuses lines beyond its buffer."""
     rest = b""
     async for chunk in response.content.iter_any():
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             if line.strip():
                 yield line
+        if len(rest) > _LINE_BYTES:
+            raise UnavailableError(f"Kubernetes API: watch: a line is longer than {_LINE_BYTES} bytes")
+    if rest.strip():
+        yield rest
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    items: list[JsonObject]
+    following: str
+    resource_version: str
+
+
+def _page(raw: JsonObject, path: str) -> _Page:
+    items, metadata = raw.get("items"), raw.get("metadata")
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(version, str) or not isinstance(items, list | None):
+        raise UnavailableError(f"Kubernetes API: {path}: the answer is no list of objects with a version")
+    objects = [one for one in items or [] if isinstance(one, dict)]
+    if len(objects) != len(items or []):
+        raise UnavailableError(f"Kubernetes API: {path}: the list holds what is no object")
+    return _Page(objects, str(metadata.get("continue") or ""), version)
 
 
 def _watch_event(event: JsonObject) -> WatchEvent:
-    observed = cast("JsonObject", event["object"])
-    if event["type"] != "ERROR":
-        return WatchEvent(str(event["type"]), observed)
+    kind, observed = event.get("type"), event.get("object")
+    if not isinstance(kind, str) or not isinstance(observed, dict):
+        raise UnavailableError("Kubernetes API: watch: a line is no event with a type and an object")
+    if kind != "ERROR":
+        return WatchEvent(kind, observed)
     if observed.get("code") == _GONE:
         raise WatchExpiredError(str(observed.get("message")))
     raise UnavailableError(f"Kubernetes API: watch: {observed.get('message')}")
 
 
 def _object(raw: bytes | str) -> JsonObject:
-    parsed: JsonValue = json.loads(raw)
+    try:
+        # unlike the standard library's it bounds the nesting, and refuses half a surrogate pair
+        parsed: JsonValue = from_json(raw, allow_inf_nan=False)
+    except ValueError as broken:
+        raise UnavailableError(f"Kubernetes API: the answer is no JSON: {_quoted(raw)}") from broken
     if not isinstance(parsed, dict):
-        raise UnavailableError("Kubernetes API: the answer is not an object")
+        raise UnavailableError(f"Kubernetes API: the answer is no object: {_quoted(raw)}")
     return parsed
+
+
+def _quoted(raw: bytes | str) -> str:
+    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
+    return repr(text[:_QUOTED_CHARS])

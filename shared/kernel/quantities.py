@@ -9,6 +9,7 @@ _BINARY = {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("
 _DECIMAL = {letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)}
 _SMALL = {"n": Decimal(10) ** -9, "u": Decimal(10) ** -6, "m": Decimal(10) ** -3, "": Decimal(1)}
 _FACTORS = _BINARY | _DECIMAL | _SMALL
+_MOST = Decimal(2**63 - 1)
 
 
 def parse_quantity(text: str) -> Decimal:
@@ -21,18 +22,19 @@ def parse_quantity(text: str) -> Decimal:
     suffix = matched[2] or "" if matched else ""
     if matched is None or (suffix not in _FACTORS and suffix[0] not in "eE"):
         raise ValueError(f"{text!r} is not a quantity such as 128Mi, 1.5Gi or 250m")
-    if suffix in _FACTORS:
-        return Decimal(matched[1]) * _FACTORS[suffix]
-    return Decimal(matched[1] + suffix)
+    try:
+        return Decimal(matched[1]) * _FACTORS[suffix] if suffix in _FACTORS else Decimal(matched[1] + suffix)
+    except ArithmeticError as beyond:
+        raise ValueError(f"{text!r} is beyond all quantities") from beyond
 
 
 def parse_bytes(text: str) -> int:
-    """Return a memory quantity as whole bytes, rounded up as the API server does.
+    """Return a memory quantity as whole bytes, rounded up and capped at 2^63-1 as the API server does.
 
     Raises:
         ValueError: the text is no quantity.
     """
-    return math.ceil(parse_quantity(text))
+    return math.ceil(max(-_MOST, min(parse_quantity(text), _MOST)))  # capped first: 1e999999 has a million digits
 
 
 def format_bytes(size_bytes: int) -> str:

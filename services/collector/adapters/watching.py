@@ -57,7 +57,7 @@ class Watching:
 
     async def _list(self) -> AsyncIterator[Observation]:
         listing = await self.client.list(self.kind.path)
-        found = {_uid(one): one for one in listing.items}
+        found = {uid: one for one in listing.items if (uid := _uid(one))}
         for uid in [uid for uid in self._known if uid not in found]:
             yield Observation(self.kind, self._known[uid], deleted=True)
             del self._known[uid]

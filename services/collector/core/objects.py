@@ -7,6 +7,8 @@ from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
 from shared.kernel.quantities import parse_bytes
 
+_MOST = 2**63 - 1
+
 
 def section(parent: JsonObject, *path: str) -> JsonObject:
     """Return a nested object; an empty one where there is none."""
@@ -29,9 +31,11 @@ def text(parent: JsonObject, name: str) -> str:
 
 
 def number(parent: JsonObject, name: str, default: int = 0) -> int:
-    """Return a whole number."""
+    """Return a whole number of at most 64 bits, as Kubernetes' are."""
     found = parent.get(name)
-    return found if isinstance(found, int) and not isinstance(found, bool) else default
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) <= _MOST:
+        return found
+    return default
 
 
 def flag(parent: JsonObject, name: str) -> bool:
@@ -40,12 +44,12 @@ def flag(parent: JsonObject, name: str) -> bool:
 
 
 def moment(parent: JsonObject, name: str) -> datetime | None:
-    """Return an RFC 3339 time; None where there is none that can be read."""
+    """Return an RFC 3339 time, in UTC; None where there is none that can be read."""
     try:
         found = datetime.fromisoformat(text(parent, name))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def size_bytes(parent: JsonObject, name: str) -> int:

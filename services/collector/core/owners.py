@@ -1,5 +1,6 @@
 """Who owns what: from a pod through its ReplicaSet or Job to the workload on top."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from services.collector.core.objects import reference, section, sections, text
@@ -16,50 +17,50 @@ class Owners:
 
     _above: dict[WorkloadRef, WorkloadRef | None] = field(default_factory=dict[WorkloadRef, "WorkloadRef | None"])
 
-    def learn(self, source: JsonObject, kind: str) -> None:
-        """Remember an object's owner."""
-        self._above[self_of(source, kind)] = _controller(source)
+    def learn(self, ref: WorkloadRef, source: JsonObject) -> None:
+        """Remember the owner of an object that goes by a name."""
+        self._above[ref] = _controller(source)
 
-    def forget(self, source: JsonObject, kind: str) -> None:
+    def forget(self, ref: WorkloadRef) -> None:
         """Forget an object that is gone."""
-        self._above.pop(self_of(source, kind), None)
+        self._above.pop(ref, None)
 
-    def unknown(self, source: JsonObject) -> WorkloadRef | None:
+    def unknown(self, ref: WorkloadRef) -> WorkloadRef | None:
         """Return the first object on the way up whose owner is not known; None if the way is known."""
-        at = _controller(source)
-        while at is not None and at.kind in _BETWEEN:
-            if at not in self._above:
-                return at
-            at = self._above[at]
-        return None
-
-    def top(self, source: JsonObject, kind: str) -> WorkloadRef:
-        """Return the workload that an object belongs to; the object itself if nothing owns it."""
-        return self._climb(_controller(source) or self_of(source, kind))
+        return next((at for at in self._way(ref) if at.kind in _BETWEEN and at not in self._above), None)
 
     def top_of(self, ref: WorkloadRef) -> WorkloadRef:
-        """Return the workload that a named object belongs to, as far as it was seen."""
-        return self._climb(ref)
+        """Return the workload that an object belongs to, as far as it was seen; itself if nothing owns it."""
+        *_, top = self._way(ref)
+        return top
 
-    def _climb(self, at: WorkloadRef) -> WorkloadRef:
-        for _ in range(len(_BETWEEN) + 1):  # an owner that owns itself must not hang the collector
-            above = self._above.get(at)
-            if above is None:
-                return at
-            at = above
-        return at
+    def _way(self, ref: WorkloadRef) -> Iterator[WorkloadRef]:
+        at: WorkloadRef | None = ref
+        for _ in range(len(_BETWEEN) + 2):  # an owner that owns itself must not hang the collector
+            if at is None:
+                return
+            yield at
+            at = self._above.get(at)
 
 
-def self_of(source: JsonObject, kind: str) -> WorkloadRef:
-    """Return an object by its own name."""
+def self_of(source: JsonObject, kind: str) -> WorkloadRef | None:
+    """Return an object by its own name; None where it has no identity, so that nothing can be said of it."""
     ref = reference(source, kind)
-    return WorkloadRef(kind=ref.kind, namespace=ref.namespace, name=ref.name)
+    return WorkloadRef.named(kind, ref.name, namespace=ref.namespace) if ref.uid else None
+
+
+def about(event: JsonObject) -> WorkloadRef | None:
+    """Return the object that an event is about, by its name; None where it names none."""
+    named = section(event, "involvedObject")
+    namespace = text(named, "namespace") or CLUSTER_SCOPE
+    return WorkloadRef.named(text(named, "kind"), text(named, "name"), namespace=namespace)
 
 
 def _controller(source: JsonObject) -> WorkloadRef | None:
     metadata = section(source, "metadata")
     for owner in sections(metadata, "ownerReferences"):
         if owner.get("controller") is True:
-            namespace = text(metadata, "namespace") or CLUSTER_SCOPE
-            return WorkloadRef(kind=text(owner, "kind"), namespace=namespace, name=text(owner, "name"))
+            kind, namespace = text(owner, "kind"), text(metadata, "namespace") or CLUSTER_SCOPE
+            is_static = kind == "Node"  # a static pod's, which is in a namespace though its node is in none
+            return WorkloadRef.named(kind, text(owner, "name"), namespace=CLUSTER_SCOPE if is_static else namespace)
     return None

@@ -81,12 +81,17 @@ def _workload(labels: dict[str, str]) -> WorkloadRef | None:
     namespace = labels.get("namespace", "")
     for label, kind in _OWNERS:
         if namespace and labels.get(label):
-            return WorkloadRef(kind=kind, namespace=namespace, name=labels[label])
-    return WorkloadRef(kind="Node", namespace=CLUSTER_SCOPE, name=labels["node"]) if labels.get("node") else None
+            return WorkloadRef.named(kind, labels[label], namespace=namespace)
+    return WorkloadRef.named("Node", labels.get("node", ""), namespace=CLUSTER_SCOPE)
 
 
 def _moment(told: object) -> datetime | None:
-    return EPOCH + timedelta(seconds=told) if isinstance(told, int | float) and not isinstance(told, bool) else None
+    if not isinstance(told, int | float) or isinstance(told, bool):
+        return None
+    try:
+        return EPOCH + timedelta(seconds=told)
+    except (OverflowError, ValueError):
+        return None
 
 
 def _value(told: object) -> float | None:

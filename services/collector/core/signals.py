@@ -33,6 +33,7 @@ from shared.kernel.ids import derive
 
 _MESSAGE_CHARS = 1_000
 _TEMPLATE_HASH = "pod-template-hash"
+_REVISION_DIGITS = 19
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -60,19 +61,19 @@ def pod_signals(pod: JsonObject, workload: WorkloadRef, *, cluster: str, now: da
 
 
 def workload_signal(
-    source: JsonObject, kind: str, *, cluster: str, now: datetime, deleted: bool = False
+    source: JsonObject, workload: WorkloadRef, *, cluster: str, now: datetime, deleted: bool = False
 ) -> WorkloadSignal:
     """Return how a Deployment, StatefulSet or DaemonSet is: healthy when all that is wanted is there, new and ready."""
-    target, status = reference(source, kind), section(source, "status")
+    target, status = reference(source, workload.kind), section(source, "status")
     metadata = section(source, "metadata")
-    desired, ready, updated, available, total = _counts(source, kind)
+    desired, ready, updated, available, total = _counts(source, workload.kind)
     is_current = number(status, "observedGeneration") >= number(metadata, "generation")
     progressing = condition(source, "Progressing")
     return WorkloadSignal(
         id=_id(cluster, target, "deleted" if deleted else ""),
         at=now,
         cluster=cluster,
-        workload=WorkloadRef(kind=kind, namespace=target.namespace, name=target.name),
+        workload=workload,
         object=target,
         healthy=is_current and not deleted and desired == ready == updated == available == total,
         desired=desired,
@@ -88,7 +89,7 @@ def workload_signal(
     )
 
 
-def node_signal(node: JsonObject, *, cluster: str, now: datetime) -> NodeSignal:
+def node_signal(node: JsonObject, workload: WorkloadRef, *, cluster: str, now: datetime) -> NodeSignal:
     """Return how a node is."""
     target, ready = reference(node, "Node"), condition(node, "Ready")
     memory, disk, pid = (_holds(node, kind) for kind in ("MemoryPressure", "DiskPressure", "PIDPressure"))
@@ -97,7 +98,7 @@ def node_signal(node: JsonObject, *, cluster: str, now: datetime) -> NodeSignal:
         id=_id(cluster, target),
         at=moment(ready, "lastTransitionTime") or now,
         cluster=cluster,
-        workload=WorkloadRef(kind="Node", name=target.name),
+        workload=workload,
         object=target,
         healthy=is_ready and not (memory or disk or pid),
         ready=is_ready,
@@ -211,7 +212,7 @@ def _counts(source: JsonObject, kind: str) -> tuple[int, int, int, int, int]:
 
 def _revision(metadata: JsonObject) -> int:
     told = text(section(metadata, "annotations"), _REVISION)
-    return int(told) if told.isdecimal() else 0
+    return int(told) if told.isdecimal() and len(told) < _REVISION_DIGITS else 0
 
 
 def _id(cluster: str, target: ObjectRef, part: str = "") -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.contracts.codec import Outgoing, Record, begun_trace, body_of, decode, encode, type_of
 from shared.contracts.inbox import Pause, Resume
@@ -91,12 +92,21 @@ def test_the_strictest_mode_is_never_laxer_than_any(modes: list[Mode]) -> None:
 
 @given(NAMES, NAMES, NAMES)
 def test_a_workloads_key_tells_the_workload(namespace: str, kind: str, name: str) -> None:
-    ref = WorkloadRef(namespace=namespace, kind=kind, name=name)
-    if "/" in namespace + kind + name:
-        with pytest.raises(ValueError, match="namespace/kind/name"):
-            WorkloadRef.parse(ref.key)
-    else:
+    ref = WorkloadRef.named(kind, name, namespace=namespace)
+    if ref is not None:
         assert WorkloadRef.parse(ref.key) == ref
+        return
+    with pytest.raises(ValidationError):
+        WorkloadRef(namespace=namespace, kind=kind, name=name)
+    with pytest.raises(ValueError, match="namespace/kind/name"):
+        WorkloadRef.parse(f"{namespace}/{kind}/{name}")
+
+
+def test_a_moment_that_does_not_exist_in_utc_is_poison() -> None:
+    out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
+    body = out.value.replace(b"2030-01-01T00:00:00Z", b"0001-01-01T00:00:00+23:59")
+    with pytest.raises(PoisonError, match="exists in UTC"):
+        decode(record(out, value=body))
 
 
 CAUSES = st.lists(st.text(alphabet="ab/", min_size=1, max_size=4), max_size=4)

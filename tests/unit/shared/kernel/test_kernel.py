@@ -35,3 +35,14 @@ def test_what_is_no_quantity_is_refused_with_what_was_expected(text: str) -> Non
 @given(st.integers(0, 1 << 50))
 def test_what_is_formatted_is_read_as_the_same(size: int) -> None:
     assert parse_bytes(format_bytes(size)) == size
+
+
+@pytest.mark.parametrize(("text", "size"), [("1e999999", 2**63 - 1), ("-9e99", -(2**63 - 1)), ("10E", 2**63 - 1)])
+def test_a_quantity_beyond_64_bits_is_capped(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["1e9999999999999999999", "1e-9999999999999999999"])
+def test_what_is_beyond_all_numbers_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="beyond all quantities"):
+        parse_bytes(text)
