@@ -94,23 +94,26 @@ class Collecting:
                 raise
             found = nobody
         self._owners.learn(missing, found)
+        if found is nobody:
+            self._owners.forget(missing)
 
     def _signals(self, observation: Observation, itself: WorkloadRef, now: datetime) -> Iterator[Signal]:
-        source, cluster = observation.object, self._cluster
+        source, cluster, deleted = observation.object, self._cluster, observation.deleted
         if itself.kind in WORKLOADS:
-            yield workload_signal(source, itself, cluster=cluster, now=now, deleted=observation.deleted)
-        elif observation.deleted:
-            return
+            yield workload_signal(source, itself, cluster=cluster, now=now, deleted=deleted)
         elif itself.kind == "Pod":
-            yield from pod_signals(source, self._owners.top_of(itself), cluster=cluster, now=now)
+            workload = self._owners.top_of(itself)
+            yield from pod_signals(source, workload, cluster=cluster, now=now, deleted=deleted)
         elif itself.kind == "Node":
-            yield node_signal(source, itself, cluster=cluster, now=now)
+            yield node_signal(source, itself, cluster=cluster, now=now, deleted=deleted)
         elif itself.kind == "Event" and not _is_old(observation, now) and (named := about(source)) is not None:
             yield event_signal(source, self._owners.top_of(named), cluster=cluster, now=now)
 
 
 def _is_old(observation: Observation, now: datetime) -> bool:
-    """Tell whether an event only came with a list and is history: a start must not bring back what is over."""
+    """Tell whether an event has aged out, or came with a list as history: a start must not bring back what is over."""
+    if observation.deleted:
+        return True
     occurred = event_moment(observation.object)
     return observation.listed and occurred is not None and now - occurred > _OLD_EVENT
 

@@ -66,7 +66,10 @@ class ContainerSignal(_Signal):
 
 
 class PodSignal(_Signal):
-    """A change of a pod as a whole: phase, conditions, or that it is gone."""
+    """A change of a pod as a whole: phase, conditions, that it is about to go (`terminating`), or is gone (`deleted`).
+
+    What was told of the containers of a pod that is gone is over with it; those of one about to go are told no more.
+    """
 
     TYPE: ClassVar[str] = "signal.pod"
 
@@ -77,6 +80,7 @@ class PodSignal(_Signal):
     message: str = ""
     scheduled: bool = False
     ready: bool = False
+    terminating: bool = False
     deleted: bool = False
     node: str = ""
 
@@ -105,7 +109,7 @@ class WorkloadSignal(_Signal):
 
 
 class NodeSignal(_Signal):
-    """A change of a node's conditions."""
+    """A change of a node's conditions, or that it is gone."""
 
     TYPE: ClassVar[str] = "signal.node"
 
@@ -119,6 +123,7 @@ class NodeSignal(_Signal):
     memory_pressure: bool = False
     disk_pressure: bool = False
     pid_pressure: bool = False
+    deleted: bool = False
 
 
 class SampleSignal(_Signal):

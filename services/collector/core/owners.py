@@ -1,5 +1,6 @@
 """Who owns what: from a pod through its ReplicaSet or Job to the workload on top."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,17 +14,30 @@ _BETWEEN = frozenset({"ReplicaSet", "Job", "Pod"})
 
 @dataclass(slots=True)
 class Owners:
-    """The owner of each object between pods and workloads, as far as it was seen."""
+    """The owner of each object between pods and workloads, as far as it was seen.
+
+    One that is gone is kept while something below it is there: a ReplicaSet often goes before its pods, whose end must
+    be told under the same workload as their life.
+    """
 
     _above: dict[WorkloadRef, WorkloadRef | None] = field(default_factory=dict[WorkloadRef, "WorkloadRef | None"])
+    _below: Counter[WorkloadRef] = field(default_factory=Counter[WorkloadRef])
+    _gone: set[WorkloadRef] = field(default_factory=set[WorkloadRef])
 
     def learn(self, ref: WorkloadRef, source: JsonObject) -> None:
         """Remember the owner of an object that goes by a name."""
-        self._above[ref] = _controller(source)
+        before, above = self._above.get(ref), _controller(source)
+        self._gone.discard(ref)
+        self._above[ref] = above
+        if above is not None:
+            self._below[above] += 1
+        if before is not None:
+            self._leave(before)
 
     def forget(self, ref: WorkloadRef) -> None:
-        """Forget an object that is gone."""
-        self._above.pop(ref, None)
+        """Forget an object that is gone, as soon as nothing below it is known any more."""
+        self._gone.add(ref)
+        self._drop_unused(ref)
 
     def unknown(self, ref: WorkloadRef) -> WorkloadRef | None:
         """Return the first object on the way up whose owner is not known; None if the way is known."""
@@ -33,6 +47,20 @@ class Owners:
         """Return the workload that an object belongs to, as far as it was seen; itself if nothing owns it."""
         *_, top = self._way(ref)
         return top
+
+    def _leave(self, above: WorkloadRef) -> None:
+        self._below[above] -= 1
+        if self._below[above] <= 0:
+            del self._below[above]
+        self._drop_unused(above)
+
+    def _drop_unused(self, ref: WorkloadRef) -> None:
+        if ref not in self._gone or ref in self._below:
+            return
+        self._gone.discard(ref)
+        above = self._above.pop(ref, None)
+        if above is not None:
+            self._leave(above)
 
     def _way(self, ref: WorkloadRef) -> Iterator[WorkloadRef]:
         at: WorkloadRef | None = ref

@@ -32,16 +32,21 @@ from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef, WorkloadRef
 from shared.kernel.ids import derive
 
 _MESSAGE_CHARS = 1_000
+_STATUSES, _SPECS = ("initContainerStatuses", "containerStatuses"), ("initContainers", "containers")
+"""Ephemeral containers are a person's, for debugging: how they end is no fault of the workload."""
 _TEMPLATE_HASH = "pod-template-hash"
 _REVISION_DIGITS = 19
 _REVISION = "deployment.kubernetes.io/revision"
 
 
-def pod_signals(pod: JsonObject, workload: WorkloadRef, *, cluster: str, now: datetime) -> Iterator[Signal]:
-    """Return what a pod says: one signal of the whole, one of each container."""
+def pod_signals(
+    pod: JsonObject, workload: WorkloadRef, *, cluster: str, now: datetime, deleted: bool = False
+) -> Iterator[Signal]:
+    """Return what a pod says: one signal of the whole, one of each container that begins it or runs in it."""
     target, status = reference(pod, "Pod"), section(pod, "status")
+    terminating = bool(text(section(pod, "metadata"), "deletionTimestamp"))
     yield PodSignal(
-        id=_id(cluster, target),
+        id=_id(cluster, target, "deleted" if deleted else ""),
         at=now,
         cluster=cluster,
         workload=workload,
@@ -51,13 +56,15 @@ def pod_signals(pod: JsonObject, workload: WorkloadRef, *, cluster: str, now: da
         message=text(status, "message")[:_MESSAGE_CHARS],
         scheduled=_holds(pod, "PodScheduled"),
         ready=_holds(pod, "Ready"),
-        deleted=bool(text(section(pod, "metadata"), "deletionTimestamp")),
+        terminating=terminating,
+        deleted=deleted,
         node=text(section(pod, "spec"), "nodeName"),
     )
-    if text(section(pod, "metadata"), "deletionTimestamp"):
+    if terminating or deleted:
         return  # how a container ends that is being removed is no fault
-    for container in sections(pod, "status", "containerStatuses"):
-        yield _container(pod, container, workload, cluster=cluster, now=now)
+    for statuses in _STATUSES:
+        for container in sections(pod, "status", statuses):
+            yield _container(pod, container, workload, cluster=cluster, now=now)
 
 
 def workload_signal(
@@ -89,14 +96,17 @@ def workload_signal(
     )
 
 
-def node_signal(node: JsonObject, workload: WorkloadRef, *, cluster: str, now: datetime) -> NodeSignal:
+def node_signal(
+    node: JsonObject, workload: WorkloadRef, *, cluster: str, now: datetime, deleted: bool = False
+) -> NodeSignal:
     """Return how a node is."""
     target, ready = reference(node, "Node"), condition(node, "Ready")
     memory, disk, pid = (_holds(node, kind) for kind in ("MemoryPressure", "DiskPressure", "PIDPressure"))
-    is_ready = text(ready, "status") == "True"
+    is_ready = text(ready, "status") == "True" and not deleted
+    changed = moment(ready, "lastTransitionTime")
     return NodeSignal(
-        id=_id(cluster, target),
-        at=moment(ready, "lastTransitionTime") or now,
+        id=_id(cluster, target, "deleted" if deleted else ""),
+        at=changed if changed is not None and not deleted else now,
         cluster=cluster,
         workload=workload,
         object=target,
@@ -108,6 +118,7 @@ def node_signal(node: JsonObject, workload: WorkloadRef, *, cluster: str, now: d
         memory_pressure=memory,
         disk_pressure=disk,
         pid_pressure=pid,
+        deleted=deleted,
     )
 
 
@@ -189,10 +200,9 @@ def _since(details: JsonObject) -> datetime | None:
 
 
 def _memory_limit(pod: JsonObject, name: str) -> int:
-    for container in sections(pod, "spec", "containers"):
-        if text(container, "name") == name:
-            return size_bytes(section(container, "resources", "limits"), "memory")
-    return 0
+    specs = (container for part in _SPECS for container in sections(pod, "spec", part))
+    found = next((container for container in specs if text(container, "name") == name), None)
+    return size_bytes(section(found, "resources", "limits"), "memory") if found is not None else 0
 
 
 def _counts(source: JsonObject, kind: str) -> tuple[int, int, int, int, int]:

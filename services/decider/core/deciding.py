@@ -157,8 +157,8 @@ def _health_told(turn: Turn, signal: HealthSignal) -> None:
         return
     if not unchanged:
         turn.revise(healthy_since=turn.now if signal.healthy else None)
-    if isinstance(signal, WorkloadSignal) and signal.deleted:
-        end(turn, Phase.CLOSED, Reason.TARGET_GONE, detail="the workload was deleted")
+    if signal.deleted:
+        end(turn, Phase.CLOSED, Reason.TARGET_GONE, detail=f"the {signal.object.kind} was deleted")
     else:
         judge(turn)
 

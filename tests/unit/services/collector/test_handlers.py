@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from services.collector.adapters.watching import Kind, Observation
 from services.collector.handlers import Collecting
 from shared.contracts.codec import decode
 from shared.contracts.model import JsonObject
-from shared.contracts.signals import SIGNALS, Signal
+from shared.contracts.signals import SIGNALS, ContainerSignal, PodSignal, Signal
 from shared.contracts.topics import SIGNALS_KUBERNETES
 from shared.infra.kube import KubeError
 from shared.infra.memory import MemoryBroker
@@ -105,6 +106,58 @@ def test_the_same_object_gives_the_same_signals() -> None:
         telling.tell("Pod", POD)
     assert first.signals == second.signals
     assert {one.kind for one in first.signals} == {"pod", "container"}
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["crash", "run", "leave", "go"])), max_size=20
+)
+State = dict[str, tuple[bool, str | None]]
+"""Of each pod by its uid: is it about to go, and why does its container wait; nothing of one about to go."""
+
+
+@given(CHANGES)
+def test_the_last_signal_of_each_object_and_container_is_the_clusters_state(changes: list[tuple[str, str]]) -> None:
+    telling = Telling()
+    there: dict[str, Any] = {}
+    for version, (name, change) in enumerate(changes):
+        before = there.get(name)
+        if change == "go":
+            telling.tell("Pod", {"metadata": before["metadata"]} if before else {}, deleted=True)
+            there.pop(name, None)
+            continue
+        there[name] = changed(before or born(name, version), change, version)
+        telling.tell("Pod", there[name])
+    assert folded(telling.signals) == {one["metadata"]["uid"]: state_of(one) for one in there.values()}
+    ids = [one.id for one in telling.signals]
+    assert len(ids) == len(set(ids))
+
+
+def born(name: str, version: int) -> Any:
+    return {"metadata": {"name": name, "namespace": "bank", "uid": f"uid-{version}"}}
+
+
+def changed(pod: Any, change: str, version: int) -> Any:
+    metadata = {**pod["metadata"], "resourceVersion": str(version)}
+    if change == "leave":
+        metadata["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    state: Any = {"waiting": {"reason": "CrashLoopBackOff"}} if change == "crash" else {"running": {}}
+    return {"metadata": metadata, "status": {"containerStatuses": [{"name": "server", "state": state}]}}
+
+
+def state_of(pod: Any) -> tuple[bool, str | None]:
+    if "deletionTimestamp" in pod["metadata"]:
+        return True, None
+    return False, pod["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason", "")
+
+
+def folded(signals: list[Signal]) -> State:
+    pods = {one.object.uid: one for one in signals if isinstance(one, PodSignal)}
+    containers = {one.object.uid: one.reason for one in signals if isinstance(one, ContainerSignal)}
+    return {
+        uid: (pod.terminating, None if pod.terminating else containers.get(uid))
+        for uid, pod in pods.items()
+        if not pod.deleted
+    }
 
 
 def test_an_owner_that_is_gone_owns_itself() -> None:

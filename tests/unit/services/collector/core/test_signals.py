@@ -9,14 +9,15 @@ from hypothesis import given
 from services.collector.core.news import News
 from services.collector.core.owners import Owners, self_of
 from services.collector.core.queries import Query, problem_of, samples_of
-from services.collector.core.signals import event_signal, pod_signals, workload_signal
+from services.collector.core.signals import event_signal, node_signal, pod_signals, workload_signal
 from shared.contracts.model import JsonObject
-from shared.contracts.signals import ContainerSignal, ContainerState
+from shared.contracts.signals import ContainerSignal, ContainerState, PodSignal
 from shared.contracts.workloads import WorkloadRef
 from tests.json_documents import spoiled
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
+NODE = WorkloadRef(kind="Node", name="node-1")
 WEB = WorkloadRef(kind="Deployment", namespace="bank", name="web")
 
 
@@ -60,8 +61,42 @@ def test_a_crash_loop_tells_reason_restarts_last_end_and_limit() -> None:
 
 
 def test_a_container_of_a_pod_that_leaves_is_no_fault() -> None:
-    kinds = [one.kind for one in pod_signals(crashing(leaving=True), FRONTEND, cluster="c", now=NOW)]
-    assert kinds == ["pod"]
+    told = list(pod_signals(crashing(leaving=True), FRONTEND, cluster="c", now=NOW))
+    assert [(one.kind, one.terminating, one.deleted) for one in told if isinstance(one, PodSignal)] == [
+        ("pod", True, False)
+    ]
+    assert len(told) == 1
+
+
+def test_a_pod_that_is_gone_is_told_under_an_id_of_its_own() -> None:
+    there = next(pod_signals(crashing(), FRONTEND, cluster="c", now=NOW))
+    gone = list(pod_signals(crashing(), FRONTEND, cluster="c", now=NOW, deleted=True))
+    assert [(one.kind, one.id != there.id) for one in gone] == [("pod", True)]
+
+
+def test_a_node_that_is_gone_is_neither_well_nor_the_same_news() -> None:
+    node: JsonObject = {
+        "metadata": {"name": "node-1", "uid": "n1", "resourceVersion": "3"},
+        "status": {"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2029-12-31T00:00:00Z"}]},
+    }
+    there = node_signal(node, NODE, cluster="c", now=NOW)
+    gone = node_signal(node, NODE, cluster="c", now=NOW, deleted=True)
+    assert (there.healthy, there.deleted) == (True, False)
+    assert (gone.healthy, gone.ready, gone.deleted, gone.at) == (False, False, True, NOW)
+    assert gone.id != there.id
+
+
+def test_a_container_that_begins_the_pod_is_told_like_others_and_one_for_debugging_is_not() -> None:
+    pod = crashing()
+    pod["spec"]["initContainers"] = [{"name": "migrate", "resources": {"limits": {"memory": "64Mi"}}}]
+    pod["spec"]["ephemeralContainers"] = [{"name": "debug"}]
+    statuses = pod["status"].pop("containerStatuses")
+    pod["status"]["initContainerStatuses"] = [{**statuses[0], "name": "migrate"}]
+    pod["status"]["ephemeralContainerStatuses"] = [{**statuses[0], "name": "debug"}]
+    told = [one for one in pod_signals(pod, FRONTEND, cluster="c", now=NOW) if isinstance(one, ContainerSignal)]
+    assert [(one.container, one.reason, one.memory_limit_bytes) for one in told] == [
+        ("migrate", "CrashLoopBackOff", 64 << 20)
+    ]
 
 
 def test_the_same_state_is_news_once_whatever_its_version() -> None:
@@ -125,6 +160,16 @@ def test_the_top_owner_is_found_through_what_lies_between() -> None:
     owners.learn(REPLICA_SET, owned(("Deployment", "frontend")))
     assert owners.unknown(POD) is None
     assert owners.top_of(POD) == FRONTEND
+
+
+def test_what_is_told_of_a_pod_stays_under_its_workload_when_what_lies_between_goes_first() -> None:
+    owners = Owners()
+    owners.learn(REPLICA_SET, owned(("Deployment", "frontend")))
+    owners.learn(POD, owned(("ReplicaSet", "frontend-abc")))
+    owners.forget(REPLICA_SET)
+    assert owners.top_of(POD) == FRONTEND
+    owners.forget(POD)
+    assert owners == Owners()
 
 
 def test_an_owner_that_owns_itself_ends_the_climb() -> None:

@@ -23,7 +23,7 @@ from shared.contracts.inbox import (
     WakeUp,
 )
 from shared.contracts.incidents import Decision, Incident, Reason
-from shared.contracts.signals import ContainerSignal, ContainerState, WorkloadSignal
+from shared.contracts.signals import ContainerSignal, ContainerState, HealthSignal, NodeSignal, WorkloadSignal
 from shared.contracts.workloads import ObjectRef, WorkloadRef
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -109,6 +109,19 @@ def health(*, healthy: bool, seconds: float) -> WorkloadSignal:
         object=ObjectRef(kind="Deployment", namespace="bank", name="frontend"),
         healthy=healthy,
     )
+
+
+def gone(*, seconds: float, kind: str = "Deployment") -> HealthSignal:
+    """Return that the workload was deleted, told as what a kind of object says of itself."""
+    told = health(healthy=False, seconds=seconds)
+    if kind == "Node":
+        return NodeSignal(
+            **told.model_dump(include={"id", "at", "cluster", "workload", "healthy"}),
+            object=ObjectRef(kind="Node", name="node-1"),
+            ready=False,
+            deleted=True,
+        )
+    return told.model_copy(update={"deleted": True})
 
 
 def result(command: Command, *, seconds: float, outcome: Outcome = Outcome.APPLIED) -> Result:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from shared.contracts.actions import RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Outcome
-from shared.contracts.incidents import Phase, Reason
+from shared.contracts.incidents import Decision, Phase, Reason
 from shared.contracts.reports import RcaRequest
 from tests.unit.services.decider.core.build import (
     PLAYBOOK,
@@ -13,6 +15,7 @@ from tests.unit.services.decider.core.build import (
     approval,
     at,
     finding,
+    gone,
     health,
     history,
     manual,
@@ -183,6 +186,15 @@ def test_a_pause_holds_orders_back_until_it_ends() -> None:
     story.take(resume(15), seconds=15)
     story.wake()
     assert len(story.commands) == 1
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Node"])
+def test_the_incident_of_what_is_deleted_is_closed(kind: str) -> None:
+    story = applied()
+    story.take(gone(seconds=3, kind=kind), seconds=3)
+    assert (story.incident.phase, story.incident.reason) == (Phase.CLOSED, Reason.TARGET_GONE)
+    assert story.workload.wake_at is None
+    assert any(isinstance(one, Decision) and one.detail == f"the {kind} was deleted" for one in story.outputs)
 
 
 def test_a_result_that_never_comes_goes_to_a_person() -> None:
