@@ -16,7 +16,8 @@ from services.decider.core.playbook import Playbook, Rule
 from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Finding, ManualAction
 from shared.contracts.incidents import Mode, Reason, strictest
-from shared.contracts.signals import ContainerSignal
+from shared.contracts.signals import ContainerSignal, EventSignal, PodSignal, Signal
+from shared.contracts.workloads import ObjectRef
 from shared.kernel.quantities import format_bytes
 
 _MEBIBYTE = 1 << 20
@@ -74,8 +75,8 @@ def action_for(rung: RestartPodRung | SetMemoryRung | RollbackRung, finding: Fin
     match rung:
         case RollbackRung():
             return Rollback(from_template_hash=signal.template_hash if isinstance(signal, ContainerSignal) else "")
-        case RestartPodRung() if isinstance(signal, ContainerSignal) and signal.object.uid:
-            return RestartPod(pod=signal.object.name, uid=signal.object.uid)
+        case RestartPodRung() if (pod := _pod_of(signal)) is not None:
+            return RestartPod(pod=pod.name, uid=pod.uid)
         case SetMemoryRung() if isinstance(signal, ContainerSignal) and signal.memory_limit_bytes > 0:
             return _more_memory(rung, signal)
         case RestartPodRung() | SetMemoryRung():
@@ -96,6 +97,18 @@ def described(action: Action) -> str:
             return "roll back to the revision before"
         case _:
             assert_never(action)
+
+
+def _pod_of(signal: Signal) -> ObjectRef | None:
+    """Return the pod that a signal is about, if there is one that can be told from another of its name."""
+    match signal:
+        case ContainerSignal() | EventSignal():
+            is_there = True
+        case PodSignal():
+            is_there = not signal.deleted
+        case _:
+            return None
+    return signal.object if is_there and signal.object.kind == "Pod" and signal.object.uid else None
 
 
 def _more_memory(rung: SetMemoryRung, signal: ContainerSignal) -> SetMemory | Reason:

@@ -21,6 +21,7 @@ from services.decider.core.language import (
     RuleWords,
     Scalar,
     SetMemoryRung,
+    SignalKind,
     Spec,
     Verify,
     Window,
@@ -50,6 +51,11 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "rollback": RollbackRung,
     "escalate": EscalateRung,
 }
+_TELLERS: Mapping[str, Sequence[SignalKind]] = {
+    "restart-pod": ("container", "pod", "event"),
+    "set-memory": ("container",),
+}
+"""Which kinds of signal name what an action is done to; any kind does for an action on the workload as a whole."""
 _ACTIONS = ("restart-pod", "set-memory", "rollback", "escalate")
 
 
@@ -194,8 +200,9 @@ def _ladder_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Faul
             continue
         if rung.verify.within <= rung.verify.healthy_for:
             yield source.fault((*place, "verify"), "expected `within` to be longer than `healthy_for`")
-        if rung.action != "rollback" and rule.signal != "container":
-            expected = f"{rung.action} needs to know the container; expected `signal: container`"
+        tellers = _TELLERS.get(rung.action, (rule.signal,))
+        if rule.signal not in tellers:
+            expected = f"{rung.action} acts on what the signal names; expected `signal: {' or '.join(tellers)}`"
             yield source.fault((*place, "action"), expected)
 
 

@@ -23,7 +23,16 @@ from shared.contracts.inbox import (
     WakeUp,
 )
 from shared.contracts.incidents import Decision, Incident, Reason
-from shared.contracts.signals import ContainerSignal, ContainerState, HealthSignal, NodeSignal, WorkloadSignal
+from shared.contracts.signals import (
+    ContainerSignal,
+    ContainerState,
+    EventSignal,
+    HealthSignal,
+    NodeSignal,
+    PodSignal,
+    Signal,
+    WorkloadSignal,
+)
 from shared.contracts.workloads import ObjectRef, WorkloadRef
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -88,7 +97,25 @@ def container(
 
 def finding(rule: str = "crash", *, seconds: float = 0, pod: str = "frontend-1", **fields: Any) -> Finding:
     """Return a finding of a rule on a broken container."""
-    signal = container(seconds=seconds, pod=pod, **fields)
+    return finding_on(container(seconds=seconds, pod=pod, **fields), rule)
+
+
+def pod(**fields: Any) -> PodSignal:
+    """Return a signal of a pod that hangs."""
+    named = ObjectRef(kind="Pod", namespace="bank", name="frontend-1", uid="uid-frontend-1")
+    known: dict[str, Any] = {"id": "sig-pod", "at": at(0), "cluster": "test", "workload": FRONTEND, "object": named}
+    return PodSignal.model_validate({**known, "phase": "Pending", **fields})
+
+
+def event(*, kind: str = "Pod", uid: str = "uid-frontend-1", **fields: Any) -> EventSignal:
+    """Return an event about an object."""
+    named = ObjectRef(kind=kind, namespace="bank", name="frontend-1", uid=uid)
+    known: dict[str, Any] = {"id": "sig-event", "at": at(0), "cluster": "test", "workload": FRONTEND, "object": named}
+    return EventSignal.model_validate({**known, "reason": "Unhealthy", "type": "Warning", **fields})
+
+
+def finding_on(signal: Signal, rule: str) -> Finding:
+    """Return a finding of a rule on a signal."""
     return Finding(
         id=f"finding-{rule}-{signal.id}",
         at=signal.at,

@@ -4,22 +4,28 @@ from typing import Any
 
 import pytest
 
+from services.decider.core.faults import PlaybookError
+from services.decider.core.playbook import load_playbook
 from shared.contracts.actions import RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Outcome
 from shared.contracts.incidents import Decision, Phase, Reason
 from shared.contracts.reports import RcaRequest
+from shared.contracts.signals import Signal
 from tests.unit.services.decider.core.build import (
     PLAYBOOK,
     History,
     activated,
     approval,
     at,
+    event,
     finding,
+    finding_on,
     gone,
     health,
     history,
     manual,
     pause,
+    pod,
     result,
     resume,
 )
@@ -195,6 +201,33 @@ def test_the_incident_of_what_is_deleted_is_closed(kind: str) -> None:
     assert (story.incident.phase, story.incident.reason) == (Phase.CLOSED, Reason.TARGET_GONE)
     assert story.workload.wake_at is None
     assert any(isinstance(one, Decision) and one.detail == f"the {kind} was deleted" for one in story.outputs)
+
+
+RESTARTS = PLAYBOOK.replace(
+    "rules:",
+    "rules:\n    - {name: stuck, signal: SIGNAL, ladder: [{action: restart-pod}, {action: escalate}]}",
+)
+
+
+@pytest.mark.parametrize("signal", [pod(), event()])
+def test_a_pod_is_restarted_by_what_it_says_itself_or_an_event_about_it(signal: Signal) -> None:
+    story = history(RESTARTS.replace("SIGNAL", signal.kind))
+    story.take(finding_on(signal, "stuck"), seconds=1)
+    assert [command.action for command in story.commands] == [RestartPod(pod="frontend-1", uid="uid-frontend-1")]
+
+
+@pytest.mark.parametrize("signal", [pod(deleted=True), event(kind="Deployment"), event(uid="")])
+def test_what_is_no_pod_or_not_there_is_not_restarted(signal: Signal) -> None:
+    story = history(RESTARTS.replace("SIGNAL", signal.kind))
+    story.take(finding_on(signal, "stuck"), seconds=1)
+    assert Reason.TARGET_UNSUITABLE in story.reasons
+    assert not story.commands
+
+
+@pytest.mark.parametrize("kind", ["workload", "node", "sample"])
+def test_a_rule_whose_signal_names_no_pod_cannot_restart_one(kind: str) -> None:
+    with pytest.raises(PlaybookError, match="expected `signal: container or pod or event`"):
+        load_playbook(RESTARTS.replace("SIGNAL", kind), file="test")
 
 
 def test_a_result_that_never_comes_goes_to_a_person() -> None:
