@@ -12,6 +12,7 @@ from functools import cache
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.model import JsonObject, Message
+from shared.contracts.signals import EventSignal
 from shared.contracts.topics import TOPICS, Topic
 from shared.kernel.errors import PoisonError
 
@@ -20,7 +21,13 @@ CONTENT_TYPE = b"application/json"
 Headers = tuple[tuple[str, bytes], ...]
 Upcast = Callable[[JsonObject], JsonObject]
 
-UPCASTS: Mapping[tuple[str, int], Upcast] = {}
+
+def _unchanged(body: JsonObject) -> JsonObject:
+    """Lift a body whose model reads the older form by itself."""
+    return body
+
+
+UPCASTS: Mapping[tuple[str, int], Upcast] = {(EventSignal.TYPE, 1): _unchanged}
 """From (TYPE, version) to the function that lifts a body of that version to the next one."""
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from shared.contracts.model import Message
 from shared.contracts.workloads import ObjectRef, WorkloadRef
@@ -22,14 +22,19 @@ class _Signal(Message):
 
 
 class EventSignal(_Signal):
-    """A Kubernetes event about an object (core/v1 Event, or its series)."""
+    """A Kubernetes event about an object (core/v1 Event, or its series).
+
+    `event_type` is Normal or Warning. Version 1 called it `type`, a name that no condition can ask for: CEL has it for
+    itself. Findings hold signals, so the old name is read wherever it stands.
+    """
 
     TYPE: ClassVar[str] = "signal.event"
+    VERSION: ClassVar[int] = 2
 
     kind: Literal["event"] = "event"
     object: ObjectRef
     reason: str
-    type: str
+    event_type: str = Field(validation_alias=AliasChoices("event_type", "type"))
     message: str = ""
     count: int = 1
     component: str = ""

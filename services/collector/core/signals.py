@@ -138,7 +138,7 @@ def event_signal(event: JsonObject, workload: WorkloadRef, *, cluster: str, now:
             uid=text(about, "uid"),
         ),
         reason=text(event, "reason"),
-        type=text(event, "type"),
+        event_type=text(event, "type"),
         message=text(event, "message")[:_MESSAGE_CHARS],
         count=count,
         component=text(section(event, "source"), "component") or text(event, "reportingComponent"),

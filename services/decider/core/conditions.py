@@ -12,6 +12,9 @@ from shared.contracts.signals import FactType, FactValue, fact_types
 
 _POSITION = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_RESERVED = re.compile(r"reserved identifier: (\w+)")
+_ESCAPED = {"namespace": "__namespace__"}
+"""Facts whose names CEL keeps for itself, spelled as Kubernetes spells them in its own conditions."""
 _TYPES: Mapping[FactType, cel.Type] = {
     str: cel.Type.STRING,
     int: cel.Type.INT,
@@ -56,7 +59,8 @@ class Facts:
     def activation(self) -> cel.Activation:
         """Return the facts as CEL sees them."""
         if self._activation is None:
-            self._activation = _environment(self._kind).Activation(self.values)
+            values = {_ESCAPED.get(name, name): value for name, value in self.values.items()}
+            self._activation = _environment(self._kind).Activation(values)
         return self._activation
 
 
@@ -89,6 +93,9 @@ def _explained(message: str, kind: str) -> ConditionError:
 
 
 def _hint(problem: str, kind: str) -> str:
+    reserved = _RESERVED.search(problem)
+    if reserved and reserved[1] in _ESCAPED:
+        return f"in conditions it is spelled {_ESCAPED[reserved[1]]}; or ask for it in `where`"
     undeclared = _UNDECLARED.search(problem)
     if undeclared:
         known = sorted(fact_types(kind))
@@ -100,4 +107,5 @@ def _hint(problem: str, kind: str) -> str:
 
 @cache
 def _environment(kind: str) -> cel.Env:
-    return cel.NewEnv(variables={name: _TYPES[fact] for name, fact in fact_types(kind).items()})
+    types = {_ESCAPED.get(name, name): _TYPES[fact] for name, fact in fact_types(kind).items()}
+    return cel.NewEnv(variables=types)

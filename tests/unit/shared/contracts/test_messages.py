@@ -1,5 +1,6 @@
 """Every message that a topic declares: complete, read as written, refused clearly when it is broken."""
 
+import json
 import re
 from datetime import UTC, datetime
 
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.contracts.codec import Outgoing, Record, begun_trace, body_of, decode, encode, type_of
-from shared.contracts.inbox import Pause, Resume
+from shared.contracts.inbox import Finding, Pause, Resume
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.model import Message
-from shared.contracts.signals import SIGNALS, fact_types
+from shared.contracts.signals import SIGNALS, EventSignal, fact_types
 from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, TOPICS
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.errors import PoisonError
@@ -121,3 +122,25 @@ def test_ids_are_the_same_for_the_same_causes_alone(first: list[str], second: li
 def test_each_kind_of_signal_has_facts_for_conditions(model: type[Message]) -> None:
     kind = model.model_fields["kind"].default
     assert {"namespace", "workload", "cluster"} <= set(fact_types(kind))
+
+
+def test_an_event_of_the_first_version_is_still_read_also_within_a_finding() -> None:
+    workload = {"kind": "Deployment", "namespace": "bank", "name": "web"}
+    event = {
+        "id": "signal-1",
+        "at": NOW.isoformat(),
+        "cluster": "c",
+        "workload": workload,
+        "kind": "event",
+        "object": {"kind": "Pod", "namespace": "bank", "name": "web-1"},
+        "reason": "Unhealthy",
+        "type": "Warning",
+    }
+    finding = {"id": "f", "at": NOW.isoformat(), "workload": workload, "rule": "r", "playbook": "p", "signal": event}
+    headers = (("ce_id", b"signal-1"), ("ce_type", b"dev.sre-agent.signal.event.v1"), ("ce_source", b"/x"))
+    old = Record(SIGNALS_KUBERNETES.name, 0, 0, 0, b"k", json.dumps(event).encode(), headers)
+    read = decode(old).message
+    assert isinstance(read, EventSignal)
+    nested = Finding.model_validate(finding).signal
+    assert isinstance(nested, EventSignal)
+    assert (read.event_type, nested.event_type) == ("Warning", "Warning")

@@ -1,0 +1,31 @@
+"""Conditions: each kind of signal can be asked, each of its facts by its name and type."""
+
+import pytest
+
+from services.decider.core.conditions import ConditionError, Facts, compile_condition
+from shared.contracts.signals import SIGNALS, fact_types
+
+KINDS = [str(model.model_fields["kind"].default) for model in SIGNALS]
+QUESTIONS = {str: '{} == ""', int: "{} > 1", float: "{} > 1.0", bool: "{}", dict[str, str]: "size({}) == 0"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_fact_of_a_kind_can_be_asked_for(kind: str) -> None:
+    for name, fact in fact_types(kind).items():
+        asked = "__namespace__" if name == "namespace" else name
+        assert compile_condition(QUESTIONS[fact].format(asked), kind=kind).text
+
+
+def test_a_fact_whose_name_cel_keeps_for_itself_is_spelled_as_kubernetes_does() -> None:
+    with pytest.raises(ConditionError) as refused:
+        compile_condition('namespace == "bank"', kind="container")
+    assert "__namespace__" in refused.value.hint
+    facts = {name: fact() for name, fact in fact_types("container").items()} | {"namespace": "bank"}
+    assert compile_condition('__namespace__ == "bank"', kind="container").holds(Facts("container", facts))
+
+
+def test_a_fact_that_is_not_there_is_named_with_its_place_and_a_hint() -> None:
+    with pytest.raises(ConditionError) as refused:
+        compile_condition("restarts > 1 &&\n  restart > 2", kind="container")
+    assert (refused.value.line, refused.value.column) == (2, 3)
+    assert "restarts" in refused.value.hint
