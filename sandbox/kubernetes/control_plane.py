@@ -5,16 +5,13 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import aiohttp
 
 from sandbox.kubernetes.certificates import ADMINS, Keys
 from sandbox.stack.ports import free_ports
+from sandbox.stack.probes import answers, asked
 from sandbox.stack.process import Probe, ServiceSpec
 
 _HOST = "127.0.0.1"
-_ANSWER_WITHIN = aiohttp.ClientTimeout(total=2)
 _SERVICES, _PODS, _SERVICE_IP = "10.96.0.0/16", "10.244.0.0/16", "10.96.0.1"
 _PARTS: tuple[str, ...] = ("etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 FAKE_NODE = {"kwok.x-k8s.io/node": "fake"}
@@ -88,7 +85,7 @@ class ControlPlane:
         context = self._as_admin()
 
         async def is_ready() -> bool:
-            node = await _asked(f"{self.url}/api/v1/nodes/{name}", context)
+            node = await asked(f"{self.url}/api/v1/nodes/{name}", context)
             conditions = node["status"]["conditions"] if node else ()
             return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
@@ -120,7 +117,7 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=sandbox={peer}",
             "--quota-backend-bytes=4294967296",
-            ready=_answers(f"{self.etcd_url}/health"),
+            ready=answers(f"{self.etcd_url}/health"),
         )
 
     def _api_server(self) -> ServiceSpec:
@@ -155,7 +152,7 @@ class ControlPlane:
             "--profiling=false",
             "--shutdown-delay-duration=0s",
             *(f"--watch-cache-sizes={resource}#0" for resource in self._options.uncached),
-            ready=_answers(f"{self.url}/readyz", self._as_admin()),
+            ready=answers(f"{self.url}/readyz", self._as_admin()),
             depends=("etcd",),
         )
 
@@ -178,7 +175,7 @@ class ControlPlane:
             "--node-monitor-period=2s",
             "--profiling=false",
             # without the default service account no pod is admitted
-            ready=_answers(f"{self.url}/api/v1/namespaces/default/serviceaccounts/default", self._as_admin()),
+            ready=answers(f"{self.url}/api/v1/namespaces/default/serviceaccounts/default", self._as_admin()),
             depends=("kube-apiserver",),
         )
 
@@ -197,7 +194,7 @@ class ControlPlane:
             f"--authentication-kubeconfig={own}",
             f"--authorization-kubeconfig={own}",
             *self._serving("kube-scheduler"),
-            ready=_answers(f"https://{_HOST}:{self._ports['kube-scheduler']}/healthz", _unverified()),
+            ready=answers(f"https://{_HOST}:{self._ports['kube-scheduler']}/healthz", _unverified()),
             depends=("kube-apiserver",),
         )
 
@@ -216,7 +213,7 @@ class ControlPlane:
             "--node-lease-duration-seconds=40",
             f"--tls-cert-file={self.keys.certificate('kwok')}",
             f"--tls-private-key-file={self.keys.key('kwok')}",
-            ready=_answers(f"https://{_HOST}:{port}/healthz", _unverified()),
+            ready=answers(f"https://{_HOST}:{port}/healthz", _unverified()),
             depends=("kube-apiserver",),
         )
 
@@ -254,24 +251,3 @@ def _unverified() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _answers(url: str, context: ssl.SSLContext | None = None) -> Probe:
-    async def is_ready() -> bool:
-        return await _asked(url, context) is not None
-
-    return is_ready
-
-
-async def _asked(url: str, context: ssl.SSLContext | None) -> Any:  # noqa: ANN401 - another program's JSON
-    """Return what an address answers, as text where it is no JSON; None while it does not answer well."""
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=_ANSWER_WITHIN) as session,
-            session.get(url, ssl=context or True) as answer,
-        ):
-            if not answer.ok:
-                return None
-            return await (answer.json() if answer.content_type == "application/json" else answer.text())
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return None

@@ -8,12 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-import aiohttp
-
 from sandbox.stack.detached import STATE_FILE
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.ports import free_ports
-from sandbox.stack.process import Probe, ServiceSpec
+from sandbox.stack.probes import answers
+from sandbox.stack.process import ServiceSpec
 from sandbox.stack.progress import Report
 from sandbox.stack.supervisor import Supervisor
 from sandbox.stack.valkey import ValkeyServer
@@ -67,6 +66,16 @@ class LocalStack:
         return f"http://127.0.0.1:{self._api_port}"
 
     @property
+    def health_urls(self) -> Mapping[str, str]:
+        """Return the address of each service's health server."""
+        return {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
+
+    @property
+    def token_file(self) -> Path:
+        """Return the file that holds the operator's token."""
+        return self._options.directory / "token"
+
+    @property
     def kubeconfig(self) -> Path:
         """Return the file that leads to the cluster."""
         return self._options.kubeconfig or self._options.directory / "cluster" / "kubeconfig"
@@ -96,10 +105,8 @@ class LocalStack:
         await self._supervisor.stop()
 
     async def _start(self) -> None:
-        directory = self._options.directory
-        token_file = directory / "token"
-        token_file.touch(mode=0o600)
-        token_file.write_text(self.token)
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(self.token)
         self._report(f"Starting Apache Kafka {self._kafka.version}, Valkey {self._valkey.version} and the cluster")
         await self._supervisor.start([await self._kafka.prepare(), await self._valkey.prepare(), *self._cluster()])
         self._report(f"Kafka on {self.bootstrap}; creating the topics")
@@ -138,14 +145,14 @@ class LocalStack:
             argv=[sys.executable, "-m", f"services.{name}"],
             log_path=self._log(name),
             env=self._environment(name, port),
-            ready=_readiness(f"http://127.0.0.1:{port}/readyz"),
+            ready=answers(f"http://127.0.0.1:{port}/readyz"),
             urls=urls,
             depends=("kafka", "valkey"),
             ready_within=_READY_WITHIN,
         )
 
     def _environment(self, service: str, health_port: int) -> dict[str, str]:
-        health = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in self._ports.items())
+        health = ",".join(f"{name}={url}" for name, url in self.health_urls.items())
         return {
             "PYTHONPATH": str(_ROOT),
             "SRE_KAFKA_BOOTSTRAP": self.bootstrap,
@@ -161,14 +168,3 @@ class LocalStack:
 
     def _log(self, name: str) -> Path:
         return self._options.directory / "logs" / f"{name}.log"
-
-
-def _readiness(url: str) -> Probe:
-    async def is_ready() -> bool:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(url) as answer:
-                return answer.ok
-        except (aiohttp.ClientError, OSError):
-            return False
-
-    return is_ready
