@@ -10,7 +10,7 @@ from sandbox.kubernetes.accounts import install_accounts
 from sandbox.kubernetes.binaries import install_kubernetes, kubernetes_version
 from sandbox.kubernetes.control_plane import ControlPlane, ControlPlaneOptions
 from sandbox.kubernetes.debian import NODE_PACKAGES, install_packages
-from sandbox.kubernetes.node import NodeOptions, RealNode, check_prerequisites, only_node
+from sandbox.kubernetes.node import NodeOptions, RealNode, check_prerequisites, node_place
 from sandbox.stack.detached import STATE_FILE
 from sandbox.stack.process import ServiceSpec
 from sandbox.stack.progress import Report
@@ -89,9 +89,9 @@ class KubernetesCluster:
             return []
         check_prerequisites()
         packages = install_packages(NODE_PACKAGES, self._report)
-        self._held.enter_context(only_node())
-        node = RealNode(self._options.directory / "node", self.plane, packages, options=self._options.node)
-        return [node.spec(binaries)]
+        place = self._held.enter_context(node_place())
+        directory = self._options.directory / "node"
+        return [RealNode(directory, self.plane, packages, place=place, options=self._options.node).spec(binaries)]
 
     async def _stop(self) -> None:
         await self._supervisor.stop()

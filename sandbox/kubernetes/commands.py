@@ -12,7 +12,7 @@ import typer
 
 from sandbox.kubernetes.binaries import bin_dir, install_kubernetes, kubernetes_version
 from sandbox.kubernetes.debian import MONITORING_PACKAGES, NODE_PACKAGES, install_packages
-from sandbox.kubernetes.node import only_node
+from sandbox.kubernetes.node import sweep_all
 from sandbox.stack import detached
 from sandbox.stack.progress import to_stderr
 
@@ -53,8 +53,7 @@ def down(*, directory: DirectoryOption = DIRECTORY) -> None:
     """Stop the cluster that `up` started, and remove what is left of one that crashed."""
     was_running = detached.stop(directory)
     if os.geteuid() == 0:
-        with only_node():
-            pass
+        sweep_all()
     shutil.rmtree(directory, ignore_errors=True)
     print("stopped" if was_running else "nothing is running")
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 NODE_LABEL = "node"
 NODE_LABEL_VALUE = "real"
 _INIT = Path(__file__).with_name("node_init.py")
-_BRIDGE, _ADDRESS, _SUBNET, _FIRST_POD = "sre-agent0", "10.246.0.1", "10.246.0.0/24", "10.246.0.10"
-_CGROUP = "sre-agent-node"
 _CGROUPS = Path("/sys/fs/cgroup")
 _SWEPT_WITHIN_S, _LOOK_S = 10, 0.1
 _MASKED = {
@@ -80,10 +78,43 @@ class NodeOptions:
     longest_back_off: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the few places for a real node on this machine, so that clusters can run side by side."""
+
+    number: int
+
+    @property
+    def bridge(self) -> str:
+        """Return the network device that the node's pods are connected by."""
+        return f"sre-agent{self.number}"
+
+    @property
+    def cgroup(self) -> str:
+        """Return the name of the control group that holds the node's pods."""
+        return f"sre-agent-node{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Return the node's own address."""
+        return f"10.246.{self.number}.1"
+
+    @property
+    def subnet(self) -> str:
+        """Return the network of the node's pods."""
+        return f"10.246.{self.number}.0/24"
+
+
+_PLACES = tuple(map(Place, range(4)))
+
+
 class RealNode:
     """One node of a control plane, as a spec for a supervisor."""
 
-    def __init__(self, directory: Path, plane: ControlPlane, packages: Path, *, options: NodeOptions) -> None:
+    def __init__(
+        self, directory: Path, plane: ControlPlane, packages: Path, *, place: Place, options: NodeOptions
+    ) -> None:
+        self._place = place
         self._files = directory.resolve()
         self._plane = plane
         self._packages = packages
@@ -102,8 +133,8 @@ class RealNode:
             (self._files / name).mkdir(parents=True)
         self._issue_keys()
         self._write_files(binaries)
-        _add_bridge()
-        for root in _cgroup_roots():
+        _add_bridge(self._place)
+        for root in _cgroup_roots(self._place):
             root.mkdir(exist_ok=True)
         unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"]
         path = os.pathsep.join(str(self._packages / place) for place in ("usr/bin", "usr/sbin"))
@@ -120,7 +151,7 @@ class RealNode:
     def _issue_keys(self) -> None:
         name, user = self._options.name, f"system:node:{self._options.name}"
         self._plane.keys.issue("kubelet", common_name=user, group=NODES, hosts=(name,))
-        self._plane.keys.issue("kubelet-serving", common_name=user, group=NODES, hosts=(name, _ADDRESS))
+        self._plane.keys.issue("kubelet-serving", common_name=user, group=NODES, hosts=(name, self._place.address))
         self._plane.keys.kubeconfig(self._files / "kubelet.kubeconfig", server=self._plane.url, name="kubelet")
 
     def _write_files(self, binaries: Path) -> None:
@@ -129,7 +160,7 @@ class RealNode:
         settings = _CONTAINERD.format(files=files, packages=packages, socket=_SOCKET, pause=BUSYBOX_TAG)
         (files / "containerd.toml").write_text(settings)
         (files / "registries" / "_default" / "hosts.toml").write_text(_NOWHERE)
-        (files / "network" / "10-sandbox.conflist").write_text(json.dumps(_network()))
+        (files / "network" / "10-sandbox.conflist").write_text(json.dumps(_network(self._place)))
         (files / "kubelet.json").write_text(json.dumps(self._kubelet_settings(), indent=1))
         (files / "init.json").write_text(json.dumps(self._programs(binaries), indent=1))
 
@@ -147,7 +178,7 @@ class RealNode:
                 f"--root-dir={files / 'kubelet'}",
                 f"--cert-dir={files / 'kubelet-keys'}",
                 f"--hostname-override={self._options.name}",
-                f"--node-ip={_ADDRESS}",
+                f"--node-ip={self._place.address}",
                 f"--node-labels={NODE_LABEL}={NODE_LABEL_VALUE}",
                 "--maximum-dead-containers-per-container=3",  # else the log of the one before is gone too soon
             ],
@@ -162,7 +193,7 @@ class RealNode:
         return {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": _ADDRESS,
+            "address": self._place.address,
             "port": self._port,
             "readOnlyPort": 0,
             "healthzPort": 0,
@@ -175,7 +206,7 @@ class RealNode:
             "tlsCertFile": str(keys.certificate("kubelet-serving")),
             "tlsPrivateKeyFile": str(keys.key("kubelet-serving")),
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{_CGROUP}",
+            "cgroupRoot": f"/{self._place.cgroup}",
             "failCgroupV1": False,
             "failSwapOn": False,
             "makeIPTablesUtilChains": False,
@@ -209,33 +240,50 @@ def check_prerequisites() -> None:
 
 
 @contextmanager
-def only_node() -> Generator[None]:
-    """Hold the machine's one place for a real node; sweep what a crashed one left before and after.
+def node_place() -> Generator[Place]:
+    """Hold a place for a real node; what a crashed one left there is swept before, and its own traces after.
 
     Raises:
-        StackError: another cluster here has a real node.
+        StackError: all places of this machine are taken.
     """
-    with (cache_dir() / "node.lock").open("w") as handle:
+    with ExitStack() as held:
+        place = next((one for one in _PLACES if held.enter_context(_held(one))), None)
+        if place is None:
+            raise StackError(f"{len(_PLACES)} clusters on this machine have a real node; stop one: make cluster-down")
+        sweep(place)
+        held.callback(sweep, place)
+        yield place
+
+
+def sweep_all() -> None:
+    """Remove what crashed nodes left, in every place that no running one holds. Blocking."""
+    for place in _PLACES:
+        with _held(place) as is_ours:
+            if is_ours:
+                sweep(place)
+
+
+@contextmanager
+def _held(place: Place) -> Generator[bool]:
+    """Hold a place's lock, which the kernel drops when its holder dies; tell whether it could be had."""
+    with (cache_dir() / f"node{place.number}.lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as taken:
-            raise StackError("another cluster on this machine has a real node; stop it: make cluster-down") from taken
-        sweep()
-        try:
-            yield
-        finally:
-            sweep()
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
-def sweep() -> None:
+def sweep(place: Place) -> None:
     """Remove what outlives a node's processes: its bridge and its pods' control groups. Blocking.
 
     Raises:
         StackError: processes are still in its control groups.
     """
-    subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
+    subprocess.run(["ip", "link", "delete", place.bridge], check=False, capture_output=True)
     deadline = time.monotonic() + _SWEPT_WITHIN_S
-    while left := [root for root in _cgroup_roots() if root.exists()]:
+    while left := [root for root in _cgroup_roots(place) if root.exists()]:
         for root in left:
             _remove_tree(root)
         if time.monotonic() > deadline:
@@ -249,25 +297,32 @@ def _remove_tree(root: Path) -> None:
             Path(directory).rmdir()
 
 
-def _cgroup_roots() -> Iterator[Path]:
-    """Yield the node's place in the one hierarchy (v2), or in each controller's (v1)."""
+def _cgroup_roots(place: Place) -> Iterator[Path]:
+    """Yield the node's control group in the one hierarchy (v2), or in each controller's (v1)."""
     if (_CGROUPS / "cgroup.controllers").exists():
-        yield _CGROUPS / _CGROUP
+        yield _CGROUPS / place.cgroup
         return
-    yield from (controller / _CGROUP for controller in sorted(_CGROUPS.iterdir()) if (controller / "tasks").exists())
+    hierarchies = sorted(found for found in _CGROUPS.iterdir() if (found / "tasks").exists())
+    yield from (hierarchy / place.cgroup for hierarchy in hierarchies)
 
 
-def _add_bridge() -> None:
-    for words in (("link", "add", _BRIDGE, "type", "bridge"), ("addr", "add", f"{_ADDRESS}/24", "dev", _BRIDGE)):
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-    subprocess.run(["ip", "link", "set", _BRIDGE, "up"], check=True, capture_output=True)
+def _add_bridge(place: Place) -> None:
+    words = (
+        ("link", "add", place.bridge, "type", "bridge"),
+        ("addr", "add", f"{place.address}/24", "dev", place.bridge),
+        ("link", "set", place.bridge, "up"),
+    )
+    for command in words:
+        subprocess.run(["ip", *command], check=True, capture_output=True)
 
 
-def _network() -> "JsonObject":
-    addresses: JsonObject = {
-        "type": "host-local",
-        "dataDir": "/run/addresses",
-        "ranges": [[{"subnet": _SUBNET, "rangeStart": _FIRST_POD}]],
+def _network(place: Place) -> "JsonObject":
+    addresses: JsonObject = {"type": "host-local", "dataDir": "/run/addresses", "ranges": [[{"subnet": place.subnet}]]}
+    bridge: JsonObject = {
+        "type": "bridge",
+        "bridge": place.bridge,
+        "isGateway": True,
+        "ipMasq": False,
+        "ipam": addresses,
     }
-    bridge: JsonObject = {"type": "bridge", "bridge": _BRIDGE, "isGateway": True, "ipMasq": False, "ipam": addresses}
     return {"cniVersion": "0.4.0", "name": "sandbox", "plugins": [bridge]}

@@ -1,22 +1,31 @@
 """A real Prometheus and a real Alertmanager on loopback: they scrape the cluster and our services, and tell the API."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
+
+import yaml
 
 from sandbox.stack.ports import free_ports
 from sandbox.stack.probes import answers
 from sandbox.stack.process import Probe, ServiceSpec
 from shared.contracts.model import JsonObject, JsonValue
+from shared.infra.kube import KubeClient
+from shared.kernel.errors import UnavailableError
 
 _HOST = "127.0.0.1"
-_SCRAPE_EVERY, _JUDGE_EVERY = "1s", "1s"
+_WITH_OWN_FILES = 'mount -t overlay overlay -o "lowerdir=$0/usr/share:/usr/share" /usr/share && exec "$@"'
+"""Debian's Alertmanager looks for templates in /usr/share: in its own mounts alone, the package's files are there."""
+_SCRAPE_EVERY, _JUDGE_EVERY, _DISCOVER_EVERY_S = "1s", "1s", 1
 
 
 class Monitoring:
     """Both programs as specs for a supervisor; their ports are known before they start.
 
-    `packages` is the root of the unpacked packages. `rules` is a Prometheus rules file.
+    `packages` is the root of the unpacked packages. `rules` is a Prometheus rules file. Needs root, for mounts.
     """
 
     def __init__(self, directory: Path, packages: Path, *, rules: Path) -> None:
@@ -35,11 +44,12 @@ class Monitoring:
     ) -> list[ServiceSpec]:
         """Write both configurations and return what is to be run.
 
-        `kubeconfig` leads to the cluster whose annotated pods are scraped; `services` are addresses of our services'
-        health servers by name; alerts go to the address `webhook` with the token of a file.
+        `kubeconfig` leads to the cluster whose API server is scraped; `services` are addresses of our services' health
+        servers by name; alerts go to the address `webhook` with the token of a file.
         """
         self._directory.mkdir(parents=True)
-        scrapes: list[JsonValue] = [_services(services), _pods(kubeconfig)]
+        self._targets.write_text("[]")
+        scrapes: list[JsonValue] = [_services(services), _api_server(kubeconfig), _pods(self._targets)]
         self._write("prometheus.yml", self._prometheus(scrapes))
         self._write("alertmanager.yml", _alertmanager(webhook, token_file))
         return [
@@ -62,10 +72,29 @@ class Monitoring:
             ),
         ]
 
+    async def discover(self, client: KubeClient) -> None:
+        """Keep telling Prometheus which pods are to be scraped, for ever; Debian's knows no Kubernetes by itself."""
+        while True:
+            with suppress(UnavailableError):
+                pods = (await client.list("/api/v1/pods")).items
+                targets = [target for target in map(_target, pods) if target is not None]
+                fresh = self._targets.with_suffix(".new")
+                fresh.write_text(json.dumps(targets))
+                fresh.replace(self._targets)
+            await asyncio.sleep(_DISCOVER_EVERY_S)
+
+    @property
+    def _targets(self) -> Path:
+        return self._directory / "targets.json"
+
     def _prometheus(self, scrapes: Sequence[JsonValue]) -> JsonObject:
         receivers: JsonObject = {"static_configs": [{"targets": [f"{_HOST}:{self._alertmanager_port}"]}]}
         return {
-            "global": {"scrape_interval": _SCRAPE_EVERY, "evaluation_interval": _JUDGE_EVERY},
+            "global": {
+                "scrape_interval": _SCRAPE_EVERY,
+                "scrape_timeout": _SCRAPE_EVERY,
+                "evaluation_interval": _JUDGE_EVERY,
+            },
             "rule_files": [str(self._rules)],
             "alerting": {"alertmanagers": [receivers]},
             "scrape_configs": [*scrapes],
@@ -75,9 +104,10 @@ class Monitoring:
         (self._directory / name).write_text(json.dumps(settings, indent=1))  # JSON is YAML
 
     def _spec(self, name: str, program: str, *arguments: str, ready: Probe) -> ServiceSpec:
+        alone = ["unshare", "--mount", "sh", "-c", _WITH_OWN_FILES, str(self._packages)]
         return ServiceSpec(
             name=name,
-            argv=[str(self._packages / "usr" / "bin" / program), *arguments],
+            argv=[*alone, str(self._packages / "usr" / "bin" / program), *arguments],
             log_path=self._directory / f"{name}.log",
             cwd=self._directory,
             ready=ready,
@@ -92,22 +122,38 @@ def _services(addresses: Mapping[str, str]) -> JsonObject:
     return {"job_name": "sre-agent", "static_configs": targets}
 
 
-def _pods(kubeconfig: Path) -> JsonObject:
-    """Return the scrape of the pods that ask for it by the usual annotations; the label `app` names the Deployment."""
-    annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
-    rules: list[JsonValue] = [
-        {"source_labels": [f"{annotation}scrape"], "regex": "true", "action": "keep"},
-        {
-            "source_labels": ["__meta_kubernetes_pod_ip", f"{annotation}port"],
-            "separator": ":",
-            "target_label": "__address__",
+def _pods(targets: Path) -> JsonObject:
+    return {"job_name": "pods", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
+
+
+def _api_server(kubeconfig: Path) -> JsonObject:
+    """Return the scrape of the API server's own metrics, under the identity of a kubeconfig."""
+    document = cast("dict[str, list[dict[str, dict[str, str]]]]", yaml.safe_load(kubeconfig.read_text()))
+    cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+    return {
+        "job_name": "kubernetes",
+        "scheme": "https",
+        "static_configs": [{"targets": [cluster["server"].removeprefix("https://")]}],
+        "tls_config": {
+            "ca_file": cluster["certificate-authority"],
+            "cert_file": user["client-certificate"],
+            "key_file": user["client-key"],
         },
-        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-        {"source_labels": ["__meta_kubernetes_pod_label_app"], "target_label": "deployment"},
-    ]
-    discovery: JsonObject = {"role": "pod", "kubeconfig_file": str(kubeconfig)}
-    return {"job_name": "pods", "kubernetes_sd_configs": [discovery], "relabel_configs": rules}
+    }
+
+
+def _target(pod: JsonObject) -> JsonObject | None:
+    """Return a pod as a target, if it asks for it by the usual annotations; its label `app` names a Deployment."""
+    metadata, status = (cast("JsonObject", pod.get(part) or {}) for part in ("metadata", "status"))
+    annotations, labels = (cast("JsonObject", metadata.get(part) or {}) for part in ("annotations", "labels"))
+    if annotations.get("prometheus.io/scrape") != "true" or not status.get("podIP"):
+        return None
+    named: JsonObject = {
+        "namespace": metadata.get("namespace"),
+        "pod": metadata.get("name"),
+        "deployment": labels.get("app"),
+    }
+    return {"targets": [f"{status['podIP']}:{annotations.get('prometheus.io/port')}"], "labels": named}
 
 
 def _alertmanager(webhook: str, token_file: Path) -> JsonObject:

@@ -1,7 +1,8 @@
 """Replay: the topics read again through `match` and `absorb`, and what comes out held against what was published."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from services.decider.core.absorbing import absorb
@@ -18,6 +19,8 @@ from shared.infra.broker import Archive
 from shared.kernel.clock import from_millis
 from shared.kernel.errors import PoisonError
 
+_LOOKS, _LOOK_S = 20, 0.5
+
 
 @dataclass(slots=True)
 class Replay:
@@ -26,11 +29,13 @@ class Replay:
     outputs: dict[int, list[Output]] = field(default_factory=lambda: defaultdict(list))
     playbooks: dict[str, Playbook] = field(default_factory=dict[str, Playbook])
     findings: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    ends: dict[int, int] = field(default_factory=dict[int, int])
     _partitions: dict[int, PartitionState] = field(default_factory=dict[int, PartitionState])
     _workloads: dict[str, WorkloadState] = field(default_factory=dict[str, WorkloadState])
 
     def take(self, record: Record) -> list[Output]:
         """Decide one record of the inbox; poison is passed by, as it was live."""
+        self.ends[record.partition] = record.offset + 1
         partition = self._partitions.get(record.partition, PartitionState())
         try:
             entry = decode(record).message
@@ -68,17 +73,33 @@ async def replay_inbox(archive: Archive) -> Replay:
 
 
 async def differences(archive: Archive, replay: Replay) -> list[str]:
-    """Return where the replay and the topics differ: decisions byte for byte, findings by id and body."""
-    published = await _published(archive.read(DECISIONS))
+    """Return where the replay and the topics differ: decisions byte for byte, findings by id and body.
+
+    The system may go on meanwhile: decisions about the last inputs are waited for, and those about what came after the
+    replay are left out.
+    """
     replayed: defaultdict[int, list[bytes]] = defaultdict(list)
     for partition, decision in replay.decisions():
         replayed[partition].append(body_of(decision))
-    found = [
-        line
-        for partition in sorted({*published, *replayed})
-        for line in _compared(partition, published[partition], replayed[partition])
-    ]
+    published = await _published_at_least(archive, {partition: len(bodies) for partition, bodies in replayed.items()})
+    ends = await archive.end_offsets(INBOX)
+    found: list[str] = []
+    for partition in sorted({*published, *replayed}):
+        live, again = published[partition], replayed[partition]
+        is_whole = ends.get(partition) == replay.ends.get(partition, 0)
+        found += _compared(partition, live if is_whole else live[: len(again)], again)
     return [*found, *await _unmatched(archive, replay)]
+
+
+async def _published_at_least(archive: Archive, counts: Mapping[int, int]) -> defaultdict[int, list[bytes]]:
+    """Return the published decisions once there are as many as were replayed, or when waiting for them is no use."""
+    published = await _published(archive.read(DECISIONS))
+    for _ in range(_LOOKS):
+        if all(len(published[partition]) >= count for partition, count in counts.items()):
+            break
+        await asyncio.sleep(_LOOK_S)
+        published = await _published(archive.read(DECISIONS))
+    return published
 
 
 async def _published(records: AsyncIterator[Record]) -> defaultdict[int, list[bytes]]:
