@@ -8,7 +8,6 @@ from urllib.parse import quote
 from services.collector.adapters.prometheus import Prometheus
 from services.collector.adapters.watching import Observation
 from services.collector.core.news import News
-from services.collector.core.objects import section, text
 from services.collector.core.owners import Owners, about, self_of
 from services.collector.core.queries import Queries, samples_of
 from services.collector.core.signals import (
@@ -19,6 +18,7 @@ from services.collector.core.signals import (
     workload_signal,
 )
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import section, text
 from shared.contracts.signals import Signal
 from shared.contracts.topics import SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
 from shared.contracts.workloads import WorkloadRef

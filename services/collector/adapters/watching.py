@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from services.collector.core.objects import section, text
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import section, text
 from shared.infra.kube import KubeClient, WatchExpiredError
 
 WATCH_FOR = timedelta(minutes=4)

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from services.collector.core.objects import reference, section, sections, text
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import reference, section, sections, text
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 
 _BETWEEN = frozenset({"ReplicaSet", "Job", "Pod"})

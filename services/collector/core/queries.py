@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.collector.core.objects import section, text
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import section, text
 from shared.contracts.signals import SampleSignal
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 from shared.kernel.clock import EPOCH

@@ -7,7 +7,8 @@ its own (a Deployment's counts) has the time of observation.
 from collections.abc import Iterator
 from datetime import datetime
 
-from services.collector.core.objects import (
+from shared.contracts.model import JsonObject
+from shared.contracts.objects import (
     condition,
     flag,
     moment,
@@ -18,7 +19,6 @@ from services.collector.core.objects import (
     size_bytes,
     text,
 )
-from shared.contracts.model import JsonObject
 from shared.contracts.signals import (
     ContainerSignal,
     ContainerState,

@@ -143,6 +143,8 @@ class Actor:
         return Refusal.NO_CONTROLLER if at is pod else Refusal.NOT_OF_WORKLOAD
 
     async def _find(self, ref: WorkloadRef) -> JsonObject | None:
+        if ref.kind not in _PATHS:
+            return None  # nothing is done to other kinds, so nothing has happened to one
         try:
             return await self._client.get(_path(ref))
         except KubeError as refused:

@@ -2,21 +2,37 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 
+from services.remediator.core.evidence import (
+    BETWEEN,
+    LOG_BYTES,
+    TAIL_LINES,
+    Name,
+    bounded,
+    containers_of,
+    controller_name,
+    events_about,
+    log_of,
+    name_of,
+    names_between,
+    pods_of,
+    trimmed,
+)
 from shared.contracts.actions import RestartPod
 from shared.contracts.commands import Command
 from shared.contracts.evidence import ContainerLog, EventLine, Evidence
-from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.workloads import ObjectRef
+from shared.contracts.model import JsonObject
+from shared.contracts.objects import reference
+from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
 from shared.infra.kube import KubeClient, KubeError
 from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
 
-_TAIL_LINES = 100
-_LOG_BYTES = 32_768
-_MAX_PODS = 3
-_MAX_EVENTS = 50
+_LISTS = {
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+}
 T = TypeVar("T")
 
 
@@ -29,61 +45,70 @@ class Capture:
     async def evidence(self, command: Command, *, now: datetime) -> Evidence:
         """Return what is known of a command's target; failing to capture is noted, and never stops the command."""
         notes: list[str] = []
-        pods = await _noted(lambda: self._pods(command), [], what="pods", notes=notes)
+        nobody: frozenset[Name] = frozenset()
+        between = await _noted(lambda: self._between(command), nobody, what="owners", notes=notes)
+        pods = await _noted(lambda: self._pods(command, between), [], what="pods", notes=notes)
         logs = [log for pod in pods for log in await self._logs(pod, notes)]
-        events = await _noted(lambda: self._events(command, pods), [], what="events", notes=notes)
+        events = await _noted(lambda: self._events(command, pods, between), [], what="events", notes=notes)
+        kept = bounded(logs, events, [trimmed(pod) for pod in pods])
+        workload = command.workload
         return Evidence(
             id=derive("evidence", command.id),
             at=now,
-            workload=command.workload,
+            workload=workload,
             incident=command.incident,
             command=command.id,
-            target=ObjectRef(
-                kind=command.workload.kind, namespace=command.workload.namespace, name=command.workload.name
-            ),
-            logs=tuple(logs),
-            events=tuple(events),
-            objects=tuple(_trimmed(pod) for pod in pods),
-            notes=tuple(notes),
+            target=ObjectRef(kind=workload.kind, namespace=workload.namespace, name=workload.name),
+            logs=kept.logs,
+            events=kept.events,
+            objects=kept.objects,
+            notes=(*notes, *kept.notes),
         )
 
-    async def _pods(self, command: Command) -> list[JsonObject]:
+    async def _between(self, command: Command) -> frozenset[Name]:
+        path = _LISTS.get(BETWEEN.get(command.workload.kind, ""))
+        found = (await self._client.list(path.format(command.workload.namespace))).items if path else []
+        return names_between(command.workload, found)
+
+    async def _pods(self, command: Command, between: frozenset[Name]) -> list[JsonObject]:
+        if command.workload.namespace == CLUSTER_SCOPE:
+            return []  # a node's pods are other workloads' business, and in other namespaces
         base = f"/api/v1/namespaces/{command.workload.namespace}/pods"
         if isinstance(command.action, RestartPod):
             return [await self._client.get(f"{base}/{command.action.pod}")]
-        pods = (await self._client.list(base)).items
-        ours = [pod for pod in pods if _name(pod).startswith(f"{command.workload.name}-")]
-        return sorted(ours, key=_is_ready)[:_MAX_PODS]  # what is broken first
+        return pods_of(command.workload, (await self._client.list(base)).items, between)
 
     async def _logs(self, pod: JsonObject, notes: list[str]) -> list[ContainerLog]:
         logs: list[ContainerLog] = []
-        for container in _statuses(pod):
+        for container in containers_of(pod):
             for previous in (True, False):
-                if previous and not container.get("restartCount"):
+                if previous and not container.has_restarted:
                     continue
-                name = str(container.get("name"))
-                label = f"log of {_name(pod)}/{name}{' (previous)' if previous else ''}"
-                text = await _noted(lambda n=name, p=previous: self._log(pod, n, p), None, what=label, notes=notes)
-                if text is not None:
-                    logs.append(_log(pod, name, text, previous=previous))
+                name = container.name
+                label = f"log of {name_of(pod)}/{name}{' (previous)' if previous else ''}"
+                told = await _noted(lambda n=name, p=previous: self._log(pod, n, p), None, what=label, notes=notes)
+                if told is not None:
+                    logs.append(log_of(pod, name, told, previous=previous))
         return logs
 
     async def _log(self, pod: JsonObject, container: str, previous: bool) -> str | None:  # noqa: FBT001
-        metadata = cast("JsonObject", pod["metadata"])
-        path = f"/api/v1/namespaces/{metadata.get('namespace')}/pods/{_name(pod)}/log"
+        target = reference(pod, "Pod")
         return await self._client.logs(
-            path,
+            f"/api/v1/namespaces/{target.namespace}/pods/{target.name}/log",
             container=container,
             previous=str(previous).lower(),
-            tailLines=str(_TAIL_LINES),
-            limitBytes=str(_LOG_BYTES),
+            tailLines=str(TAIL_LINES),
+            limitBytes=str(LOG_BYTES),
         )
 
-    async def _events(self, command: Command, pods: list[JsonObject]) -> list[EventLine]:
-        names = {command.workload.name, *map(_name, pods)}
-        listing = await self._client.list(f"/api/v1/namespaces/{command.workload.namespace}/events")
-        about = [event for event in listing.items if _about(event) in names]
-        return [_event_line(event) for event in about[-_MAX_EVENTS:]]
+    async def _events(self, command: Command, pods: list[JsonObject], between: frozenset[Name]) -> list[EventLine]:
+        workload = command.workload
+        if workload.namespace == CLUSTER_SCOPE:
+            return []
+        owners = {owner for pod in pods if (owner := controller_name(pod)) is not None}
+        names = {(workload.kind, workload.name), *between, *owners, *(("Pod", name_of(pod)) for pod in pods)}
+        listing = await self._client.list(f"/api/v1/namespaces/{workload.namespace}/events")
+        return events_about(frozenset(names), listing.items)
 
 
 async def _noted(
@@ -98,60 +123,3 @@ async def _noted(
     except (KubeError, UnavailableError) as failed:
         notes.append(f"{what}: {failed}")
         return otherwise
-
-
-def _log(pod: JsonObject, container: str, text: str, *, previous: bool) -> ContainerLog:
-    lines = tuple(text.splitlines())
-    return ContainerLog(
-        pod=_name(pod),
-        container=container,
-        previous=previous,
-        lines=lines,
-        truncated=len(lines) >= _TAIL_LINES or len(text) >= _LOG_BYTES,
-    )
-
-
-def _event_line(event: JsonObject) -> EventLine:
-    count = event.get("count")
-    return EventLine(
-        object=_about(event),
-        type=str(event.get("type") or ""),
-        reason=str(event.get("reason") or ""),
-        message=str(event.get("message") or ""),
-        count=count if isinstance(count, int) else 1,
-    )
-
-
-def _about(event: JsonObject) -> str:
-    about = event.get("involvedObject")
-    return str(about.get("name")) if isinstance(about, dict) else ""
-
-
-def _name(source: JsonObject) -> str:
-    metadata = source.get("metadata")
-    return str(metadata.get("name")) if isinstance(metadata, dict) else ""
-
-
-def _statuses(pod: JsonObject) -> list[JsonObject]:
-    status = pod.get("status")
-    found = status.get("containerStatuses") if isinstance(status, dict) else None
-    return [one for one in (found if isinstance(found, list) else []) if isinstance(one, dict)]
-
-
-def _is_ready(pod: JsonObject) -> bool:
-    statuses = _statuses(pod)
-    return bool(statuses) and all(one.get("ready") is True for one in statuses)
-
-
-def _trimmed(source: JsonObject) -> JsonObject:
-    """Return an object without what is large or secret: managed fields, environment values, applied configuration."""
-    return cast("JsonObject", _without(source))
-
-
-_DROPPED = frozenset({"managedFields", "env", "envFrom", "annotations", "volumes"})
-
-
-def _without(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {name: _without(inner) for name, inner in value.items() if name not in _DROPPED}
-    return [_without(inner) for inner in value] if isinstance(value, list) else value
