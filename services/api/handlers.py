@@ -1,21 +1,28 @@
-"""The order of the doing: questions to the read model; a person's word to the inbox, once it is known to be fitting."""
+"""The order of the doing: questions to the read model, alerts to signals, a person's fitting word to the inbox."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from services.api.adapters.probing import ServiceStatus, probe
 from services.api.adapters.read_model import Paused, ReadModel
+from services.api.core.alerts import Notification, signal_of
 from services.api.core.timeline import TimelineEntry, timeline
-from services.api.problems import ProblemError, ProblemReason
+from services.api.problems import FieldFault, ProblemError, ProblemReason
 from shared.contracts.actions import Action
 from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Incident, Phase
 from shared.contracts.reports import Report
-from shared.contracts.topics import INBOX
+from shared.contracts.signals import AlertSignal
+from shared.contracts.topics import INBOX, SIGNALS_PROMETHEUS
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
 from shared.kernel.clock import Clock
+from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
+
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Questions:
@@ -68,6 +75,49 @@ class Questions:
     async def services(self) -> list[ServiceStatus]:
         """Return the status of each service."""
         return await probe(self._services)
+
+
+class Alerts:
+    """What Alertmanager tells."""
+
+    def __init__(self, publisher: Publisher, *, cluster: str, clock: Clock) -> None:
+        self._publisher = publisher
+        self._cluster = cluster
+        self._clock = clock
+
+    async def tell(self, notification: Notification) -> int:
+        """Publish each alert, acknowledged when it returns; return how many.
+
+        Raises:
+            ProblemError: an alert is of the future (422): it would be newer than all that is done about it.
+            UnavailableError: the broker does not answer; told again, what was published keeps its id.
+        """
+        signals = [signal_of(alert, cluster=self._cluster) for alert in notification.alerts]
+        _refuse_future(signals, self._clock.now() + _CLOCKS_DIFFER)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for signal in signals:
+                    group.create_task(self._publisher.publish(signal, topic=SIGNALS_PROMETHEUS))
+        except* UnavailableError as failed:
+            raise failed.exceptions[0] from failed
+        return len(signals)
+
+
+def _refuse_future(signals: Sequence[AlertSignal], latest: datetime) -> None:
+    faults = [
+        FieldFault(field=f"body.alerts.{place}.{_moment_of(signal)}", expected=f"a moment that has come by {latest}")
+        for place, signal in enumerate(signals)
+        if signal.at > latest
+    ]
+    if faults:
+        detail = f"{len(faults)} of {len(signals)} alerts are of the future; do the clocks agree?"
+        status, reason = HTTPStatus.UNPROCESSABLE_ENTITY, ProblemReason.INVALID_REQUEST
+        raise ProblemError(status, reason, detail, faults=faults)
+
+
+def _moment_of(signal: AlertSignal) -> str:
+    """Return the field of the webhook that a signal has its moment from."""
+    return "startsAt" if signal.at == signal.starts_at else "endsAt"
 
 
 class Interventions:

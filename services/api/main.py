@@ -9,7 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.api.adapters.read_model import ForgottenError, ReadModel
-from services.api.handlers import Interventions, Questions
+from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
 from services.api.settings import ApiSettings
 from shared.contracts.topics import DECISIONS, EVIDENCE, INCIDENTS, RCA_REPORTS
@@ -120,6 +120,7 @@ async def wire(runtime: Runtime, settings: ApiSettings) -> AsyncGenerator[Mappin
         app = build_app(
             Questions(model, settings.api_services),
             Interventions(model, publisher, runtime.clock),
+            alerts=Alerts(publisher, cluster=settings.cluster, clock=runtime.clock),
             tokens=settings.api_token,
             max_streams=settings.api_max_streams,
             is_stopping=runtime.stopping.is_set,

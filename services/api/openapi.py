@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.api.adapters.read_model import ReadModel
-from services.api.handlers import Interventions, Questions
+from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Redis
@@ -13,6 +13,13 @@ from shared.runtime.clock import SystemClock
 def document() -> dict[str, Any]:
     """Return the document; it depends on the routes and their models alone."""
     model, clock = ReadModel(Redis(None)), SystemClock()
-    interventions = Interventions(model, MemoryBroker(clock).publisher("api"), clock)
-    app = build_app(Questions(model, {}), interventions, tokens={}, max_streams=1, is_stopping=lambda: True)
+    publisher = MemoryBroker(clock).publisher("api")
+    app = build_app(
+        Questions(model, {}),
+        Interventions(model, publisher, clock),
+        alerts=Alerts(publisher, cluster="", clock=clock),
+        tokens={},
+        max_streams=1,
+        is_stopping=lambda: True,
+    )
     return app.openapi()

@@ -1,10 +1,13 @@
 """Refusals as RFC 9457 problem documents, each with a named reason."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 
+MAX_FAULTS = 20
+"""Who sends what is wrong in more places than these mends it by the first of them."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -16,6 +19,7 @@ class ProblemReason(StrEnum):
     REPORT_NOT_WRITTEN = "report-not-written"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     INVALID_REQUEST = "invalid-request"
+    REQUEST_TOO_LARGE = "request-too-large"
     WORKLOAD_INVALID = "workload-invalid"
     NOT_AUTHENTICATED = "not-authenticated"
     NO_TOKEN_CONFIGURED = "no-token-configured"  # noqa: S105 - a reason's name
@@ -48,13 +52,15 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """A request that is refused."""
 
-    def __init__(self, status: HTTPStatus, reason: ProblemReason, detail: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, reason: ProblemReason, detail: str, *, faults: Sequence[FieldFault] = ()
+    ) -> None:
         super().__init__(detail)
-        self.status, self.reason, self.detail = status, reason, detail
+        self.status, self.reason, self.detail, self.faults = status, reason, detail, list(faults[:MAX_FAULTS])
 
     def document(self, instance: str) -> Problem:
         """Return the document that answers the request."""
-        return problem(self.status, self.reason, detail=self.detail, instance=instance)
+        return problem(self.status, self.reason, detail=self.detail, instance=instance, faults=self.faults)
 
 
 def problem(

@@ -18,10 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.adapters.probing import ServiceStatus
 from services.api.adapters.read_model import Paused, StreamEntry
+from services.api.core.alerts import Notification
 from services.api.core.timeline import TimelineEntry
-from services.api.handlers import Interventions, Questions
+from services.api.handlers import Alerts, Interventions, Questions
 from services.api.page.files import page_router
 from services.api.problems import (
+    MAX_FAULTS,
     MEDIA_TYPE,
     FieldFault,
     Problem,
@@ -39,6 +41,8 @@ from shared.kernel.errors import UnavailableError
 _MAX_LISTED = 500
 _SEND_WITHIN = timedelta(seconds=5)
 _TEXT_CHARS = 2_000
+_BODY_BYTES = 512 << 10
+"""A signal and all that quotes it stay below what a broker takes as one message."""
 Note = Annotated[str, Field(max_length=_TEXT_CHARS)]
 
 
@@ -70,6 +74,12 @@ class ActionWords(BaseModel):
     action: Action
     dry_run: bool = False
     note: Note = ""
+
+
+class Accepted(BaseModel):
+    """How many alerts are signals by now."""
+
+    accepted: int
 
 
 class Guard:
@@ -139,6 +149,7 @@ def build_app(
     questions: Questions,
     interventions: Interventions,
     *,
+    alerts: Alerts,
     tokens: Mapping[str, SecretStr],
     max_streams: int,
     is_stopping: Callable[[], bool],
@@ -153,10 +164,12 @@ def build_app(
         redoc_url=None,
         responses={"default": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "A refusal, by reason."}},
     )
+    app.add_middleware(_BoundedBodies)
     app.add_middleware(_SafeHeaders)
     app.state.guard = Guard(tokens)
     app.include_router(_reading(questions), tags=["reading"])
     app.include_router(_changing(interventions), tags=["changing"])
+    app.include_router(_receiving(alerts), tags=["changing"])
     app.include_router(_streaming(questions, Streams(max_streams), is_stopping), tags=["reading"])
     app.include_router(page_router())
     _answer_problems(app)
@@ -239,6 +252,17 @@ def _changing(interventions: Interventions) -> APIRouter:
     return router
 
 
+def _receiving(alerts: Alerts) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/alerts", status_code=HTTPStatus.ACCEPTED)
+    async def tell(notification: Notification, _: By) -> Accepted:
+        """Take Alertmanager's webhook (version 4): each alert becomes a signal, one however often it is told."""
+        return Accepted(accepted=await alerts.tell(notification))
+
+    return router
+
+
 def _streaming(questions: Questions, streams: Streams, is_stopping: Callable[[], bool]) -> APIRouter:
     router = APIRouter(prefix="/v1")
 
@@ -294,7 +318,8 @@ def _answer_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, wrong: RequestValidationError) -> Response:
         faults = [
-            FieldFault(field=".".join(map(str, fault["loc"])), expected=str(fault["msg"])) for fault in wrong.errors()
+            FieldFault(field=".".join(map(str, fault["loc"])), expected=str(fault["msg"]))
+            for fault in wrong.errors()[:MAX_FAULTS]
         ]
         detail = "; ".join(f"{fault.field}: {fault.expected}" for fault in faults)
         status, reason = HTTPStatus.UNPROCESSABLE_ENTITY, ProblemReason.INVALID_REQUEST
@@ -305,6 +330,7 @@ def _answer_problems(app: FastAPI) -> None:
         reasons = {
             HTTPStatus.NOT_FOUND: ProblemReason.NOT_FOUND,
             HTTPStatus.METHOD_NOT_ALLOWED: ProblemReason.METHOD_NOT_ALLOWED,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ProblemReason.REQUEST_TOO_LARGE,
         }
         status = HTTPStatus(error.status_code)
         reason = reasons.get(status, ProblemReason.INVALID_REQUEST)
@@ -316,6 +342,27 @@ def _answer_problems(app: FastAPI) -> None:
         return _answer(problem(status, reason, detail=str(failed), instance=request.url.path))
 
     _ = (refused, invalid, http_error, unavailable)
+
+
+class _BoundedBodies:
+    """Refuse bodies that are larger than anything that is asked for here, while they are read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = 0
+
+        async def received() -> MutableMapping[str, Any]:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > _BODY_BYTES:
+                detail = f"expected a body of at most {_BODY_BYTES} bytes"
+                raise StarletteHTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+            return message
+
+        await self._app(scope, received, send)
 
 
 class _SafeHeaders:

@@ -1,4 +1,4 @@
-"""Signals: single observations of a cluster, as the collector publishes them."""
+"""Signals: single observations of a cluster, as the collector publishes them, and the API those of Alertmanager."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
-from shared.contracts.model import Message
+from shared.contracts.model import Message, Moment
 from shared.contracts.workloads import ObjectRef, WorkloadRef
 
 
@@ -142,8 +142,33 @@ class SampleSignal(_Signal):
     labels: dict[str, str] = Field(default_factory=dict)
 
 
+class AlertStatus(StrEnum):
+    """Whether an alert fires, or is over."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class AlertSignal(_Signal):
+    """One alert of Prometheus, as Alertmanager tells it.
+
+    One firing is one signal, however often it is told; its end is another. `fingerprint` names the alert's labels.
+    """
+
+    TYPE: ClassVar[str] = "signal.alert"
+
+    kind: Literal["alert"] = "alert"
+    alertname: str
+    status: AlertStatus
+    severity: str = ""
+    summary: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    fingerprint: str
+    starts_at: Moment
+
+
 Signal = Annotated[
-    EventSignal | ContainerSignal | PodSignal | WorkloadSignal | NodeSignal | SampleSignal,
+    EventSignal | ContainerSignal | PodSignal | WorkloadSignal | NodeSignal | SampleSignal | AlertSignal,
     Field(discriminator="kind"),
 ]
 HealthSignal = WorkloadSignal | NodeSignal
@@ -154,6 +179,7 @@ SIGNALS: tuple[type[_Signal], ...] = (
     WorkloadSignal,
     NodeSignal,
     SampleSignal,
+    AlertSignal,
 )
 
 FactValue = str | int | float | bool | dict[str, str]
@@ -166,7 +192,7 @@ _IDENTITY: Mapping[str, FactType] = {
     "workload_kind": str,
 }
 _OBJECT: Mapping[str, FactType] = {"object": str, "object_kind": str}
-_HIDDEN = frozenset({"id", "at", "cluster", "kind", "workload", "object"})
+_HIDDEN = frozenset({"id", "at", "cluster", "kind", "workload", "object", "starts_at"})
 
 
 def fact_types(kind: str) -> Mapping[str, FactType]:
@@ -187,7 +213,7 @@ def facts_of(signal: Signal) -> dict[str, FactValue]:
     facts["namespace"] = signal.workload.namespace
     facts["workload"] = signal.workload.name
     facts["workload_kind"] = signal.workload.kind
-    if not isinstance(signal, SampleSignal):
+    if not isinstance(signal, SampleSignal | AlertSignal):
         facts["object"] = signal.object.name
         facts["object_kind"] = signal.object.kind
     return facts

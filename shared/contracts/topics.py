@@ -24,6 +24,7 @@ from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Message
 from shared.contracts.reports import RcaRequest, Report
 from shared.contracts.signals import (
+    AlertSignal,
     ContainerSignal,
     EventSignal,
     NodeSignal,
@@ -77,8 +78,8 @@ SIGNALS_KUBERNETES = Topic(
 )
 SIGNALS_PROMETHEUS = Topic(
     name="sre.signals.prometheus",
-    purpose="Samples of Prometheus queries.",
-    messages=(SampleSignal,),
+    purpose="Samples of Prometheus queries, and alerts.",
+    messages=(SampleSignal, AlertSignal),
     partitions=6,
     retention=_WEEK,
 )

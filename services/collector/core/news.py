@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from shared.contracts.signals import ContainerSignal, EventSignal, Signal
+from shared.contracts.signals import AlertSignal, ContainerSignal, EventSignal, SampleSignal, Signal
 
 _UNTOLD = {"id": True, "at": True, "object": {"resource_version"}}
 
@@ -29,7 +29,7 @@ class News:
 
 
 def _place(signal: Signal) -> tuple[str, str, str]:
-    uid = "" if signal.kind == "sample" else signal.object.uid
+    uid = "" if isinstance(signal, SampleSignal | AlertSignal) else signal.object.uid
     return signal.kind, uid, signal.container if isinstance(signal, ContainerSignal) else ""
 
 

@@ -5,21 +5,14 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.labels import workload_of
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import section, text
 from shared.contracts.signals import SampleSignal
-from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 from shared.kernel.clock import EPOCH
 from shared.kernel.ids import derive
 
 _VECTOR = 2
-_OWNERS = (
-    ("deployment", "Deployment"),
-    ("statefulset", "StatefulSet"),
-    ("daemonset", "DaemonSet"),
-    ("job_name", "Job"),
-    ("pod", "Pod"),
-)
 
 
 class Query(BaseModel):
@@ -60,7 +53,7 @@ def samples_of(query: Query, answer: JsonObject, *, cluster: str) -> Iterator[Sa
 
 def _sample(query: Query, series: JsonObject, cluster: str) -> SampleSignal | None:
     labels = {name: value for name, value in section(series, "metric").items() if isinstance(value, str)}
-    workload, point = _workload(labels), series.get("value")
+    workload, point = workload_of(labels), series.get("value")
     if workload is None or not isinstance(point, list) or len(point) != _VECTOR:
         return None
     at, value = _moment(point[0]), _value(point[1])
@@ -75,14 +68,6 @@ def _sample(query: Query, series: JsonObject, cluster: str) -> SampleSignal | No
         value=value,
         labels=labels,
     )
-
-
-def _workload(labels: dict[str, str]) -> WorkloadRef | None:
-    namespace = labels.get("namespace", "")
-    for label, kind in _OWNERS:
-        if namespace and labels.get(label):
-            return WorkloadRef.named(kind, labels[label], namespace=namespace)
-    return WorkloadRef.named("Node", labels.get("node", ""), namespace=CLUSTER_SCOPE)
 
 
 def _moment(told: object) -> datetime | None:

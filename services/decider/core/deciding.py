@@ -63,8 +63,10 @@ def _found(turn: Turn, finding: Finding) -> None:
 
 def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
     playbook, newest = turn.world.playbook, turn.state.incident
-    if newest is not None and newest.closed_at is not None and finding.at <= newest.closed_at:
-        return Reason.STALE_FINDING
+    if newest is not None and newest.closed_at is not None:
+        is_told_again = newest.id == _incident_id(finding.workload, finding.rule, finding.id)
+        if is_told_again or finding.at <= newest.closed_at:
+            return Reason.STALE_FINDING
     if playbook is not None and mode_of(playbook, rule) is Mode.OFF:
         return Reason.MODE_OFF
     if _is_protected(turn, finding.workload):
@@ -131,9 +133,13 @@ def _open(turn: Turn, finding: Finding, rule: Rule) -> None:
     start_step(turn)
 
 
+def _incident_id(workload: WorkloadRef, rule: str, cause: str) -> str:
+    return derive("inc", workload.key, rule, cause)
+
+
 def _incident(turn: Turn, workload: WorkloadRef, *, rule: str, cause: str) -> Incident:
     return Incident(
-        id=derive("inc", workload.key, rule, cause),
+        id=_incident_id(workload, rule, cause),
         at=turn.now,
         workload=workload,
         rule=rule,

@@ -37,7 +37,7 @@ Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerialize
 Size = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_bytes)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Scalar = str | int | float | bool
-SignalKind = Literal["event", "container", "pod", "workload", "node", "sample"]
+SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
 
 
 class _Words(BaseModel):

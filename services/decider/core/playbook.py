@@ -1,6 +1,7 @@
 """A playbook that is fit for use: read, checked, compiled, and known by the hash of its text."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ from services.decider.core.language import (
     Window,
 )
 from services.decider.core.source import Path, Source, read_source
-from shared.contracts.signals import FactType, fact_types
+from shared.contracts.signals import AlertStatus, FactType, fact_types
 
 _HASH_CHARS = 16
 _TYPE_WORDS: Mapping[FactType, str] = {
@@ -56,6 +57,11 @@ _TELLERS: Mapping[str, Sequence[SignalKind]] = {
     "set-memory": ("container",),
 }
 """Which kinds of signal name what an action is done to; any kind does for an action on the workload as a whole."""
+_UNSAID: Mapping[SignalKind, Mapping[str, frozenset[Scalar]]] = {
+    "alert": {"status": frozenset({AlertStatus.FIRING.value})}
+}
+"""What holds for a kind of signal where a rule's `where` says nothing of it: an alert that is over is no trouble."""
+_ASKS_FOR = r"(?<![\w.\"'])({})(?![\w\"'])"
 _ACTIONS = ("restart-pod", "set-memory", "rollback", "escalate")
 
 
@@ -172,7 +178,9 @@ def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
 
 
 def _allowed(rule: RuleWords) -> Mapping[str, frozenset[Scalar]]:
-    return {name: frozenset(value if isinstance(value, list) else [value]) for name, value in rule.where.items()}
+    """Return the values of each fact that a rule is about: those it names, and those that go without saying."""
+    said = {name: frozenset(value if isinstance(value, list) else [value]) for name, value in rule.where.items()}
+    return {**_UNSAID.get(rule.signal, {}), **said}
 
 
 def _where_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:
@@ -207,6 +215,10 @@ def _ladder_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Faul
 
 
 def _condition_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:
+    for name, values in _UNSAID.get(rule.signal, {}).items():
+        if name not in rule.where and re.search(_ASKS_FOR.format(name), rule.when):
+            expected = f"a rule that asks for {name!r} says so in `where`; without it, it is {_shown(values)}"
+            yield source.fault((*path, "when"), expected)
     try:
         _condition_of(rule)
     except ConditionError as invalid:

@@ -54,7 +54,7 @@ def _pieces(request: RcaRequest, evidence: Evidence | None) -> Iterator[tuple[st
 
 
 def _finding(finding: Finding) -> str:
-    facts = {name: value for name, value in sorted(facts_of(finding.signal).items()) if value not in {"", 0}}
+    facts = {name: value for name, value in sorted(facts_of(finding.signal).items()) if value not in ("", 0)}
     return f"rule {finding.rule}: " + ", ".join(f"{name}={value}" for name, value in facts.items())[:_TEXT_CHARS]
 
 

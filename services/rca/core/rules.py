@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 
 from services.rca.core.bundle import Bundle
+from services.rca.core.redaction import redact
 from shared.contracts.inbox import Finding
 from shared.contracts.reports import Citation, Claim, Confidence
-from shared.contracts.signals import ContainerSignal, SampleSignal
+from shared.contracts.signals import AlertSignal, ContainerSignal, SampleSignal
 from shared.kernel.quantities import format_bytes
 
 _TROUBLE = re.compile(r"(?i)\b(fatal|panic|exception|error|out of memory|refused|denied|cannot|failed)\b")
@@ -91,6 +92,8 @@ def _unexplained(bundle: Bundle, finding: Finding | None) -> Analysis:
     what = f"rule {finding.rule} held" if finding else "a person asked for an action"
     if finding and isinstance(finding.signal, SampleSignal):
         what += f" ({finding.signal.query} = {finding.signal.value:g})"
+    if finding and isinstance(finding.signal, AlertSignal):
+        what += f" (alert {finding.signal.alertname}: {redact(finding.signal.summary).text})"
     return Analysis(
         summary=f"{bundle.incident.workload.key}: {what}",
         root_cause="The facts alone do not tell the cause.",

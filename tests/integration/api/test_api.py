@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from sandbox.stack.ports import free_port
 from services.api.adapters.read_model import ForgottenError, ReadModel
-from services.api.handlers import Interventions, Questions
+from services.api.handlers import Alerts, Interventions, Questions
 from services.api.problems import ProblemError
 from services.api.routes import Streams, build_app
 from shared.contracts.codec import Envelope, decode
@@ -23,7 +23,8 @@ from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity
 from shared.contracts.model import Message
 from shared.contracts.reports import Analyzer, Confidence, Report
-from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, RCA_REPORTS, Topic
+from shared.contracts.signals import AlertSignal
+from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, RCA_REPORTS, SIGNALS_PROMETHEUS, Topic
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import PAUSE_KEY, Redis, connect
@@ -54,11 +55,14 @@ class Stage:
         await self.model.apply(envelope)
         return envelope
 
+    def written(self, topic: Topic) -> list[Message]:
+        """Return all that was written to a topic."""
+        records = [one for number in range(topic.partitions) for one in self.broker.log(topic.name, number)]
+        return [decode(record).message for record in records]
+
     def inbox(self) -> list[Message]:
         """Return what was written into the inbox, a broadcast once."""
-        records = [one for number in range(INBOX.partitions) for one in self.broker.log(INBOX.name, number)]
-        messages = {decode(record).message.id: decode(record).message for record in records}
-        return list(messages.values())
+        return list({message.id: message for message in self.written(INBOX)}.values())
 
 
 def incident(phase: Phase = Phase.AWAITING_APPROVAL, *, number: int = 1) -> Incident:
@@ -139,6 +143,7 @@ async def stage(redis_url: str) -> AsyncGenerator[Stage]:
         app = build_app(
             Questions(model, {"decider": "http://127.0.0.1:9"}),
             Interventions(model, broker.publisher("api"), clock),
+            alerts=Alerts(broker.publisher("api"), cluster="test", clock=clock),
             tokens={"ann": SecretStr("s3cret")},
             max_streams=1,
             is_stopping=lambda: False,
@@ -257,11 +262,84 @@ async def test_a_refusal_is_a_problem_document_with_a_named_reason(
     assert stage.inbox() == []
 
 
+def webhook(*names: str, **changed: object) -> dict[str, object]:
+    """Return what Alertmanager posts."""
+    alerts = [
+        {
+            "status": "firing",
+            "labels": {"alertname": name, "namespace": "bank", "deployment": "frontend"},
+            "annotations": {},
+            "startsAt": "2029-12-31T23:59:00Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "fingerprint": name.lower(),
+            **changed,
+        }
+        for name in names
+    ]
+    return {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "sre-agent", "alerts": alerts}
+
+
+async def test_alerts_are_signals_by_the_time_they_are_accepted_and_the_same_ones_when_told_again(stage: Stage) -> None:
+    for _ in range(2):
+        answer = await stage.client.post("/v1/alerts", json=webhook("Slow", "Down"), headers=ANN)
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 2})
+    signals = [one for one in stage.written(SIGNALS_PROMETHEUS) if isinstance(one, AlertSignal)]
+    assert {(one.alertname, one.workload, one.cluster) for one in signals} == {
+        ("Slow", FRONTEND, "test"),
+        ("Down", FRONTEND, "test"),
+    }
+    assert (len(signals), len({one.id for one in signals})) == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "reason", "field"),
+    [
+        (webhook("Slow"), {}, 401, "not-authenticated", None),
+        ({**webhook("Slow"), "version": "5"}, ANN, 422, "invalid-request", "body.version"),
+        (webhook("Slow", startsAt="soon"), ANN, 422, "invalid-request", "body.alerts.0.startsAt"),
+        (webhook("Slow", startsAt="2030-01-01T00:06:00Z"), ANN, 422, "invalid-request", "body.alerts.0.startsAt"),
+        (webhook(*["Slow"] * 501), ANN, 422, "invalid-request", "body.alerts"),
+        (webhook("Slow", generatorURL="x" * (512 << 10)), ANN, 413, "request-too-large", None),
+        (["Slow"], ANN, 422, "invalid-request", "body"),
+    ],
+)
+async def test_a_webhook_of_another_form_is_refused_by_the_field(
+    stage: Stage, body: object, headers: dict[str, str], status: int, reason: str, field: str | None
+) -> None:
+    answer = await stage.client.post("/v1/alerts", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [fault["field"] for fault in answer.json()["faults"]] == ([field] if field else [])
+    assert stage.written(SIGNALS_PROMETHEUS) == []
+
+
+async def test_a_request_that_is_wrong_everywhere_is_answered_in_few_words(stage: Stage) -> None:
+    answer = await stage.client.post("/v1/alerts", json=webhook(*["Slow"] * 400, status="?"), headers=ANN)
+    assert answer.status_code == 422
+    assert len(answer.json()["faults"]) == 20
+
+
+async def test_while_the_broker_is_away_alertmanager_is_told_to_come_again(stage: Stage) -> None:
+    stage.broker.away = True
+    away = await stage.client.post("/v1/alerts", json=webhook("Slow"), headers=ANN)
+    stage.broker.away = False
+    assert (away.status_code, away.json()["reason"]) == (503, "dependency-unavailable")
+    assert (await stage.client.post("/v1/alerts", json=webhook("Slow"), headers=ANN)).status_code == 202
+    assert len(stage.written(SIGNALS_PROMETHEUS)) == 1
+
+
 async def test_a_store_that_is_away_is_a_named_problem(stage: Stage) -> None:
     async with connect("redis://127.0.0.1:9/0") as nowhere:
         questions = Questions(ReadModel(nowhere), {})
-        interventions = Interventions(ReadModel(nowhere), stage.broker.publisher("api"), FakeClock(NOW))
-        app = build_app(questions, interventions, tokens={}, max_streams=1, is_stopping=lambda: False)
+        publisher, clock = stage.broker.publisher("api"), FakeClock(NOW)
+        app = build_app(
+            questions,
+            Interventions(ReadModel(nowhere), publisher, clock),
+            alerts=Alerts(publisher, cluster="test", clock=clock),
+            tokens={},
+            max_streams=1,
+            is_stopping=lambda: False,
+        )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
             answer = await client.get("/v1/incidents")
     assert (answer.status_code, answer.json()["reason"]) == (503, "dependency-unavailable")

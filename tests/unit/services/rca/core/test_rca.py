@@ -16,7 +16,14 @@ from shared.contracts.evidence import ContainerLog, Evidence
 from shared.contracts.inbox import Finding
 from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity
 from shared.contracts.reports import Confidence, RcaRequest
-from shared.contracts.signals import ContainerSignal, ContainerState
+from shared.contracts.signals import (
+    AlertSignal,
+    AlertStatus,
+    ContainerSignal,
+    ContainerState,
+    SampleSignal,
+    Signal,
+)
 from shared.contracts.workloads import ObjectRef, WorkloadRef
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -124,6 +131,34 @@ def test_the_rules_explain_by_the_facts(fields: dict[str, Any], word: str, confi
     analysis = analyze(gathered, found)
     assert word in analysis.root_cause
     assert analysis.confidence is confidence
+
+
+ALERT = AlertSignal(
+    id="sig-2",
+    at=NOW,
+    cluster="c",
+    workload=FRONTEND,
+    alertname="HighLatency",
+    status=AlertStatus.FIRING,
+    summary="slow; password=hunter2hunter2",
+    labels={"team": "payments"},
+    fingerprint="f",
+    starts_at=NOW,
+)
+SAMPLE = SampleSignal(
+    id="sig-3", at=NOW, cluster="c", workload=FRONTEND, query="latency", value=1.5, labels={"team": "payments"}
+)
+
+
+@pytest.mark.parametrize(("told", "words"), [(ALERT, "alert HighLatency: slow"), (SAMPLE, "latency = 1.5")])
+def test_a_finding_with_labels_is_cited_and_told_without_its_secrets(told: Signal, words: str) -> None:
+    found = Finding(id="f-1", at=NOW, workload=FRONTEND, rule="slow", playbook="hash", signal=told)
+    gathered = bundle_of(request(found), None)
+    analysis = analyze(gathered, found)
+    assert words in analysis.summary
+    assert "payments" in gathered.citations[0].text
+    assert "hunter2hunter2" not in analysis.summary + gathered.citations[0].text
+    assert all(claim.cites for claim in analysis.claims)
 
 
 def test_every_claim_of_the_rules_cites_what_was_gathered() -> None:
