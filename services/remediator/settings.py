@@ -15,7 +15,7 @@ class RemediatorSettings(ServiceSettings):
     kubeconfig: Path | None = None
     dry_run: bool = False
     lease_ttl_seconds: float = Field(default=5.0, ge=1.0, le=60.0)
-    protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+    protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease", "sre-agent"})
 
     @property
     def lease_ttl(self) -> timedelta:

@@ -8,6 +8,7 @@ from services.remediator.core.changes import (
     Change,
     controller_of,
     is_marked,
+    is_protected,
     marks,
     memory_change,
     rollback_change,
@@ -26,6 +27,7 @@ _PATHS = {
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets/{}",
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets/{}",
     "Job": "/apis/batch/v1/namespaces/{}/jobs/{}",
+    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs/{}",
     "Pod": "/api/v1/namespaces/{}/pods/{}",
 }
 _NOT_FOUND, _CONFLICT, _FORBIDDEN, _TOO_MANY = 404, 409, 403, 429
@@ -95,7 +97,7 @@ class Actor:
         pod = await self._client.get(_path(ref))
         if uid_of(pod) != action.uid:
             return Refused(Refusal.TARGET_REPLACED)
-        refusal = await self._ownership(pod, command.workload)
+        refusal = await self._standing(pod, command.workload)
         if refusal is not None:
             return Refused(refusal)
         if not dry_run:
@@ -108,6 +110,8 @@ class Actor:
         if command.workload.kind not in {"Deployment", "StatefulSet", "DaemonSet"}:
             return Refused(Refusal.KIND_NOT_SUPPORTED)
         workload = await self._client.get(_path(command.workload))
+        if is_protected(workload):
+            return Refused(Refusal.PROTECTED_OBJECT)
         if isinstance(action, SetMemory):
             change = memory_change(workload, action, command=command.id, token=token)
             return await self._patched(command.workload, change, PatchType.STRATEGIC, dry_run=dry_run)
@@ -130,17 +134,21 @@ class Actor:
         metadata: JsonObject = {"resourceVersion": version_of(source), "annotations": marks(command, token)}
         await self._client.patch(_path(ref), {"metadata": metadata}, kind=PatchType.MERGE)
 
-    async def _ownership(self, pod: JsonObject, workload: WorkloadRef) -> Refusal | None:
-        """Return why a pod must not be evicted: nothing would replace it, or it is another workload's."""
+    async def _standing(self, pod: JsonObject, workload: WorkloadRef) -> Refusal | None:
+        """Return why a pod must not be evicted: it or what owns it is protected, or no owner of it is the workload."""
         at = pod
-        while (owner := controller_of(at)) is not None:
-            kind, name = str(owner.get("kind")), str(owner.get("name"))
-            if (kind, name) == (workload.kind, workload.name):
-                return None
-            if kind not in _PATHS:
-                return Refusal.NOT_OF_WORKLOAD
-            at = await self._client.get(_PATHS[kind].format(workload.namespace, name))
-        return Refusal.NO_CONTROLLER if at is pod else Refusal.NOT_OF_WORKLOAD
+        for _ in _PATHS:  # an owner that owns itself must not hold us up
+            if is_protected(at):
+                return Refusal.PROTECTED_OBJECT
+            owner = _owner_of(at, workload.namespace)
+            if owner is None:
+                return Refusal.NO_CONTROLLER if at is pod else Refusal.NOT_OF_WORKLOAD
+            if owner.kind not in _PATHS:  # whether it is protected cannot be told
+                return Refusal.KIND_NOT_SUPPORTED if owner == workload else Refusal.NOT_OF_WORKLOAD
+            at = await self._client.get(_path(owner))
+            if owner == workload:
+                return Refusal.PROTECTED_OBJECT if is_protected(at) else None
+        return Refusal.NOT_OF_WORKLOAD
 
     async def _find(self, ref: WorkloadRef) -> JsonObject | None:
         if ref.kind not in _PATHS:
@@ -155,6 +163,13 @@ class Actor:
 
 def _pod_of(command: Command, action: RestartPod) -> WorkloadRef:
     return WorkloadRef(kind="Pod", namespace=command.workload.namespace, name=action.pod)
+
+
+def _owner_of(source: JsonObject, namespace: str) -> WorkloadRef | None:
+    owner = controller_of(source)
+    if owner is None:
+        return None
+    return WorkloadRef(kind=str(owner.get("kind")), namespace=namespace, name=str(owner.get("name")))
 
 
 def _path(ref: WorkloadRef) -> str:

@@ -13,6 +13,7 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     PAUSED = "paused"
     PROTECTED_NAMESPACE = "protected-namespace"
+    PROTECTED_OBJECT = "protected-object"
     TARGET_GONE = "target-gone"
     TARGET_REPLACED = "target-replaced"
     NOT_OF_WORKLOAD = "not-of-workload"

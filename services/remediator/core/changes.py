@@ -10,6 +10,7 @@ from shared.kernel.quantities import format_bytes, parse_bytes
 
 COMMAND_ANNOTATION = "sre-agent.dev/command"
 TOKEN_ANNOTATION = "sre-agent.dev/token"  # noqa: S105 - a fencing token is no secret
+PROTECTED_LABEL = "sre-agent.dev/protected"
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
 
@@ -75,6 +76,12 @@ def rollback_change(
 def is_marked(source: JsonObject, command: str) -> bool:
     """Tell whether an object carries a command's mark: that change has happened."""
     return annotations_of(source).get(COMMAND_ANNOTATION) == command
+
+
+def is_protected(source: JsonObject) -> bool:
+    """Tell whether an object, or the pods of its template, are to be left alone whatever a command says."""
+    labels = (_section(source, *path, "metadata", "labels") for path in ((), ("spec", "template")))
+    return any(one.get(PROTECTED_LABEL) == "true" for one in labels)
 
 
 def annotations_of(source: JsonObject) -> Mapping[str, JsonValue]:

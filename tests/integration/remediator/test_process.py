@@ -146,6 +146,7 @@ async def test_each_action_is_previewed_carried_out_once_and_refused_by_its_reas
         await _rollback(stage)
         await _restart(stage)
         await _refusals(stage)
+        await _protected(stage)
     finally:
         await remediator.stop()
 
@@ -220,6 +221,20 @@ async def _refusals(stage: Stage) -> None:
     await stage.order("budget", RestartPod(pod=pod["name"], uid=pod["uid"]))
     assert (await stage.result("budget")).reason == "disruption-budget"
     assert (await stage.pod())["metadata"]["uid"] == pod["uid"]
+
+
+async def _protected(stage: Stage) -> None:
+    """Refuse each action on what is labelled, the pod alone first and then its workload."""
+    label: Any = {"metadata": {"labels": {"sre-agent.dev/protected": "true"}}}
+    pod = (await stage.pod())["metadata"]
+    await stage.client.patch(f"{PODS}/{pod['name']}", label, kind=PatchType.MERGE)
+    await stage.order("protected-pod", RestartPod(pod=pod["name"], uid=pod["uid"]), dry_run=True)
+    assert (await stage.result("protected-pod")).reason == "protected-object"
+    await stage.client.patch(DEPLOYMENT, label, kind=PatchType.MERGE)
+    action = SetMemory(container="server", from_bytes=128 * MEBIBYTE, to_bytes=256 * MEBIBYTE)
+    for command, ordered in (("protected-memory", action), ("protected-rollback", Rollback())):
+        await stage.order(command, ordered)
+        assert (await stage.result(command)).reason == "protected-object"
 
 
 async def test_one_of_two_acts_and_when_it_is_killed_the_other_takes_over_within_the_lease(

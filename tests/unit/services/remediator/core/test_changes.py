@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sandbox.cluster.patches import json_patched, strategically_merged
 from services.remediator.core.admission import Refusal
-from services.remediator.core.changes import Change, is_marked, memory_change, rollback_change
+from services.remediator.core.changes import Change, is_marked, is_protected, memory_change, rollback_change
 from shared.contracts.actions import Rollback, SetMemory
 
 MEBIBYTE = 1 << 20
@@ -100,3 +100,21 @@ def test_without_an_earlier_revision_there_is_no_way_back() -> None:
     sets = [replica_set(1, image="v1")]
     assert rollback_change(deployment(), sets, Rollback(), command="c", token=1) is Refusal.NO_EARLIER_REVISION
     assert rollback_change(deployment(), [], Rollback(), command="c", token=1) is Refusal.NO_EARLIER_REVISION
+
+
+LABELS = st.dictionaries(st.sampled_from(["app", "sre-agent.dev/protected"]), st.sampled_from(["true", "false", ""]))
+
+
+@given(own=LABELS, inside=LABELS)
+def test_an_object_is_protected_by_its_own_label_or_by_that_of_the_pods_it_makes(
+    own: dict[str, str], inside: dict[str, str]
+) -> None:
+    labelled = {"metadata": {"labels": own}, "spec": {"template": {"metadata": {"labels": inside}}}}
+    told = {own.get("sre-agent.dev/protected"), inside.get("sre-agent.dev/protected")}
+    assert is_protected(cast("Any", labelled)) is ("true" in told)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_labels_of_any_shape_never_break_the_reading(labels: Any) -> None:
+    assert not is_protected({"metadata": labels, "spec": labels})
+    assert not is_protected({"metadata": {"labels": labels}})
