@@ -37,6 +37,7 @@ _REFUSALS = {
     _FORBIDDEN: Refusal.FORBIDDEN,
     _TOO_MANY: Refusal.DISRUPTION_BUDGET,
 }
+_READINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,18 @@ class Actor:
     async def act(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:
         """Do what a command says, or ask the API server what it would do.
 
+        Where the object was written between reading and changing, a controller's status mostly, all is read and judged
+        again, a bounded number of times.
+
         Raises:
             UnavailableError: the API server does not answer; it may have happened, `has_happened` tells.
         """
-        try:
-            match command.action:
-                case RestartPod():
-                    return await self._restart(command, command.action, token=token, dry_run=dry_run)
-                case SetMemory() | Rollback():
-                    return await self._change(command, token=token, dry_run=dry_run)
-                case _:
-                    assert_never(command.action)
-        except KubeError as refused:
-            return Refused(_REFUSALS.get(refused.status, Refusal.REJECTED), refused.message)
+        answer = await self._act_once(command, token=token, dry_run=dry_run)
+        for _ in range(_READINGS - 1):
+            if not _is_conflict(answer):
+                break
+            answer = await self._act_once(command, token=token, dry_run=dry_run)
+        return answer
 
     async def has_happened(self, command: Command) -> bool:
         """Tell from the object itself whether a command was carried out.
@@ -91,6 +91,18 @@ class Actor:
             return True
         metadata = pod["metadata"]
         return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
+
+    async def _act_once(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:
+        try:
+            match command.action:
+                case RestartPod():
+                    return await self._restart(command, command.action, token=token, dry_run=dry_run)
+                case SetMemory() | Rollback():
+                    return await self._change(command, token=token, dry_run=dry_run)
+                case _:
+                    assert_never(command.action)
+        except KubeError as refused:
+            return Refused(_REFUSALS.get(refused.status, Refusal.REJECTED), refused.message)
 
     async def _restart(self, command: Command, action: RestartPod, *, token: int, dry_run: bool) -> Done | Refused:
         ref = _pod_of(command, action)
@@ -159,6 +171,11 @@ class Actor:
             if refused.status == _NOT_FOUND:
                 return None
             raise
+
+
+def _is_conflict(answer: Done | Refused) -> bool:
+    """Tell whether the API server, and not our own reading, found that an object had changed."""
+    return isinstance(answer, Refused) and answer.refusal is Refusal.CHANGED_MEANWHILE and bool(answer.message)
 
 
 def _pod_of(command: Command, action: RestartPod) -> WorkloadRef:

@@ -66,7 +66,7 @@ def rollback_change(
     target = earlier[0]
     template = _template_of(target)
     operations: list[JsonValue] = [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": version_of(deployment)},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version_of(deployment)},  # another: 409
         {"op": "replace", "path": "/spec/template", "value": template},
         *(_annotate(name, value) for name, value in marks(command, token).items()),
     ]
