@@ -7,11 +7,14 @@ import pytest
 import yaml
 
 from services.api.settings import ApiSettings
+from services.collector.handlers import OWNERS
+from services.collector.main import KINDS
 from services.collector.settings import CollectorSettings
 from services.decider.settings import DeciderSettings
 from services.rca.settings import RcaSettings
 from services.remediator.settings import RemediatorSettings
 from shared.runtime.settings import PREFIX, ServiceSettings
+from tests.cluster.rights import Right, granted
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS: dict[str, type[ServiceSettings]] = {
@@ -23,6 +26,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
 }
 # set for all services alike; those that do not need them ignore them
 COMMON = {"SRE_REDIS_URL"}
+CHANGED = ("deployments", "statefulsets", "daemonsets")
 
 
 def names_of(service: str) -> set[str]:
@@ -54,18 +58,44 @@ def test_manifests_set_only_what_the_service_reads_and_run_without_privileges(se
     assert template["automountServiceAccountToken"] is speaks_to_the_cluster
 
 
-def test_no_role_may_read_secrets_write_everything_or_execute() -> None:
-    rules = [rule for one in kubernetes() if one["kind"] in {"Role", "ClusterRole"} for rule in one["rules"]]
-    resources = {resource for rule in rules for resource in rule["resources"]}
-    verbs = {verb for rule in rules for verb in rule["verbs"]}
-    assert resources.isdisjoint({"*", "secrets", "configmaps", "pods/exec", "pods/attach"})
-    assert verbs <= {"get", "list", "watch", "patch", "create"}
+def test_each_service_has_an_account_of_its_own_and_a_token_only_to_speak_to_the_cluster() -> None:
+    found = {(one["kind"], one["metadata"]["name"]): one for one in kubernetes() if "metadata" in one}
+    for service in SETTINGS:
+        assert found["Deployment", service]["spec"]["template"]["spec"]["serviceAccountName"] == service
+        has_token = found["ServiceAccount", service].get("automountServiceAccountToken", True)
+        assert has_token is (granted()[service] != set())
 
 
-def test_only_the_remediator_may_change_something() -> None:
-    for one in kubernetes():
-        if one["kind"] == "ClusterRole" and "remediator" not in one["metadata"]["name"]:
-            assert {verb for rule in one["rules"] for verb in rule["verbs"]} <= {"get", "list", "watch"}
+def test_the_collectors_roles_are_what_its_code_asks_for() -> None:
+    watched = {right_on(kind.path, verb) for kind in KINDS for verb in ("list", "watch")}
+    asked = {right_on(path, "get") for path in OWNERS.values()}
+    assert granted()["collector"] == watched | asked
+
+
+def test_the_remediators_roles_are_what_its_actions_need() -> None:
+    """The API server's audit log proves the same of the code (tests/cluster/test_uses.py)."""
+    changed = {Right("apps", resource, verb) for resource in CHANGED for verb in ("get", "patch")}
+    owners = {Right("apps", "replicasets", "get"), Right("batch", "jobs", "get"), Right("batch", "cronjobs", "get")}
+    between = {Right("apps", "replicasets", "list"), Right("batch", "jobs", "list")}
+    evidence = {Right("", "pods", "list"), Right("", "pods/log", "get"), Right("", "events", "list")}
+    eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
+    assert granted()["remediator"] == changed | owners | between | evidence | eviction
+
+
+@pytest.mark.parametrize("service", ["decider", "rca", "api"])
+def test_who_does_not_speak_to_the_cluster_has_no_right(service: str) -> None:
+    assert granted()[service] == set()
+
+
+def right_on(path: str, verb: str) -> Right:
+    _, root, *rest = path.split("/")
+    return Right(rest[0] if root == "apis" else "", [one for one in rest if one != "{}"][-1], verb)
+
+
+def test_what_is_applied_by_kustomize_is_all_there_is() -> None:
+    directory = ROOT / "deploy" / "kubernetes"
+    listed = yaml.safe_load((directory / "kustomization.yaml").read_text())["resources"]
+    assert set(listed) == {path.name for path in directory.glob("*.yaml")} - {"kustomization.yaml"}
 
 
 def test_the_bank_is_deployed_whole() -> None:
