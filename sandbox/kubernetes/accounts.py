@@ -17,7 +17,7 @@ ACCOUNTS = ("collector", "remediator")
 """The services that speak to a cluster; the others have an account without a token."""
 HEALED_NAMESPACE = "bank"
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
-_RIGHTS = ("rbac.yaml",)
+_RIGHTS = ("rbac.yaml", "admission.yaml")
 _TOKEN_LIVES_S = 86_400
 
 

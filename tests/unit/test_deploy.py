@@ -1,5 +1,7 @@
 """What is deployed fits what the services read: settings by their names, topics, roles without a right too many."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from services.decider.settings import DeciderSettings
 from services.rca.settings import RcaSettings
 from services.remediator.settings import RemediatorSettings
 from shared.runtime.settings import PREFIX, ServiceSettings
+from tests.cluster.audit import username
 from tests.cluster.rights import Right, granted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +93,34 @@ def test_who_does_not_speak_to_the_cluster_has_no_right(service: str) -> None:
 def right_on(path: str, verb: str) -> Right:
     _, root, *rest = path.split("/")
     return Right(rest[0] if root == "apis" else "", [one for one in rest if one != "{}"][-1], verb)
+
+
+def policies() -> list[Any]:
+    return [one for one in kubernetes() if one["kind"] == "ValidatingAdmissionPolicy"]
+
+
+def test_each_policy_holds_the_remediator_alone_fails_closed_and_is_bound_to_deny() -> None:
+    bound = {one["spec"]["policyName"]: one["spec"] for one in kubernetes() if one["kind"].endswith("PolicyBinding")}
+    for policy in policies():
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert [one["expression"] for one in policy["spec"]["matchConditions"]] == [
+            f'request.userInfo.username == "{username("remediator")}"'
+        ]
+        assert bound[policy["metadata"]["name"]]["validationActions"] == ["Deny"]
+
+
+def test_each_limit_of_a_policy_says_what_it_forbids_and_is_refused_as_forbidden() -> None:
+    limits = [limit for policy in policies() for limit in policy["spec"]["validations"]]
+    messages = [limit["message"] for limit in limits]
+    assert len(set(messages)) == len(messages)
+    assert {limit["reason"] for limit in limits} == {"Forbidden"}
+
+
+def test_the_policies_protect_the_namespaces_that_the_remediator_protects_by_itself() -> None:
+    text = (ROOT / "deploy" / "kubernetes" / "admission.yaml").read_text()
+    listed = re.search(r"request\.namespace in (\[[^]]*\])", text)
+    assert listed is not None
+    assert set(json.loads(listed[1])) == RemediatorSettings.model_fields["protected_namespaces"].default
 
 
 def test_what_is_applied_by_kustomize_is_all_there_is() -> None:
