@@ -1,9 +1,33 @@
-"""What the tests on a real cluster share: the cluster, and the one campaign that several of them judge."""
+"""What the tests on a real cluster share: the cluster, the shipped rights in force on it, and the one campaign."""
+
+# the client's models are typed in part only
+# pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+from kubernetes import client
 
+from tests.cluster.accounts import (
+    REAL,
+    apply,
+    apply_rights,
+    ask,
+    audit_log,
+    connect,
+    connect_as,
+    required,
+    service_account_kubeconfig,
+)
+from tests.cluster.audit import AuditLog
+from tests.cluster.bank import Bank
 from tests.cluster.campaign import Campaign, run_campaign, table_of
+from tests.cluster.objects import laid_out as objects
+from tests.cluster.objects import path_of
 from tests.cluster.real import Real, the_cluster
+from tests.cluster.rights import ACCOUNTS
 
 _TABLE = pytest.StashKey[str]()
 
@@ -27,3 +51,60 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if table := config.stash.get(_TABLE, None):
         terminalreporter.section("real faults on a real cluster, seconds from the signal")
         terminalreporter.write_line(table)
+
+
+@pytest.fixture(scope="session")
+def admin() -> Generator[client.ApiClient]:
+    """Yield an administrator's client, the shipped rights being in force."""
+    api = connect(required(REAL))
+    apply_rights(api)
+    yield api
+    api.close()
+
+
+@pytest.fixture(scope="session")
+def kubeconfigs(admin: client.ApiClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a kubeconfig of each shipped account."""
+    directory = tmp_path_factory.mktemp("accounts")
+    return {account: service_account_kubeconfig(admin, account, directory=directory) for account in ACCOUNTS}
+
+
+@pytest.fixture(scope="session")
+def clients(kubeconfigs: dict[str, Path]) -> Generator[dict[str, client.ApiClient]]:
+    """Yield a client of each shipped account."""
+    opened = {account: connect(path) for account, path in kubeconfigs.items()}
+    yield opened
+    for api in opened.values():
+        api.close()
+
+
+@pytest.fixture(scope="session")
+def rogue(admin: client.ApiClient) -> Generator[client.ApiClient]:
+    """Yield a remediator whose roles let everything through."""
+    api = connect_as("remediator")
+    yield api
+    api.close()
+
+
+@pytest.fixture(scope="session")
+def laid_out(admin: client.ApiClient) -> Generator[None]:
+    """Lay the objects out that are asked for, and take them away again; namespaces stay, they take long to go."""
+    for document in objects():
+        apply(admin, document)
+    yield
+    for document in (one for one in objects() if one["kind"] != "Namespace"):
+        ask(admin, "DELETE", path_of(document), body={"gracePeriodSeconds": 0})
+
+
+@pytest.fixture
+def bank(admin: client.ApiClient) -> Generator[Bank]:
+    """Yield the healed namespace, and take away what the test laid out there."""
+    opened = Bank(admin)
+    yield opened
+    opened.clear()
+
+
+@pytest.fixture(scope="session")
+def log() -> AuditLog:
+    """Return the API server's audit log."""
+    return AuditLog(audit_log())

@@ -1,0 +1,317 @@
+"""The remediator's actions with its own account on a real API server: carried out, previewed, or refused by name."""
+
+# the client's models are typed in part only
+# pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
+from collections.abc import AsyncGenerator, Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.remediator.adapters.acting import Actor, Done, Refused
+from services.remediator.core.admission import Refusal
+from shared.contracts.actions import Action, RestartPod, Rollback
+from shared.contracts.model import JsonObject
+from shared.infra.kube import KubeClient
+from tests.cluster.accounts import until
+from tests.cluster.bank import BROKEN_IMAGE, MEBIBYTE, MORE_MEMORY, SOUND_IMAGE, Bank, command, restart_of
+from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, running, waiting_pod
+
+pytestmark = pytest.mark.cluster
+TOKEN_NOW = 7
+
+
+@pytest.fixture
+async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
+    async with KubeClient(kubeconfigs["remediator"]) as opened:
+        yield Actor(opened)
+
+
+async def live(actor: Actor, document: Any, action: Action) -> Done | Refused:
+    return await actor.act(command(document, action), token=TOKEN_NOW, dry_run=False)
+
+
+async def preview(actor: Actor, document: Any, action: Action) -> Done | Refused:
+    return await actor.act(command(document, action), token=TOKEN_NOW, dry_run=True)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "Job"])
+async def test_a_pod_is_evicted_and_its_controller_replaces_it(kind: str, bank: Bank, actor: Actor) -> None:
+    document = bank.run(kind, "restarted")
+    before = bank.pods("restarted")[0]
+    done = await live(actor, document, restart_of(before))
+    assert isinstance(done, Done)
+    until(
+        lambda: (
+            bank.is_running("restarted") and bank.pods("restarted")[0]["metadata"]["uid"] != before["metadata"]["uid"]
+        )
+    )
+    assert await actor.has_happened(command(document, restart_of(before)))
+
+
+async def test_a_pod_of_a_cron_job_is_known_by_the_job_between(bank: Bank, actor: Actor) -> None:
+    cron = bank.run_cron_job("nightly")
+    pod = bank.pods("nightly-1")[0]
+    assert isinstance(await live(actor, cron, restart_of(pod)), Done)
+    until(lambda: all(one["metadata"]["uid"] != pod["metadata"]["uid"] for one in bank.pods("nightly-1")))
+
+
+async def test_a_previewed_restart_neither_marks_nor_moves_the_pod(bank: Bank, actor: Actor) -> None:
+    document = bank.run("Deployment", "restarted")
+    before = bank.pods("restarted")[0]
+    assert isinstance(await preview(actor, document, restart_of(before)), Done)
+    after = bank.pods("restarted")[0]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert "annotations" not in after["metadata"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_memory_is_set_under_the_mark_of_the_command(kind: str, bank: Bank, actor: Actor) -> None:
+    document = bank.run(kind, "grown")
+    done = await live(actor, document, MORE_MEMORY)
+    assert isinstance(done, Done)
+    assert done.changes == ("container server: limits.memory: 64Mi → 128Mi",)
+    assert (bank.limit(document), bank.marks(document)) == ("128Mi", ("cmd-1", "7"))
+    assert await actor.has_happened(command(document, MORE_MEMORY))
+    until(lambda: bank.is_running("grown") and limit_of(bank.pods("grown")[0]) == "128Mi")
+
+
+def limit_of(pod: Any) -> str:
+    return pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_previewed_memory_is_not_set(kind: str, bank: Bank, actor: Actor) -> None:
+    document = bank.run(kind, "grown")
+    done = await preview(actor, document, MORE_MEMORY)
+    assert isinstance(done, Done)
+    assert done.changes == ("container server: limits.memory: 64Mi → 128Mi",)
+    assert (bank.limit(document), bank.marks(document)) == ("64Mi", (None, None))
+    assert not await actor.has_happened(command(document, MORE_MEMORY))
+
+
+async def test_a_rollback_brings_back_the_template_before(bank: Bank, actor: Actor) -> None:
+    document = bank.release(bank.run("Deployment", "rolled"))
+    assert isinstance(await live(actor, document, Rollback()), Done)
+    assert (bank.image(document), bank.marks(document)) == (SOUND_IMAGE, ("cmd-1", "7"))
+    until(lambda: bank.is_running("rolled"))
+
+
+async def test_a_previewed_rollback_leaves_the_template(bank: Bank, actor: Actor) -> None:
+    document = bank.release(bank.run("Deployment", "rolled"))
+    done = await preview(actor, document, Rollback())
+    assert isinstance(done, Done)
+    assert f"container server: image: {BROKEN_IMAGE} → {SOUND_IMAGE}" in done.changes
+    assert (bank.image(document), bank.marks(document)) == (BROKEN_IMAGE, (None, None))
+
+
+def gone_pod(bank: Bank) -> tuple[Any, Action]:
+    return running("web"), RestartPod(pod="gone", uid="any")
+
+
+def gone_workload(bank: Bank) -> tuple[Any, Action]:
+    return running("gone"), MORE_MEMORY
+
+
+def replaced_pod(bank: Bank) -> tuple[Any, Action]:
+    pod = bank.lay(waiting_pod("alone"))
+    return running("web"), RestartPod(pod=pod["metadata"]["name"], uid="another")
+
+
+def bare_pod(bank: Bank) -> tuple[Any, Action]:
+    return running("web"), restart_of(bank.read(bank.lay(waiting_pod("alone"))))
+
+
+def pod_of_another(bank: Bank) -> tuple[Any, Action]:
+    bank.run("Deployment", "other")
+    return running("web"), restart_of(bank.pods("other")[0])
+
+
+def budgeted(bank: Bank) -> tuple[Any, Action]:
+    document = bank.run("Deployment", "web")
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "web", "namespace": BANK},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+    }
+    bank.lay(budget)
+    until(lambda: bank.read(budget).get("status", {}).get("expectedPods") == 1)
+    return document, restart_of(bank.pods("web")[0])
+
+
+def memory_of_a_job(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("Job", "once"), MORE_MEMORY
+
+
+def rollback_of_a_stateful_set(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("StatefulSet", "web"), Rollback()
+
+
+def unknown_container(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("Deployment", "web"), MORE_MEMORY.model_copy(update={"container": "other"})
+
+
+def other_limit(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("Deployment", "web"), MORE_MEMORY.model_copy(update={"from_bytes": 1})
+
+
+def other_template(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("Deployment", "web"), Rollback(from_template_hash="other")
+
+
+def only_revision(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("Deployment", "web"), Rollback()
+
+
+def protected_pod(bank: Bank) -> tuple[Any, Action]:
+    document = bank.run("Deployment", "web")
+    pod = bank.pods("web")[0]
+    bank.patch(waiting_pod(pod["metadata"]["name"]), {"metadata": {"labels": PROTECTED}})
+    return document, restart_of(pod)
+
+
+def protected_workload(bank: Bank) -> Any:
+    document = bank.run("Deployment", "web")
+    bank.patch(document, {"metadata": {"labels": PROTECTED}})
+    return document
+
+
+def pod_of_a_protected_workload(bank: Bank) -> tuple[Any, Action]:
+    return protected_workload(bank), restart_of(bank.pods("web")[0])
+
+
+def memory_of_a_protected_workload(bank: Bank) -> tuple[Any, Action]:
+    return protected_workload(bank), MORE_MEMORY
+
+
+def rollback_of_a_protected_workload(bank: Bank) -> tuple[Any, Action]:
+    return bank.release(protected_workload(bank)), Rollback()
+
+
+def protected_template(bank: Bank) -> tuple[Any, Action]:
+    document = running("web")
+    document["spec"]["template"]["metadata"]["labels"] |= PROTECTED
+    return bank.lay(document), MORE_MEMORY
+
+
+def unbound_namespace(bank: Bank) -> tuple[Any, Action]:
+    return running("web", namespace="default"), MORE_MEMORY
+
+
+def later_token(bank: Bank) -> tuple[Any, Action]:
+    document = bank.run("Deployment", "web")
+    bank.patch(document, {"metadata": {"annotations": {TOKEN: "8"}}})
+    return document, MORE_MEMORY
+
+
+def no_such_quantity(bank: Bank) -> tuple[Any, Action]:
+    return bank.run("Deployment", "web"), MORE_MEMORY.model_copy(update={"to_bytes": -MEBIBYTE})
+
+
+@pytest.mark.parametrize(
+    ("arrange", "refusal"),
+    [
+        (gone_pod, Refusal.TARGET_GONE),
+        (gone_workload, Refusal.TARGET_GONE),
+        (replaced_pod, Refusal.TARGET_REPLACED),
+        (bare_pod, Refusal.NO_CONTROLLER),
+        (pod_of_another, Refusal.NOT_OF_WORKLOAD),
+        (budgeted, Refusal.DISRUPTION_BUDGET),
+        (memory_of_a_job, Refusal.KIND_NOT_SUPPORTED),
+        (rollback_of_a_stateful_set, Refusal.KIND_NOT_SUPPORTED),
+        (unknown_container, Refusal.CONTAINER_UNKNOWN),
+        (other_limit, Refusal.CHANGED_MEANWHILE),
+        (other_template, Refusal.CHANGED_MEANWHILE),
+        (only_revision, Refusal.NO_EARLIER_REVISION),
+        (protected_pod, Refusal.PROTECTED_OBJECT),
+        (pod_of_a_protected_workload, Refusal.PROTECTED_OBJECT),
+        (memory_of_a_protected_workload, Refusal.PROTECTED_OBJECT),
+        (rollback_of_a_protected_workload, Refusal.PROTECTED_OBJECT),
+        (protected_template, Refusal.PROTECTED_OBJECT),
+        (unbound_namespace, Refusal.FORBIDDEN),
+        (later_token, Refusal.FORBIDDEN),
+        (no_such_quantity, Refusal.REJECTED),
+    ],
+)
+async def test_a_broken_precondition_is_refused_by_its_name_and_nothing_changes(
+    arrange: Callable[[Bank], tuple[Any, Action]], refusal: Refusal, bank: Bank, actor: Actor
+) -> None:
+    document, action = arrange(bank)
+    before = state(bank, document, action)
+    for act in (preview, live):
+        answer = await act(actor, document, action)
+        assert isinstance(answer, Refused), answer
+        assert answer.refusal is refusal, answer
+    assert state(bank, document, action) == before
+
+
+def state(bank: Bank, document: Any, action: Action) -> tuple[Any, ...]:
+    """Return what an action could change: the workload's template and marks, and whether the pod is there and stays.
+
+    The pod's own mark is written before the eviction, so it may be there without one.
+    """
+    metadata = bank.read(document).get("metadata", {})
+    marks = {name: value for name, value in metadata.get("annotations", {}).items() if name.startswith("sre-agent.dev")}
+    pods = bank.read(waiting_pod(action.pod))["metadata"] if isinstance(action, RestartPod) else {}
+    return metadata.get("generation"), marks, pods.get("uid"), pods.get("deletionTimestamp")
+
+
+async def test_the_api_servers_own_word_is_handed_on(bank: Bank, actor: Actor) -> None:
+    document, action = later_token(bank)
+    answer = await live(actor, document, action)
+    assert isinstance(answer, Refused)
+    assert "may not go back" in answer.message
+
+
+class Meddled(KubeClient):
+    """A client between whose reading and writing somebody else writes."""
+
+    meddle: Callable[[], None]
+
+    async def get(self, path: str, **query: str) -> JsonObject:
+        found = await super().get(path, **query)
+        self.meddle()
+        return found
+
+
+@pytest.mark.parametrize("action", [MORE_MEMORY, Rollback()])
+async def test_a_workload_that_changes_whenever_it_was_read_is_left_alone(
+    action: Action, bank: Bank, kubeconfigs: dict[str, Path]
+) -> None:
+    document = bank.release(bank.run("Deployment", "web"))
+    numbers = count()
+    async with Meddled(kubeconfigs["remediator"]) as opened:
+        opened.meddle = lambda: bank.patch(document, {"metadata": {"labels": {"seen": str(next(numbers))}}})
+        answer = await live(Actor(opened), document, action)
+    assert isinstance(answer, Refused)
+    assert answer.refusal is Refusal.CHANGED_MEANWHILE
+    assert bank.marks(document) == (None, None)
+
+
+@pytest.mark.parametrize("action", [MORE_MEMORY, Rollback()])
+async def test_a_workload_that_changed_once_is_read_and_judged_again(
+    action: Action, bank: Bank, kubeconfigs: dict[str, Path]
+) -> None:
+    document = bank.release(bank.run("Deployment", "web"))
+    async with Meddled(kubeconfigs["remediator"]) as opened:
+        opened.meddle = lambda: bank.patch(document, {"metadata": {"labels": {"seen": "once"}}})
+        answer = await live(Actor(opened), document, action)
+    assert isinstance(answer, Done)
+    assert bank.marks(document) == ("cmd-1", "7")
+
+
+async def test_a_pod_that_is_protected_after_it_was_read_is_not_evicted(
+    bank: Bank, kubeconfigs: dict[str, Path]
+) -> None:
+    document = bank.run("Deployment", "web")
+    pod = bank.pods("web")[0]
+    async with Meddled(kubeconfigs["remediator"]) as opened:
+        opened.meddle = lambda: bank.patch(waiting_pod(pod["metadata"]["name"]), {"metadata": {"labels": PROTECTED}})
+        answer = await live(Actor(opened), document, restart_of(pod))
+    assert isinstance(answer, Refused)
+    assert answer.refusal is Refusal.PROTECTED_OBJECT
+    assert [one["metadata"]["uid"] for one in bank.pods("web")] == [pod["metadata"]["uid"]]

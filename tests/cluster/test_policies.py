@@ -1,0 +1,298 @@
+"""What the admission policies deny the remediator, whatever its roles let through; and that its real changes pass."""
+
+# the client's models are typed in part only
+# pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, ask, connect_as
+from tests.cluster.objects import BANK, IMAGE, KINDS, QUIET, TOKEN, container, eviction, waiting_pod, workload
+from tests.cluster.rights import AGENT
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
+Clients = dict[str, client.ApiClient]
+Operation = dict[str, Any]
+CORE = f"/api/v1/namespaces/{BANK}"
+APPS = f"/apis/apps/v1/namespaces/{BANK}"
+POD = f"{CORE}/pods/target"
+DEPLOYMENT = f"{APPS}/deployments/target"
+INSIDE = "/spec/template/spec"
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "any", "uid": "any"}
+
+
+def put(path: str, value: Any) -> Operation:
+    return {"op": "add", "path": path, "value": value}
+
+
+def drop(path: str) -> Operation:
+    return {"op": "remove", "path": path}
+
+
+def annotation(name: str) -> str:
+    return f"/metadata/annotations/{name.replace('/', '~1')}"
+
+
+def token(value: str) -> Operation:
+    return put(annotation(TOKEN), value)
+
+
+NO_REPLICAS = "may not change the number of replicas"
+NO_SPEC = "of a workload the remediator may change the pod template only"
+NO_ACCOUNT = "may not change the service account"
+NO_HOST = "may not change hostNetwork, hostPID, hostIPC or hostUsers"
+NO_PLACE = "may not change nodeName, runtimeClassName or priorityClassName"
+NO_HOST_PATH = "may not add a hostPath volume"
+NO_PRIVILEGE = "may not make a container privileged"
+NO_ESCALATION = "may not allow a container to escalate"
+NO_CAPABILITY = "may not add a capability"
+NO_METADATA = "may not change labels, finalizers or owners"
+NO_ANNOTATION = "of the annotations the remediator may change sre-agent.dev/* only"
+NO_WAY_BACK = "token sre-agent.dev/token may not go back"
+NO_TOKEN = "must carry its fencing token"
+NO_POD = "of a pod the remediator may change annotations sre-agent.dev/* only"
+NOTHING_ELSE = "and evict pods; nothing else"
+PROTECTED_NAMESPACE = "may not touch a protected namespace"
+PROTECTED_OBJECT = "may not touch what is labelled sre-agent.dev/protected"
+
+EDITS = [
+    (DEPLOYMENT, put("/spec/replicas", 5), NO_REPLICAS),
+    (DEPLOYMENT, put("/spec/paused", True), NO_SPEC),
+    (DEPLOYMENT, put("/spec/strategy", {"type": "Recreate"}), NO_SPEC),
+    (DEPLOYMENT, put("/spec/minReadySeconds", 30), NO_SPEC),
+    (DEPLOYMENT, put("/spec/revisionHistoryLimit", 0), NO_SPEC),
+    (DEPLOYMENT, put("/spec/progressDeadlineSeconds", 900), NO_SPEC),
+    (DEPLOYMENT, put(f"{INSIDE}/serviceAccountName", "other"), NO_ACCOUNT),
+    (DEPLOYMENT, put(f"{INSIDE}/automountServiceAccountToken", True), NO_ACCOUNT),
+    (DEPLOYMENT, put(f"{INSIDE}/hostNetwork", True), NO_HOST),
+    (DEPLOYMENT, put(f"{INSIDE}/hostPID", True), NO_HOST),
+    (DEPLOYMENT, put(f"{INSIDE}/hostIPC", True), NO_HOST),
+    (DEPLOYMENT, put(f"{INSIDE}/nodeName", "any"), NO_PLACE),
+    (DEPLOYMENT, put(f"{INSIDE}/runtimeClassName", "any"), NO_PLACE),
+    (DEPLOYMENT, put(f"{INSIDE}/priorityClassName", "system-node-critical"), NO_PLACE),
+    (DEPLOYMENT, put(f"{INSIDE}/volumes", [{"name": "host", "hostPath": {"path": "/"}}]), NO_HOST_PATH),
+    (DEPLOYMENT, put(f"{INSIDE}/containers/0/securityContext", {"privileged": True}), NO_PRIVILEGE),
+    (DEPLOYMENT, put(f"{INSIDE}/initContainers/0/securityContext", {"privileged": True}), NO_PRIVILEGE),
+    (
+        DEPLOYMENT,
+        put(f"{INSIDE}/containers/-", container(name="side", securityContext={"privileged": True})),
+        NO_PRIVILEGE,
+    ),
+    (DEPLOYMENT, put(f"{INSIDE}/containers/0/securityContext/allowPrivilegeEscalation", True), NO_ESCALATION),
+    (DEPLOYMENT, drop(f"{INSIDE}/containers/0/securityContext"), NO_ESCALATION),
+    (
+        DEPLOYMENT,
+        put(f"{INSIDE}/initContainers/0/securityContext", {"capabilities": {"add": ["SYS_ADMIN"]}}),
+        NO_CAPABILITY,
+    ),
+    (DEPLOYMENT, put("/metadata/labels/team", "other"), NO_METADATA),
+    (DEPLOYMENT, put("/metadata/labels/sre-agent.dev~1protected", "false"), NO_METADATA),
+    (DEPLOYMENT, drop("/metadata/labels"), NO_METADATA),
+    (DEPLOYMENT, put("/metadata/finalizers", ["example.com/held"]), NO_METADATA),
+    (DEPLOYMENT, put("/metadata/ownerReferences", [OWNER]), NO_METADATA),
+    (DEPLOYMENT, put(annotation("team"), "other"), NO_ANNOTATION),
+    (DEPLOYMENT, put(annotation("kubernetes.io/change-cause"), "any"), NO_ANNOTATION),
+    (DEPLOYMENT, drop(annotation("team")), NO_ANNOTATION),
+    (DEPLOYMENT, token("6"), NO_WAY_BACK),
+    (DEPLOYMENT, token("07x"), NO_TOKEN),
+    (DEPLOYMENT, token("-8"), NO_TOKEN),
+    (DEPLOYMENT, token("9" * 30), NO_TOKEN),
+    (DEPLOYMENT, drop(annotation(TOKEN)), NO_TOKEN),
+    (f"{APPS}/statefulsets/target", put("/spec/replicas", 5), NO_REPLICAS),
+    (f"{APPS}/statefulsets/target", put(f"{INSIDE}/hostNetwork", True), NO_HOST),
+    (f"{APPS}/daemonsets/target", put(f"{INSIDE}/hostPID", True), NO_HOST),
+    (f"{APPS}/daemonsets/target", put("/spec/minReadySeconds", 30), NO_SPEC),
+    (POD, put("/spec/containers/0/image", "localhost/other:1"), NO_POD),
+    (POD, put("/spec/activeDeadlineSeconds", 1), NO_POD),
+    (POD, put("/spec/tolerations/-", {"operator": "Exists"}), NO_POD),
+    (POD, put("/metadata/labels/team", "other"), NO_METADATA),
+    (POD, put(annotation("team"), "other"), NO_ANNOTATION),
+]
+"""Edits of the kinds that the roles let through, each under a token that would do (8, the last was 7)."""
+
+MARK = {"metadata": {"annotations": {TOKEN: "8"}}}
+GUARDED = [
+    (f"{CORE}/pods/guarded", PROTECTED_OBJECT),
+    (f"{APPS}/deployments/guarded", PROTECTED_OBJECT),
+    (f"{APPS}/deployments/inside", PROTECTED_OBJECT),
+    (f"/apis/apps/v1/namespaces/{QUIET}/deployments/target", PROTECTED_OBJECT),
+]
+
+UNBOUND = [
+    ("POST", f"{CORE}/pods", waiting_pod("intruder")),
+    ("DELETE", POD, None),
+    ("DELETE", f"{CORE}/pods?labelSelector=team%3Dbank", None),
+    ("PATCH", f"{POD}/status", MARK),
+    ("POST", f"{POD}/exec?command=id&stdout=true", None),
+    ("DELETE", DEPLOYMENT, None),
+    ("PATCH", f"{DEPLOYMENT}/scale", {"spec": {"replicas": 5}}),
+    ("PATCH", f"{DEPLOYMENT}/status", MARK),
+    ("POST", f"{CORE}/secrets", {"metadata": {"name": "intruder"}}),
+    ("POST", f"{CORE}/configmaps", {"metadata": {"name": "intruder"}}),
+    ("POST", f"{CORE}/serviceaccounts/default/token", {"spec": {"expirationSeconds": 600}}),
+    ("PATCH", f"/api/v1/namespaces/{BANK}", {"metadata": {"labels": {"a": "b"}}}),
+    ("DELETE", f"/api/v1/namespaces/{BANK}", None),
+    ("PATCH", "/apis/rbac.authorization.k8s.io/v1/clusterroles/sre-agent-remediator", {"rules": []}),
+    ("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/sre-agent-remediator", None),
+]
+
+
+def edit(api: client.ApiClient, path: str, operation: Operation) -> Answer:
+    about_token = operation["path"] == annotation(TOKEN)
+    operations = [put("/metadata/annotations", {})] if path == POD else []
+    operations += [operation] if about_token else [token("8"), operation]
+    return ask(api, "PATCH", path, body=operations, kind=JSON_PATCH)
+
+
+def version(api: client.ApiClient, path: str) -> str:
+    return ask(api, "GET", path).body["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize(("path", "operation", "message"), EDITS)
+def test_an_edit_beyond_the_limits_is_denied_by_the_limits_name(
+    path: str, operation: Operation, message: str, clients: Clients, admin: client.ApiClient
+) -> None:
+    before = version(admin, path)
+    answer = edit(clients["remediator"], path, operation)
+    assert (answer.status, version(admin, path)) == (403, before)
+    assert message in answer.message
+
+
+@pytest.mark.parametrize(("path", "operation", "message"), EDITS)
+def test_the_same_edit_is_nobody_elses_limit(
+    path: str, operation: Operation, message: str, admin: client.ApiClient
+) -> None:
+    assert edit(admin, f"{path}?dryRun=All", operation).status in {200, 422}
+
+
+@pytest.mark.parametrize(("path", "message"), GUARDED)
+def test_what_is_protected_may_not_even_be_marked(path: str, message: str, rogue: client.ApiClient) -> None:
+    answer = ask(rogue, "PATCH", path, body=MARK, kind=MERGE)
+    assert answer.status == 403
+    assert message in answer.message
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease", AGENT])
+def test_a_protected_namespace_is_out_of_reach_also_where_a_role_reaches(
+    namespace: str, admin: client.ApiClient, rogue: client.ApiClient
+) -> None:
+    pod = waiting_pod("policy-target", namespace=namespace)
+    if namespace == AGENT:
+        pod = restricted(pod)
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    assert ask(admin, "POST", path, body=pod).status == 201
+    try:
+        mark = ask(rogue, "PATCH", f"{path}/policy-target", body=MARK, kind=MERGE)
+        evict = ask(
+            rogue, "POST", f"{path}/policy-target/eviction", body=eviction("policy-target", "any", namespace=namespace)
+        )
+    finally:
+        ask(admin, "DELETE", f"{path}/policy-target", body={"gracePeriodSeconds": 0})
+    assert (mark.status, evict.status) == (403, 403)
+    assert PROTECTED_NAMESPACE in mark.message
+    assert PROTECTED_NAMESPACE in evict.message
+
+
+def restricted(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod that the namespace's own pod security lets in."""
+    held = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    outer = {"runAsNonRoot": True, "runAsUser": 1, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = pod["spec"] | {"securityContext": outer, "containers": [container(securityContext=held)]}
+    return pod | {"spec": spec}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNBOUND)
+def test_a_remediator_that_may_do_everything_by_its_roles_still_may_not(
+    method: str, path: str, body: Any, rogue: client.ApiClient
+) -> None:
+    kind = MERGE if method == "PATCH" else "application/json"
+    answer = ask(rogue, method, path, body=body, kind=kind)
+    assert answer.status == 403
+    assert NOTHING_ELSE in answer.message
+
+
+@pytest.mark.parametrize(
+    ("pod", "changed", "message"),
+    [
+        ("guarded", {}, "may not evict a pod labelled sre-agent.dev/protected"),
+        ("target", {"deleteOptions": {}}, "must name the uid of the pod"),
+        ("target", {"deleteOptions": {"preconditions": {"resourceVersion": "1"}}}, "must name the uid of the pod"),
+        (
+            "target",
+            {"deleteOptions": {"preconditions": {"uid": "any"}, "gracePeriodSeconds": 0}},
+            "may not set a grace period",
+        ),
+    ],
+)
+def test_an_eviction_beyond_the_limits_is_denied(
+    pod: str, changed: dict[str, Any], message: str, clients: Clients, admin: client.ApiClient
+) -> None:
+    uid = ask(admin, "GET", f"{CORE}/pods/{pod}").body["metadata"]["uid"]
+    body = eviction(pod, uid) | changed
+    answer = ask(clients["remediator"], "POST", f"{CORE}/pods/{pod}/eviction", body=body)
+    assert answer.status == 403
+    assert message in answer.message
+    assert ask(admin, "GET", f"{CORE}/pods/{pod}").body["metadata"]["uid"] == uid
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_and_a_whole_earlier_template_may_be_set_under_a_token_that_stays_or_grows(
+    kind: str, clients: Clients
+) -> None:
+    path = f"{APPS}/{kind.lower()}s/target"
+    memory = put(f"{INSIDE}/containers/0/resources", {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}})
+    template = workload("target", kind=kind)["spec"]["template"]
+    template["spec"]["containers"][0] |= {"image": "localhost/busybox:0", "env": [{"name": "A", "value": "b"}]}
+    template["metadata"]["annotations"] = {"revision": "earlier"}
+    for operation, under in ((memory, "7"), (put("/spec/template", template), "8")):
+        body = [token(under), put(annotation("sre-agent.dev/command"), "cmd-1"), operation]
+        assert ask(clients["remediator"], "PATCH", f"{path}?dryRun=All", body=body, kind=JSON_PATCH).status == 200
+
+
+def test_a_pod_may_be_marked_and_evicted(clients: Clients, admin: client.ApiClient) -> None:
+    uid = ask(admin, "GET", POD).body["metadata"]["uid"]
+    remediator = clients["remediator"]
+    assert ask(remediator, "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).status == 200
+    evicted = ask(remediator, "POST", f"{POD}/eviction?dryRun=All", body=eviction("target", uid))
+    assert evicted.status == 201
+
+
+def test_a_privilege_that_was_there_before_may_stay(clients: Clients, admin: client.ApiClient) -> None:
+    document = workload("privileged")
+    document["spec"]["template"]["spec"] |= {
+        "hostNetwork": True,
+        "volumes": [{"name": "v", "hostPath": {"path": "/v"}}],
+    }
+    document["spec"]["template"]["spec"]["containers"] = [container(securityContext={"privileged": True})]
+    assert ask(admin, "POST", f"{APPS}/deployments", body=document).status == 201
+    try:
+        body = [token("8"), put(f"{INSIDE}/containers/0/image", IMAGE.replace(":1", ":0"))]
+        path = f"{APPS}/deployments/privileged?dryRun=All"
+        assert ask(clients["remediator"], "PATCH", path, body=body, kind=JSON_PATCH).status == 200
+    finally:
+        ask(admin, "DELETE", f"{APPS}/deployments/privileged")
+
+
+def test_no_other_account_is_held_by_the_policies() -> None:
+    api = connect_as("collector")
+    body = {"metadata": {"name": "free"}}
+    assert ask(api, "POST", f"{CORE}/configmaps?dryRun=All", body=body).status == 201
+    api.close()
+
+
+def test_each_policy_is_well_typed_and_bound_to_deny(admin: client.ApiClient) -> None:
+    found = client.AdmissionregistrationV1Api(admin)
+    policies = {
+        one.metadata.name: one
+        for one in found.list_validating_admission_policy().items
+        if one.metadata.name.startswith("sre-agent-")
+    }
+    bindings = {one.spec.policy_name: one.spec for one in found.list_validating_admission_policy_binding().items}
+    assert len(policies) == 6
+    for name, policy in policies.items():
+        assert policy.spec.failure_policy == "Fail"
+        assert bindings[name].validation_actions == ["Deny"]
+        assert not policy.status.type_checking.expression_warnings

@@ -1,0 +1,92 @@
+"""Least privilege, proven: what the services' code asks of a real API server is what their roles grant, and no more."""
+
+# the client's models are typed in part only
+# pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from services.collector.adapters.watching import Kind, Observation
+from services.collector.handlers import Collecting
+from services.collector.main import KINDS as WATCHED
+from services.remediator.adapters.acting import Actor, Done
+from services.remediator.adapters.capturing import Capture
+from shared.contracts.actions import Action, Rollback
+from shared.infra.kube import KubeClient
+from shared.infra.memory import MemoryBroker
+from shared.runtime.clock import SystemClock
+from tests.cluster.accounts import ask
+from tests.cluster.audit import AuditLog, forbidden, used
+from tests.cluster.bank import MORE_MEMORY, Bank, command, restart_of
+from tests.cluster.objects import KINDS
+from tests.cluster.rights import granted
+
+pytestmark = pytest.mark.cluster
+Clients = dict[str, client.ApiClient]
+
+
+def settle(log: AuditLog, clients: Clients) -> None:
+    """Wait for the log by an account that nothing is expected of: people's reads need not be logged."""
+    log.settle(lambda path: ask(clients["api"], "GET", path))
+
+
+async def test_the_remediators_roles_grant_what_its_actions_use_and_nothing_more(
+    bank: Bank, kubeconfigs: dict[str, Path], log: AuditLog, clients: Clients
+) -> None:
+    since = log.end()
+    async with KubeClient(kubeconfigs["remediator"]) as opened:
+        for document, action in orders(bank):
+            ordered = command(document, action)
+            await Capture(opened).evidence(ordered, now=datetime.now(UTC))
+            assert isinstance(await Actor(opened).act(ordered, token=7, dry_run=False), Done)
+    settle(log, clients)
+    accesses = log.accesses(since=since)
+    assert used(accesses, "remediator") == granted()["remediator"]
+    assert forbidden(accesses, "remediator") == set()
+
+
+def orders(bank: Bank) -> list[tuple[Any, Action]]:
+    """Return each action on each kind that it is for."""
+    workloads = [bank.run(kind, kind.lower()) for kind in KINDS]
+    released = bank.release(bank.run("Deployment", "released"))
+    cron = bank.run_cron_job("nightly")
+    restarts = [(one, restart_of(bank.pods(one["metadata"]["name"])[0])) for one in workloads]
+    nightly = (cron, restart_of(bank.pods("nightly-1")[0]))
+    return [*restarts, nightly, *((one, MORE_MEMORY) for one in workloads), (released, Rollback())]
+
+
+async def test_the_collectors_roles_grant_what_it_watches_and_nothing_more(
+    bank: Bank, kubeconfigs: dict[str, Path], log: AuditLog, clients: Clients
+) -> None:
+    bank.run("Deployment", "watched")
+    bank.run_cron_job("nightly")
+    since = log.end()
+    async with KubeClient(kubeconfigs["collector"]) as opened:
+        await asyncio.gather(*(observed(opened, kind) for kind in WATCHED))
+    settle(log, clients)
+    accesses = log.accesses(since=since)
+    assert used(accesses, "collector") == granted()["collector"]
+    assert forbidden(accesses, "collector") == set()
+
+
+async def observed(opened: KubeClient, kind: Kind) -> None:
+    """List and watch a kind as the collector does, and handle what is there while nothing else is known yet."""
+    clock = SystemClock()
+    collecting = Collecting(MemoryBroker(clock).publisher("collector"), opened, cluster="test", clock=clock)
+    listing = await opened.list(kind.path)
+    for one in listing.items:
+        await collecting.handle(Observation(kind, one, listed=True))
+    version = listing.resource_version
+    async for _ in opened.watch(kind.path, resource_version=version, within=timedelta(seconds=1)):
+        pass
+
+
+@pytest.mark.parametrize("account", ["decider", "rca", "api"])
+def test_who_does_not_speak_to_the_cluster_has_no_right_at_all(account: str) -> None:
+    assert granted()[account] == set()
