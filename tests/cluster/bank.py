@@ -6,6 +6,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from kubernetes import client
@@ -20,6 +21,7 @@ MEBIBYTE = 1 << 20
 PODS = f"/api/v1/namespaces/{BANK}/pods"
 MORE_MEMORY = SetMemory(container="server", from_bytes=64 * MEBIBYTE, to_bytes=128 * MEBIBYTE)
 SOUND_IMAGE, BROKEN_IMAGE = "localhost/busybox:1", "localhost/busybox:none"
+_NUMBERS = count(1)
 AT_ONCE = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
 COMMAND = "sre-agent.dev/command"
 
@@ -104,11 +106,12 @@ class Bank:
         return annotations.get(COMMAND), annotations.get(TOKEN)
 
 
-def command(document: Any, action: Action, *, name: str = "cmd-1") -> Command:
+def command(document: Any, action: Action) -> Command:
+    """Return an order of its own id: the audit log then tells each one's effect."""
     now = datetime.now(UTC)
     metadata = document["metadata"]
     return Command(
-        id=name,
+        id=f"by-hand-{next(_NUMBERS)}",
         at=now,
         workload=WorkloadRef(kind=document["kind"], namespace=metadata["namespace"], name=metadata["name"]),
         incident="inc-1",

@@ -14,6 +14,7 @@ import pytest
 from services.remediator.adapters.acting import Actor, Done, Refused
 from services.remediator.core.admission import Refusal
 from shared.contracts.actions import Action, RestartPod, Rollback
+from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.infra.kube import KubeClient
 from tests.cluster.accounts import until
@@ -30,39 +31,40 @@ async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
         yield Actor(opened)
 
 
-async def live(actor: Actor, document: Any, action: Action) -> Done | Refused:
-    return await actor.act(command(document, action), token=TOKEN_NOW, dry_run=False)
+async def live(actor: Actor, ordered: Command) -> Done | Refused:
+    return await actor.act(ordered, token=TOKEN_NOW, dry_run=False)
 
 
-async def preview(actor: Actor, document: Any, action: Action) -> Done | Refused:
-    return await actor.act(command(document, action), token=TOKEN_NOW, dry_run=True)
+async def preview(actor: Actor, ordered: Command) -> Done | Refused:
+    return await actor.act(ordered, token=TOKEN_NOW, dry_run=True)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "Job"])
 async def test_a_pod_is_evicted_and_its_controller_replaces_it(kind: str, bank: Bank, actor: Actor) -> None:
     document = bank.run(kind, "restarted")
     before = bank.pods("restarted")[0]
-    done = await live(actor, document, restart_of(before))
+    ordered = command(document, restart_of(before))
+    done = await live(actor, ordered)
     assert isinstance(done, Done)
     until(
         lambda: (
             bank.is_running("restarted") and bank.pods("restarted")[0]["metadata"]["uid"] != before["metadata"]["uid"]
         )
     )
-    assert await actor.has_happened(command(document, restart_of(before)))
+    assert await actor.has_happened(ordered)
 
 
 async def test_a_pod_of_a_cron_job_is_known_by_the_job_between(bank: Bank, actor: Actor) -> None:
     cron = bank.run_cron_job("nightly")
     pod = bank.pods("nightly-1")[0]
-    assert isinstance(await live(actor, cron, restart_of(pod)), Done)
+    assert isinstance(await live(actor, command(cron, restart_of(pod))), Done)
     until(lambda: all(one["metadata"]["uid"] != pod["metadata"]["uid"] for one in bank.pods("nightly-1")))
 
 
 async def test_a_previewed_restart_neither_marks_nor_moves_the_pod(bank: Bank, actor: Actor) -> None:
     document = bank.run("Deployment", "restarted")
     before = bank.pods("restarted")[0]
-    assert isinstance(await preview(actor, document, restart_of(before)), Done)
+    assert isinstance(await preview(actor, command(document, restart_of(before))), Done)
     after = bank.pods("restarted")[0]
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert "annotations" not in after["metadata"]
@@ -71,11 +73,12 @@ async def test_a_previewed_restart_neither_marks_nor_moves_the_pod(bank: Bank, a
 @pytest.mark.parametrize("kind", KINDS)
 async def test_memory_is_set_under_the_mark_of_the_command(kind: str, bank: Bank, actor: Actor) -> None:
     document = bank.run(kind, "grown")
-    done = await live(actor, document, MORE_MEMORY)
+    ordered = command(document, MORE_MEMORY)
+    done = await live(actor, ordered)
     assert isinstance(done, Done)
     assert done.changes == ("container server: limits.memory: 64Mi → 128Mi",)
-    assert (bank.limit(document), bank.marks(document)) == ("128Mi", ("cmd-1", "7"))
-    assert await actor.has_happened(command(document, MORE_MEMORY))
+    assert (bank.limit(document), bank.marks(document)) == ("128Mi", (ordered.id, "7"))
+    assert await actor.has_happened(ordered)
     until(lambda: bank.is_running("grown") and limit_of(bank.pods("grown")[0]) == "128Mi")
 
 
@@ -86,23 +89,25 @@ def limit_of(pod: Any) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_previewed_memory_is_not_set(kind: str, bank: Bank, actor: Actor) -> None:
     document = bank.run(kind, "grown")
-    done = await preview(actor, document, MORE_MEMORY)
+    ordered = command(document, MORE_MEMORY)
+    done = await preview(actor, ordered)
     assert isinstance(done, Done)
     assert done.changes == ("container server: limits.memory: 64Mi → 128Mi",)
     assert (bank.limit(document), bank.marks(document)) == ("64Mi", (None, None))
-    assert not await actor.has_happened(command(document, MORE_MEMORY))
+    assert not await actor.has_happened(ordered)
 
 
 async def test_a_rollback_brings_back_the_template_before(bank: Bank, actor: Actor) -> None:
     document = bank.release(bank.run("Deployment", "rolled"))
-    assert isinstance(await live(actor, document, Rollback()), Done)
-    assert (bank.image(document), bank.marks(document)) == (SOUND_IMAGE, ("cmd-1", "7"))
+    ordered = command(document, Rollback())
+    assert isinstance(await live(actor, ordered), Done)
+    assert (bank.image(document), bank.marks(document)) == (SOUND_IMAGE, (ordered.id, "7"))
     until(lambda: bank.is_running("rolled"))
 
 
 async def test_a_previewed_rollback_leaves_the_template(bank: Bank, actor: Actor) -> None:
     document = bank.release(bank.run("Deployment", "rolled"))
-    done = await preview(actor, document, Rollback())
+    done = await preview(actor, command(document, Rollback()))
     assert isinstance(done, Done)
     assert f"container server: image: {BROKEN_IMAGE} → {SOUND_IMAGE}" in done.changes
     assert (bank.image(document), bank.marks(document)) == (BROKEN_IMAGE, (None, None))
@@ -243,7 +248,7 @@ async def test_a_broken_precondition_is_refused_by_its_name_and_nothing_changes(
     document, action = arrange(bank)
     before = state(bank, document, action)
     for act in (preview, live):
-        answer = await act(actor, document, action)
+        answer = await act(actor, command(document, action))
         assert isinstance(answer, Refused), answer
         assert answer.refusal is refusal, answer
     assert state(bank, document, action) == before
@@ -262,7 +267,7 @@ def state(bank: Bank, document: Any, action: Action) -> tuple[Any, ...]:
 
 async def test_the_api_servers_own_word_is_handed_on(bank: Bank, actor: Actor) -> None:
     document, action = later_token(bank)
-    answer = await live(actor, document, action)
+    answer = await live(actor, command(document, action))
     assert isinstance(answer, Refused)
     assert "may not go back" in answer.message
 
@@ -286,7 +291,7 @@ async def test_a_workload_that_changes_whenever_it_was_read_is_left_alone(
     numbers = count()
     async with Meddled(kubeconfigs["remediator"]) as opened:
         opened.meddle = lambda: bank.patch(document, {"metadata": {"labels": {"seen": str(next(numbers))}}})
-        answer = await live(Actor(opened), document, action)
+        answer = await live(Actor(opened), command(document, action))
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.CHANGED_MEANWHILE
     assert bank.marks(document) == (None, None)
@@ -297,11 +302,12 @@ async def test_a_workload_that_changed_once_is_read_and_judged_again(
     action: Action, bank: Bank, kubeconfigs: dict[str, Path]
 ) -> None:
     document = bank.release(bank.run("Deployment", "web"))
+    ordered = command(document, action)
     async with Meddled(kubeconfigs["remediator"]) as opened:
         opened.meddle = lambda: bank.patch(document, {"metadata": {"labels": {"seen": "once"}}})
-        answer = await live(Actor(opened), document, action)
+        answer = await live(Actor(opened), ordered)
     assert isinstance(answer, Done)
-    assert bank.marks(document) == ("cmd-1", "7")
+    assert bank.marks(document) == (ordered.id, "7")
 
 
 async def test_a_pod_that_is_protected_after_it_was_read_is_not_evicted(
@@ -311,7 +317,7 @@ async def test_a_pod_that_is_protected_after_it_was_read_is_not_evicted(
     pod = bank.pods("web")[0]
     async with Meddled(kubeconfigs["remediator"]) as opened:
         opened.meddle = lambda: bank.patch(waiting_pod(pod["metadata"]["name"]), {"metadata": {"labels": PROTECTED}})
-        answer = await live(Actor(opened), document, restart_of(pod))
+        answer = await live(Actor(opened), command(document, restart_of(pod)))
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.PROTECTED_OBJECT
     assert [one["metadata"]["uid"] for one in bank.pods("web")] == [pod["metadata"]["uid"]]
