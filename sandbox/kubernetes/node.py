@@ -66,6 +66,8 @@ oom_score = 0
     conf_dir = "{files}/network"
 """
 _SOCKET = "/run/containerd.sock"
+_KUBELET = "/run/kubelet"
+"""Short, wherever the cluster's directory is: a socket's path may have 107 characters."""
 _NOWHERE = 'server = "http://127.0.0.1:9"\n'
 """Every registry leads to the discard port: what was not imported can't be pulled, and nobody is asked for it."""
 
@@ -129,7 +131,7 @@ class RealNode:
         """
         check_prerequisites()
         self._files.mkdir(parents=True)
-        for name in ("masked", "network", "registries/_default"):
+        for name in ("kubelet", "masked", "network", "registries/_default"):
             (self._files / name).mkdir(parents=True)
         self._issue_keys()
         self._write_files(binaries)
@@ -169,13 +171,14 @@ class RealNode:
         return {
             "masked": {**_MASKED},
             "files": str(files / "masked"),
+            "bound": {_KUBELET: str(files / "kubelet")},
             "containerd": [str(usr / "containerd"), "--config", str(files / "containerd.toml")],
             "import": [str(usr / "ctr"), "-a", _SOCKET, "-n", "k8s.io", "images", "import", str(files / "images.tar")],
             "kubelet": [
                 str(binaries / "kubelet"),
                 f"--config={files / 'kubelet.json'}",
                 f"--kubeconfig={files / 'kubelet.kubeconfig'}",
-                f"--root-dir={files / 'kubelet'}",
+                f"--root-dir={_KUBELET}",
                 f"--cert-dir={files / 'kubelet-keys'}",
                 f"--hostname-override={self._options.name}",
                 f"--node-ip={self._place.address}",

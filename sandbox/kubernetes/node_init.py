@@ -1,7 +1,7 @@
 """The first process of a real node's namespaces: containerd and kubelet under it, whose end is the end of them all.
 
 Run by path with `python -I -S` and a JSON file that says what to run, so it imports nothing of the project:
-{"masked": {PATH: TEXT}, "files": DIRECTORY, "containerd": [ARGV], "import": [ARGV], "kubelet": [ARGV]}
+{"masked": {PATH: TEXT}, "files": DIR, "bound": {PATH: DIR}, "containerd": [ARGV], "import": [ARGV], "kubelet": [ARGV]}
 """
 
 import json
@@ -18,6 +18,9 @@ def main(configuration: Path) -> int:
     """Run the node until one of its two programs ends; return that one's exit code."""
     told = json.loads(configuration.read_text())
     _mount("-t", "tmpfs", "tmpfs", "/run")  # sockets and network namespaces: gone with us
+    for place, directory in told["bound"].items():
+        Path(place).mkdir()
+        _mount("--bind", directory, place)
     _mask(told["masked"], Path(told["files"]))
     containerd = subprocess.Popen(told["containerd"])
     _import_images(told["import"])
