@@ -356,7 +356,7 @@ class _BoundedBodies:
         async def received() -> MutableMapping[str, Any]:
             nonlocal read
             message = await receive()
-            read += len(message.get("body", b""))
+            read += len(message.get("body") or b"")
             if read > _BODY_BYTES:
                 detail = f"expected a body of at most {_BODY_BYTES} bytes"
                 raise StarletteHTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from services.collector.core.queries import Query
 from services.collector.handlers import Collecting
 from services.collector.main import follow
 from shared.contracts.topics import SIGNALS_KUBERNETES
-from shared.infra.kube import KubeClient, KubeError, WatchExpiredError
+from shared.infra.kube import ANSWER_WITHIN, KubeClient, KubeError, WatchExpiredError
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import ConfigError, UnavailableError
 from shared.runtime.health import Health
@@ -100,6 +100,19 @@ async def test_a_line_of_another_form_ends_the_watch(tmp_path: Path, line: bytes
     async with cluster(tmp_path, saying(line + end)) as client:
         with pytest.raises(UnavailableError, match="Kubernetes API"):
             await first_event(client)
+
+
+async def test_the_deadline_of_a_watch_does_not_cancel_who_works_on_an_event(tmp_path: Path) -> None:
+    line = json.dumps({"type": "ADDED", "object": POD}).encode() + b"\n"
+    deadline = timedelta(milliseconds=100)
+    worked: list[str] = []
+    async with cluster(tmp_path, saying(line * 2)) as client:
+        watch = client.watch("/api/v1/pods", resource_version="1", within=deadline - ANSWER_WITHIN)
+        with suppress(UnavailableError):
+            async for event in watch:
+                await asyncio.sleep(2 * deadline.total_seconds())
+                worked.append(event.type)
+    assert worked == ["ADDED", "ADDED"]
 
 
 async def test_a_watch_that_ends_at_once_is_no_watch(tmp_path: Path) -> None:
