@@ -8,36 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from sandbox.cluster.__main__ import write_kubeconfig
-from sandbox.cluster.clock import manual_clock
-from sandbox.cluster.http import ClusterHttp
-from sandbox.cluster.resources import CONFIG_MAPS, NAMESPACES, PODS
-from sandbox.cluster.simulation import Simulation
+from sandbox.cluster.resources import CONFIG_MAPS, PODS
 from sandbox.cluster.writes import Target
 from services.collector.adapters.watching import Kind, Observation, Watching
 from services.collector.handlers import Collecting
 from shared.contracts.codec import decode
 from shared.contracts.signals import ContainerSignal
 from shared.contracts.topics import SIGNALS_KUBERNETES
-from shared.infra.kube import KubeClient
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import UnavailableError
 from tests.fakes.clock import FakeClock
 from tests.integration.service_process import until
+from tests.integration.small_cluster import SmallCluster, small_cluster
 
 pytestmark = pytest.mark.integration
 KIND = Kind("ConfigMap", "/api/v1/namespaces/bank/configmaps")
 
 
-@dataclass
-class Stage:
-    """A cluster served in this process, and a client of it."""
-
-    simulation: Simulation
-    runner: web.AppRunner
-    client: KubeClient
+@dataclass(frozen=True)
+class Stage(SmallCluster):
+    """A cluster whose ConfigMaps come and go."""
 
     def create(self, name: str) -> None:
         self.simulation.api.create(Target(CONFIG_MAPS, "bank"), {"metadata": {"name": name}})
@@ -48,15 +39,8 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
-    simulation = Simulation(manual_clock())
-    simulation.api.create(Target(NAMESPACES), {"metadata": {"name": "bank"}})
-    runner = web.AppRunner(ClusterHttp(simulation, tmp_path / "audit.jsonl").app(), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    write_kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{runner.addresses[0][1]}")
-    async with KubeClient(tmp_path / "kubeconfig") as client:
-        yield Stage(simulation, runner, client)
-    await runner.cleanup()
+    async with small_cluster(tmp_path) as cluster:
+        yield Stage(cluster.simulation, cluster.runner, cluster.client)
 
 
 class Reader:
