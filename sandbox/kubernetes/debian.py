@@ -41,12 +41,21 @@ def _fetch(names: Sequence[str], target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     # beside the target, so that moving what is whole is one rename
     with TemporaryDirectory(prefix="debian-", dir=target.parent) as staging:
-        _run(["apt-get", "-q", "download", *names], Path(staging), cure="run 'apt-get update' once, as root")
+        _download(names, Path(staging))
         root = Path(staging) / "root"
         for package in sorted(Path(staging).glob("*.deb")):
             _run(["dpkg-deb", "-x", str(package), str(root)], Path(staging), cure=f"remove {target} and try again")
         (root / _COMPLETE).touch()
         root.rename(target)
+
+
+def _download(names: Sequence[str], staging: Path) -> None:
+    command = ["apt-get", "-q", "download", *names]
+    try:
+        _run(command, staging, cure="")
+    except InstallError:  # the lists of packages are old, or not there: a new machine has none
+        _run(["apt-get", "-q", "update"], staging, cure="run 'apt-get update' once, as root")
+        _run(command, staging, cure="check that the packages are in the sources that apt knows")
 
 
 def _run(command: list[str], directory: Path, *, cure: str) -> None:

@@ -130,6 +130,7 @@ class RealNode:
             InstallError: this user or this machine can't run containers.
         """
         check_prerequisites()
+        check_runtime(self._packages)
         self._files.mkdir(parents=True)
         for name in ("kubelet", "masked", "network", "registries/_default"):
             (self._files / name).mkdir(parents=True)
@@ -240,6 +241,18 @@ def check_prerequisites() -> None:
     absent = [tool for tool in ("unshare", "mount", "ip") if shutil.which(tool) is None]
     if absent:
         raise InstallError(f"{', '.join(absent)} not found (Debian: apt install util-linux mount iproute2)")
+
+
+def check_runtime(packages: Path) -> None:
+    """Refuse where the unpacked runtime does not run.
+
+    Raises:
+        InstallError: a library of it is missing; the message names the cure.
+    """
+    command = [packages / "usr" / "sbin" / "runc", "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise InstallError(f"runc does not run here: {told.stderr.strip()} (Debian: apt install libseccomp2)")
 
 
 @contextmanager
