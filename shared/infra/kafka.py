@@ -402,4 +402,4 @@ def _translated(doing: str) -> Generator[None]:
     try:
         yield
     except (KafkaError, TimeoutError, OSError) as failed:
-        raise UnavailableError(f"Kafka: {doing}: {failed or type(failed).__name__}") from failed
+        raise UnavailableError(f"Kafka: {doing}: {str(failed) or type(failed).__name__}") from failed

@@ -187,4 +187,4 @@ def _translated() -> Generator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as failed:
-        raise UnavailableError(f"Redis: {failed or type(failed).__name__}") from failed
+        raise UnavailableError(f"Redis: {str(failed) or type(failed).__name__}") from failed

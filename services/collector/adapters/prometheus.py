@@ -34,7 +34,9 @@ class Prometheus:
             async with self._session.get(f"{self._url}/api/v1/query", params={"query": query.expr}) as response:
                 answer = _JSON_OBJECT.validate_json(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as failed:
-            raise UnavailableError(f"Prometheus: query {query.name}: {failed or type(failed).__name__}") from failed
+            raise UnavailableError(
+                f"Prometheus: query {query.name}: {str(failed) or type(failed).__name__}"
+            ) from failed
         problem = problem_of(answer)
         if problem:
             raise UnavailableError(f"Prometheus: query {query.name}: {problem}")
