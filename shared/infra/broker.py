@@ -34,6 +34,14 @@ class Publisher(Protocol):
         """
         ...
 
+    async def publish_all(self, messages: Sequence[Message], *, topic: Topic) -> None:
+        """Write messages, each acknowledged when it returns; one waits for none of the others.
+
+        Raises:
+            UnavailableError: some were not acknowledged in time; any of them may have been written all the same.
+        """
+        ...
+
     async def broadcast(self, message: Message, *, topic: Topic) -> None:
         """Write a message once into each partition, under its one id.
 

@@ -4,7 +4,7 @@ aiokafka is untyped in part; what it yields becomes a `Record` here, and its err
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from time import monotonic
@@ -57,6 +57,16 @@ class KafkaPublisher:
                 )
         return Placement(written.partition, written.offset)
 
+    async def publish_all(self, messages: Sequence[Message], *, topic: Topic) -> None:
+        """Write messages, each acknowledged when it returns; one waits for none of the others.
+
+        Raises:
+            UnavailableError: some were not acknowledged in time; any of them may have been written all the same.
+        """
+        with _translated(f"writing to {topic.name}"):
+            async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
+                await asyncio.gather(*[await self._sent(message, topic) for message in messages])
+
     async def broadcast(self, message: Message, *, topic: Topic) -> None:
         """Write a message once into each partition, under its one id.
 
@@ -66,6 +76,11 @@ class KafkaPublisher:
         async with asyncio.TaskGroup() as group:
             for partition in range(topic.partitions):
                 group.create_task(self.publish(message, topic=topic, partition=partition))
+
+    async def _sent(self, message: Message, topic: Topic) -> Awaitable[object]:
+        """Put a message into its partition's line; return what is to be awaited for its acknowledgement."""
+        out = encode(message, topic=topic, source=self._source)
+        return await self._producer.send(out.topic, out.value, key=out.key, headers=list(out.headers))
 
     async def __aenter__(self) -> Self:
         """Connect."""

@@ -96,6 +96,15 @@ class MemoryPublisher:
         number = zlib.crc32(out.key) % topic.partitions if partition is None else partition
         return self._broker.append(Record(topic.name, number, -1, 0, out.key, out.value, out.headers))
 
+    async def publish_all(self, messages: Sequence[Message], *, topic: Topic) -> None:
+        """Write messages.
+
+        Raises:
+            UnavailableError: the broker is away.
+        """
+        for message in messages:
+            await self.publish(message, topic=topic)
+
     async def broadcast(self, message: Message, *, topic: Topic) -> None:
         """Write a message once into each partition.
 

@@ -89,6 +89,15 @@ async def test_what_is_written_is_read_in_order(backend: Backend) -> None:
     assert [record.offset for record in records] == list(range(20))
 
 
+async def test_what_is_written_all_at_once_is_read_in_order(backend: Backend) -> None:
+    signals = [health(healthy=True, seconds=number) for number in range(2_000)]
+    async with backend.publisher() as publisher:
+        await publisher.publish_all([], topic=backend.topic)
+        await publisher.publish_all(signals, topic=backend.topic)
+    records = [record async for record in backend.archive.read(backend.topic)]
+    assert ids(records) == [signal.id for signal in signals]
+
+
 async def test_what_was_not_committed_comes_again(backend: Backend) -> None:
     await write(backend, range(10))
     async with backend.consumer("b") as consumer:
