@@ -1,6 +1,6 @@
 """The order of the doing: an observation to signals, and those that are news to the topic."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import quote
@@ -57,23 +57,31 @@ class Collecting:
         self._owners = Owners()
         self._news = News()
 
-    async def handle(self, observation: Observation) -> None:
-        """Publish what an observation brings; acknowledged when it returns.
+    async def handle(self, observations: Sequence[Observation]) -> None:
+        """Publish what observations of different objects bring; acknowledged when it returns.
 
         Raises:
             UnavailableError: the broker or the API server does not answer; what was not published stays news.
             KubeError: the API server refuses to tell an owner.
         """
+        news = [signal for one in observations for signal in await self._signals(one) if self._news.is_news(signal)]
+        await self._publisher.publish_all(news, topic=SIGNALS_KUBERNETES)
+        for signal in news:
+            self._news.told(signal)
+        for gone in (one for one in observations if one.deleted):
+            self._forget(gone)
+
+    async def _signals(self, observation: Observation) -> list[Signal]:
         source, itself = observation.object, self_of(observation.object, observation.kind.name)
         if itself is None:
-            return
+            return []
         await self._learn(itself, source, deleted=observation.deleted)
-        for signal in self._signals(observation, itself, self._clock.now()):
-            if self._news.is_news(signal):
-                await self._publisher.publish(signal, topic=SIGNALS_KUBERNETES)
-                self._news.told(signal)
-        if observation.deleted:
-            self._news.forget(text(section(source, "metadata"), "uid"))
+        return list(self._said(observation, itself, self._clock.now()))
+
+    def _forget(self, gone: Observation) -> None:
+        itself = self_of(gone.object, gone.kind.name)
+        if itself is not None:
+            self._news.forget(text(section(gone.object, "metadata"), "uid"))
             self._owners.forget(itself)
 
     async def _learn(self, itself: WorkloadRef, source: JsonObject, *, deleted: bool) -> None:
@@ -97,7 +105,7 @@ class Collecting:
         if found is nobody:
             self._owners.forget(missing)
 
-    def _signals(self, observation: Observation, itself: WorkloadRef, now: datetime) -> Iterator[Signal]:
+    def _said(self, observation: Observation, itself: WorkloadRef, now: datetime) -> Iterator[Signal]:
         source, cluster, deleted = observation.object, self._cluster, observation.deleted
         if itself.kind in WORKLOADS:
             yield workload_signal(source, itself, cluster=cluster, now=now, deleted=deleted)
@@ -140,7 +148,7 @@ class Sampling:
             except UnavailableError as failed:
                 problems.append(str(failed))
                 continue
-            for signal in samples_of(query, answer, cluster=self._cluster):
-                await self._publisher.publish(signal, topic=SIGNALS_PROMETHEUS)
+            samples = list(samples_of(query, answer, cluster=self._cluster))
+            await self._publisher.publish_all(samples, topic=SIGNALS_PROMETHEUS)
         if problems:
             raise UnavailableError("; ".join(problems))

@@ -1,17 +1,21 @@
 """Wires the collector: settings → adapters → handlers → one supervised task per kind of object."""
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from services.collector.adapters.prometheus import connect, read_queries
-from services.collector.adapters.watching import Kind, Watching
+from services.collector.adapters.watching import Kind, Observation, Watching
 from services.collector.handlers import Collecting, Sampling
 from services.collector.settings import CollectorSettings
 from shared.infra.kafka import KafkaPublisher
 from shared.infra.kube import KubeClient, KubeError
 from shared.kernel.backoff import Backoff
-from shared.kernel.errors import TransientError
+from shared.kernel.errors import TransientError, UnavailableError
+from shared.runtime.health import Check
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
 from shared.runtime.settings import read_settings
@@ -28,30 +32,69 @@ KINDS = (
     Kind("Pod", "/api/v1/pods"),
     Kind("Event", "/api/v1/events"),
 )
-_BACKOFF = Backoff()
+_BACKOFF = Backoff(cap=timedelta(seconds=5))
+_ASK_EVERY = _ANSWER_WITHIN = timedelta(seconds=4)
+
+
+@dataclass(slots=True)
+class Following:
+    """Observes one kind, and says of it whether it is well: the API server answers, and nothing is left untold."""
+
+    kind: Kind
+    client: KubeClient
+    collecting: Collecting
+    check: Check
+    _failures: int = 0
+    _is_owing: bool = False
+
+    async def run(self, runtime: Runtime) -> None:
+        """Observe until the service stops; whatever breaks is taken up again where it was."""
+        watching = Watching(self.client, self.kind, self._tell, on_answer=self._answered)
+        while not runtime.stopping.is_set():
+            try:
+                await watching.observe()
+                self._well()
+            except (TransientError, KubeError) as failed:
+                self._failures += 1
+                self.check.bad(str(failed))
+                await pause(_BACKOFF.delay(self._failures, key=self.kind.name), runtime)
+
+    async def _tell(self, observations: Sequence[Observation]) -> None:
+        self._is_owing = True
+        await self.collecting.handle(observations)
+        self._well()
+
+    def _answered(self) -> None:
+        if not self._is_owing:  # else it is Kafka that is away, and this answer is no cure for it
+            self.check.ok()  # the failures still count: what opens may break at once, again and again
+
+    def _well(self) -> None:
+        self._failures, self._is_owing = 0, False
+        self.check.ok()
 
 
 async def follow(kind: Kind, client: KubeClient, collecting: Collecting, *, runtime: Runtime) -> None:
-    """Observe one kind until the service stops; whatever breaks is taken up again where it was."""
-    # a watch may be silent for minutes; what is not published yet stays news
-    await until_stopping(_observe(kind, client, collecting, runtime=runtime), runtime)
+    """Observe one kind until the service stops."""
+    following = Following(kind, client, collecting, runtime.health.watch(f"watch-{kind.name.lower()}"))
+    # a watch may be silent for long; what is not published yet stays news
+    await until_stopping(following.run(runtime), runtime)
 
 
-async def _observe(kind: Kind, client: KubeClient, collecting: Collecting, *, runtime: Runtime) -> None:
-    check = runtime.health.watch(f"watch-{kind.name.lower()}")
-    watching = Watching(client, kind, on_listed=check.ok)
-    failures = 0
-    while not runtime.stopping.is_set():
-        try:
-            async for observation in watching.observe():
-                await collecting.handle(observation)
-                failures = 0
-                check.ok()
-            check.ok()
-        except (TransientError, KubeError) as failed:
-            failures += 1
-            check.bad(str(failed))
-            await pause(_BACKOFF.delay(failures, key=kind.name), runtime)
+async def ask(client: KubeClient) -> None:
+    """Ask the API server for something small, which it cannot answer without its store.
+
+    A watch tells nothing of a server that has lost its store, and of one that is out of reach only when its time is up.
+
+    Raises:
+        UnavailableError: it does not answer.
+    """
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
+            await client.get(KINDS[0].path, limit="1")
+    except KubeError:
+        return  # it answers; whoever misses the right says so
+    except TimeoutError as late:
+        raise UnavailableError(f"Kubernetes API: no answer within {_ANSWER_WITHIN.total_seconds():.0f} s") from late
 
 
 @asynccontextmanager
@@ -65,8 +108,13 @@ async def wire(runtime: Runtime, settings: CollectorSettings) -> AsyncGenerator[
         watches = {
             f"watch-{kind.name.lower()}": partial(follow, kind, client, collecting, runtime=runtime) for kind in KINDS
         }
+
+        async def kubernetes() -> None:
+            await ask(client)
+
+        asking = partial(every, _ASK_EVERY, kubernetes, runtime=runtime)
         async with _sampling(settings, publisher, runtime) as sampling:
-            yield {**watches, **sampling}
+            yield {**watches, "kubernetes": asking, **sampling}
 
 
 @asynccontextmanager

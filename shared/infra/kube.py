@@ -6,8 +6,8 @@ proxy's page, half a line), is a server that does not answer: it is asked again.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -68,7 +68,7 @@ class WatchEvent:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All objects of a kind, and the version to watch from."""
+    """Objects of a kind, all or a page of them, and the version to watch from."""
 
     items: list[JsonObject]
     resource_version: str
@@ -99,20 +99,39 @@ class KubeClient:
             WatchExpiredError: the pages expired while they were read.
         """
         items: list[JsonObject] = []
+        version = ""
+        async for page in self.pages(path, **query):
+            items += page.items
+            version = page.resource_version
+        return Listing(items, version)
+
+    async def pages(self, path: str, **query: str) -> AsyncIterator[Listing]:
+        """Yield all objects of a path page by page, for who need not hold them all; each page has the list's version.
+
+        Raises:
+            KubeError: the server refuses.
+            UnavailableError: it does not answer.
+            WatchExpiredError: the pages expired while they were read.
+        """
         asked: set[str] = set()
         following = ""
         while following not in asked:
             asked.add(following)
             raw = await self.get(path, **query, limit=str(_PAGE), **({"continue": following} if following else {}))
             page = _page(raw, path)
-            items += page.items
+            yield Listing(page.items, page.resource_version)
             if not page.following:
-                return Listing(items, page.resource_version)
+                return
             following = page.following
         raise UnavailableError(f"Kubernetes API: {path}: the list leads back to a page of it that was read")
 
-    async def watch(self, path: str, *, resource_version: str, within: timedelta) -> AsyncIterator[WatchEvent]:
-        """Yield what changes after a version, with bookmarks, until the server ends the watch after `within`.
+    @asynccontextmanager
+    async def watch(
+        self, path: str, *, resource_version: str, within: timedelta
+    ) -> AsyncGenerator[AsyncIterator[Sequence[WatchEvent]]]:
+        """Open a watch of what changes after a version; yield its events as they come, with bookmarks.
+
+        It ends when the server ends it, after `within`. One that is silent for longer than that has broken unnoticed.
 
         Raises:
             WatchExpiredError: the version is too old.
@@ -125,14 +144,16 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(int(within.total_seconds())),
         }
-        began, is_silent = monotonic(), True
-        # the client's own deadline bounds the reading: one of ours would run while the caller works on an event
-        async with self._response("GET", path, query=query, within=within + ANSWER_WITHIN) as response:
-            async for line in _lines(response):
-                yield _watch_event(_object(line))
-                is_silent = False
-        if is_silent and monotonic() - began < _ALIVE_S:  # or the next would follow at once, and so on for ever
-            raise UnavailableError(f"Kubernetes API: {path}: the watch ended as soon as it began")
+        # bounds the silence and not the whole: the caller may take long over an event, while more of them come
+        deadline = aiohttp.ClientTimeout(sock_read=(within + ANSWER_WITHIN).total_seconds())
+        with _translated(f"watch {path}"):
+            response = await self._opened("GET", path, query=query, deadline=deadline)
+        try:
+            with _translated(f"watch {path}"):
+                await _check(response)
+            yield _events(response, path)
+        finally:
+            response.release()
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
         """Create an object, or a subresource such as an eviction.
@@ -172,7 +193,7 @@ class KubeClient:
             else:
                 config.load_incluster_config(configuration)  # pyright: ignore[reportUnknownMemberType]
         except (config.ConfigException, OSError, *_UNREADABLE) as wrong:
-            raise ConfigError(f"Kubernetes: no usable configuration: {wrong or type(wrong).__name__}") from wrong
+            raise ConfigError(f"Kubernetes: no usable configuration: {str(wrong) or type(wrong).__name__}") from wrong
         self._api = client.ApiClient(configuration)
         return self
 
@@ -189,31 +210,14 @@ class KubeClient:
         body: JsonValue | Mapping[str, JsonValue] = None,
         content_type: str = "application/json",
     ) -> bytes:
-        sent = self._response(method, path, query=query, within=ANSWER_WITHIN, body=body, content_type=content_type)
-        async with sent as response:
-            return await response.read()
-
-    @asynccontextmanager
-    async def _response(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str],
-        within: timedelta,
-        body: JsonValue | Mapping[str, JsonValue] = None,
-        content_type: str = "application/json",
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        try:
-            response = await self._opened(method, path, query=query, within=within, body=body, kind=content_type)
+        deadline = aiohttp.ClientTimeout(ANSWER_WITHIN.total_seconds())
+        with _translated(f"{method} {path}"):
+            response = await self._opened(method, path, query=query, deadline=deadline, body=body, kind=content_type)
             try:
                 await _check(response)
-                yield response
+                return await response.read()
             finally:
                 response.release()
-        except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as failed:
-            # a configuration that was read once may still fail: its token's file, or the program that gives it
-            raise UnavailableError(f"Kubernetes API: {method} {path}: {failed or type(failed).__name__}") from failed
 
     async def _opened(
         self,
@@ -221,9 +225,9 @@ class KubeClient:
         path: str,
         *,
         query: Mapping[str, str],
-        within: timedelta,
-        body: JsonValue | Mapping[str, JsonValue],
-        kind: str,
+        deadline: aiohttp.ClientTimeout,
+        body: JsonValue | Mapping[str, JsonValue] = None,
+        kind: str = "application/json",
     ) -> aiohttp.ClientResponse:
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
             request = await self._api.param_serialize(
@@ -234,8 +238,17 @@ class KubeClient:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            raw = await self._api.call_api(*request, _request_timeout=aiohttp.ClientTimeout(within.total_seconds()))
+            raw = await self._api.call_api(*request, _request_timeout=deadline)
             return raw.response
+
+
+@contextmanager
+def _translated(doing: str) -> Generator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as failed:
+        # a configuration that was read once may still fail: its token's file, or the program that gives it
+        raise UnavailableError(f"Kubernetes API: {doing}: {str(failed) or type(failed).__name__}") from failed
 
 
 def _dry(dry_run: bool) -> dict[str, str]:  # noqa: FBT001
@@ -263,18 +276,31 @@ def _status_of(text: str) -> tuple[str, str]:
     return str(status.get("reason") or "Unknown"), str(status.get("message") or "")[:_MESSAGE_CHARS]
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield lines, up to a bound: aiohttp's own reader refuses lines beyond its buffer."""
+async def _events(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[Sequence[WatchEvent]]:
+    began, is_silent = monotonic(), True
+    async for lines in _lines(response, path):
+        yield [_watch_event(_object(line)) for line in lines]
+        is_silent = False
+    if is_silent and monotonic() - began < _ALIVE_S:  # or the next would follow at once, and so on for ever
+        raise UnavailableError(f"Kubernetes API: {path}: the watch ended as soon as it began")
+
+
+async def _lines(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[Sequence[bytes]]:
+    """Yield lines as they come, up to a bound: aiohttp's own reader refuses lines beyond its buffer."""
     rest = b""
-    async for chunk in response.content.iter_any():
+    while chunk := await _chunk(response, path):
         *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line
+        if lines := [line for line in whole if line.strip()]:
+            yield lines
         if len(rest) > _LINE_BYTES:
             raise UnavailableError(f"Kubernetes API: watch: a line is longer than {_LINE_BYTES} bytes")
     if rest.strip():
-        yield rest
+        yield [rest]
+
+
+async def _chunk(response: aiohttp.ClientResponse, path: str) -> bytes:
+    with _translated(f"watch {path}"):
+        return await response.content.readany()
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,11 @@ async def observed(opened: KubeClient, kind: Kind) -> None:
     collecting = Collecting(MemoryBroker(clock).publisher("collector"), opened, cluster="test", clock=clock)
     listing = await opened.list(kind.path)
     for one in listing.items:
-        await collecting.handle(Observation(kind, one, listed=True))
+        await collecting.handle([Observation(kind, one, listed=True)])
     version = listing.resource_version
-    async for _ in opened.watch(kind.path, resource_version=version, within=timedelta(seconds=1)):
-        pass
+    async with opened.watch(kind.path, resource_version=version, within=timedelta(seconds=1)) as changes:
+        async for _ in changes:
+            pass
 
 
 @pytest.mark.parametrize("account", ["decider", "rca", "api"])

@@ -21,7 +21,8 @@ async def test_a_watch_without_changes_still_moves_its_version_on(backend: Backe
         elsewhere: JsonObject = {"metadata": {"generateName": "elsewhere-"}}
         await client.create("/api/v1/namespaces/default/configmaps", elsewhere)
         watch = client.watch(path, resource_version=listing.resource_version, within=timedelta(seconds=15))
-        told = [event async for event in watch if event.type == "BOOKMARK"]
+        async with watch as changes:
+            told = [event async for events in changes for event in events if event.type == "BOOKMARK"]
     assert told
     metadata = told[-1].object["metadata"]
     assert isinstance(metadata, dict)

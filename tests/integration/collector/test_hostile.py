@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from services.collector.core.queries import Query
 from services.collector.handlers import Collecting
 from services.collector.main import follow
 from shared.contracts.topics import SIGNALS_KUBERNETES
-from shared.infra.kube import ANSWER_WITHIN, KubeClient, KubeError, WatchExpiredError
+from shared.infra.kube import ANSWER_WITHIN, KubeClient, KubeError, WatchEvent, WatchExpiredError
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import ConfigError, UnavailableError
 from shared.runtime.health import Health
@@ -56,13 +56,14 @@ EVENTS = [
     b'{"type": 7, "object": {}}',
     b'{"type": "ERROR", "object": {"code": 500, "message": "etcd is away"}}',
 ]
-Answer = Callable[[web.Request], web.Response]
+Answer = Callable[[web.Request], web.Response | Awaitable[web.Response]]
 
 
 @asynccontextmanager
 async def answering(answer: Answer) -> AsyncGenerator[str]:
     async def handle(request: web.Request) -> web.Response:
-        return answer(request)
+        told = answer(request)
+        return told if isinstance(told, web.Response) else await told
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
@@ -106,12 +107,16 @@ async def test_the_deadline_of_a_watch_does_not_cancel_who_works_on_an_event(tmp
     line = json.dumps({"type": "ADDED", "object": POD}).encode() + b"\n"
     deadline = timedelta(milliseconds=100)
     worked: list[str] = []
+
+    async def slowly(events: Sequence[WatchEvent], taking: timedelta) -> Sequence[WatchEvent]:
+        await asyncio.sleep(taking.total_seconds())
+        return events
+
     async with cluster(tmp_path, saying(line * 2)) as client:
         watch = client.watch("/api/v1/pods", resource_version="1", within=deadline - ANSWER_WITHIN)
         with suppress(UnavailableError):
-            async for event in watch:
-                await asyncio.sleep(2 * deadline.total_seconds())
-                worked.append(event.type)
+            async with watch as changes:
+                worked = [event.type async for events in changes for event in await slowly(events, 2 * deadline)]
     assert worked == ["ADDED", "ADDED"]
 
 
@@ -122,8 +127,9 @@ async def test_a_watch_that_ends_at_once_is_no_watch(tmp_path: Path) -> None:
 
 
 async def first_event(client: KubeClient) -> object:
-    async for event in client.watch("/api/v1/pods", resource_version="1", within=timedelta(seconds=1)):
-        return event
+    async with client.watch("/api/v1/pods", resource_version="1", within=timedelta(seconds=1)) as changes:
+        async for events in changes:
+            return events
     return None
 
 
@@ -133,6 +139,19 @@ async def test_a_refusal_without_a_status_object_is_told_by_its_code(
 ) -> None:
     async with cluster(tmp_path, saying(HTML, status=status)) as client:
         with pytest.raises(error, match="Bad Gateway"):
+            await client.get("/api/v1/pods/x")
+
+
+async def test_a_server_that_takes_too_long_is_named_with_what_was_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.infra.kube.ANSWER_WITHIN", timedelta(seconds=0.05))
+
+    async def keep_waiting(_: web.Request) -> web.Response:
+        return await asyncio.get_running_loop().create_future()
+
+    async with cluster(tmp_path, keep_waiting) as client:
+        with pytest.raises(UnavailableError, match="GET /api/v1/pods/x: TimeoutError"):
             await client.get("/api/v1/pods/x")
 
 
@@ -180,3 +199,31 @@ async def test_a_collector_names_what_it_meets_and_goes_on_when_it_is_over(tmp_p
     assert "410 Expired" in reasons[1]
     assert "no JSON: '<html>" in reasons[2]
     assert "no JSON: '<html>" in reasons[4]
+
+
+async def test_an_answer_of_the_api_server_is_no_cure_for_a_broker_that_is_away(tmp_path: Path) -> None:
+    listing = json.dumps({"metadata": {"resourceVersion": "7"}, "items": []}).encode()
+    change = json.dumps({"type": "MODIFIED", "object": POD}).encode() + b"\n"
+    broker, clock = MemoryBroker(FakeClock()), FakeClock()
+    runtime = Runtime("collector", clock, Health("collector", "test"), asyncio.Event())
+    check = runtime.health.watch("watch-pod")
+    reasons: list[str] = []
+
+    def answer(request: web.Request) -> web.Response:
+        if "watch" not in request.query:
+            return web.Response(body=listing)
+        broker.away = len(reasons) < 3
+        reasons.append(check.state.reason)
+        return web.Response(body=change)
+
+    async with cluster(tmp_path, answer) as client:
+        collecting = Collecting(broker.publisher("collector"), client, cluster="test", clock=clock)
+        following = asyncio.create_task(follow(Kind("Pod", "/api/v1/pods"), client, collecting, runtime=runtime))
+
+        async def is_well_again() -> bool:
+            return following.done() or (len(reasons) > 3 and check.state.ok)
+
+        await until(is_well_again)
+        runtime.stopping.set()
+        await following
+    assert reasons[:4] == ["", *["the broker is away"] * 3]

@@ -1,7 +1,7 @@
 """List and watch against a cluster: resumed by version, listed again after 410, nothing lost in between."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from services.collector.handlers import Collecting
 from shared.contracts.codec import decode
 from shared.contracts.signals import ContainerSignal
 from shared.contracts.topics import SIGNALS_KUBERNETES
+from shared.infra.kube import KubeClient, WatchExpiredError
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import UnavailableError
 from tests.fakes.clock import FakeClock
@@ -46,14 +47,17 @@ async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
 class Reader:
     """Read a watching for ever, until the connection is broken off."""
 
-    def __init__(self, watching: Watching) -> None:
-        self._watching = watching
+    def __init__(self, client: KubeClient) -> None:
+        self._watching = Watching(client, KIND, self._hear, on_answer=lambda: None)
         self.told: list[tuple[str, bool]] = []
+
+    async def _hear(self, observations: Sequence[Observation]) -> None:
+        self.told += [(str(_metadata(one)["name"]), one.deleted) for one in observations]
 
     async def _read(self) -> None:
         while True:
-            async for observation in self._watching.observe():
-                self.told.append((str(_metadata(observation)["name"]), observation.deleted))
+            with suppress(WatchExpiredError):
+                await self._watching.observe()
 
     async def until_told(self, *expected: tuple[str, bool]) -> list[tuple[str, bool]]:
         """Read until all of these were told; then break the connection off, and return what was told."""
@@ -76,7 +80,7 @@ def _metadata(observation: Observation) -> Any:
 
 @pytest.fixture
 def reader(stage: Stage) -> Reader:
-    return Reader(Watching(stage.client, KIND, on_listed=lambda: None))
+    return Reader(stage.client)
 
 
 async def test_it_lists_then_watches_and_goes_on_by_version_after_a_broken_connection(
@@ -92,7 +96,7 @@ async def test_it_lists_then_watches_and_goes_on_by_version_after_a_broken_conne
     assert await reader.until_told(("three", False)) == [("three", False)]
 
 
-async def test_after_410_it_lists_again_and_tells_what_was_deleted_meanwhile(stage: Stage, reader: Reader) -> None:
+async def test_after_410_it_lists_again_and_tells_only_what_has_changed_or_gone(stage: Stage, reader: Reader) -> None:
     stage.create("stays")
     stage.create("goes")
     await reader.until_told(("stays", False), ("goes", False))
@@ -100,8 +104,19 @@ async def test_after_410_it_lists_again_and_tells_what_was_deleted_meanwhile(sta
     stage.create("comes")
     stage.simulation.store.compact()
     stage.create("later")
-    told = await reader.until_told(("goes", True), ("later", False))
-    assert told == [("goes", True), ("comes", False), ("later", False), ("stays", False)]
+    told = await reader.until_told(("comes", False), ("later", False), ("goes", True))
+    assert told == [("comes", False), ("later", False), ("goes", True)]
+
+
+async def test_after_410_one_that_took_the_name_of_another_is_told_after_that_ones_end(
+    stage: Stage, reader: Reader
+) -> None:
+    stage.create("web-0")
+    await reader.until_told(("web-0", False))
+    stage.delete("web-0")
+    stage.create("web-0")
+    stage.simulation.store.compact()
+    assert await reader.until_told(("web-0", True), ("web-0", False)) == [("web-0", True), ("web-0", False)]
 
 
 async def test_a_server_that_is_away_is_named(stage: Stage, reader: Reader) -> None:
@@ -128,7 +143,7 @@ async def test_a_pods_containers_are_told_under_their_deployment_though_its_repl
     kind = Kind("Pod", "/api/v1/pods")
     for pod in stage.simulation.plane.select(PODS, "bank"):
         for _ in range(2):  # told twice, news once
-            await collecting.handle(Observation(kind, pod))
+            await collecting.handle([Observation(kind, pod)])
     records = [one for number in range(6) for one in broker.log(SIGNALS_KUBERNETES.name, number)]
     signals = [decode(record).message for record in records]
     assert [one.workload.key for one in signals if isinstance(one, ContainerSignal)] == ["bank/Deployment/web"]

@@ -67,7 +67,7 @@ class Telling:
 
     def tell(self, kind: str, source: Any, *, deleted: bool = False, listed: bool = False) -> None:
         told = Observation(Kind(kind, "/"), source, deleted=deleted, listed=listed)
-        asyncio.run(self._collecting.handle(told))
+        asyncio.run(self._collecting.handle([told]))
 
     @property
     def signals(self) -> list[Signal]:
