@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from shared.contracts.model import JsonObject
 
 AGENT_NAMESPACE = "sre-agent"
-ACCOUNTS = ("collector", "remediator")
-"""The services that speak to a cluster; the others have an account without a token."""
+ACCOUNTS = ("collector", "decider", "remediator", "rca", "api")
+SPEAKERS = ("collector", "remediator")
+"""The services that speak to a cluster; the others have an account that may do nothing there."""
 HEALED_NAMESPACE = "bank"
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 _RIGHTS = ("rbac.yaml", "admission.yaml")

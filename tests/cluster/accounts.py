@@ -4,7 +4,6 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-import base64
 import json
 import os
 import time
@@ -19,16 +18,13 @@ from kubernetes import client, config
 
 from tests.cluster.audit import username
 from tests.cluster.objects import BANK, PROTECTED, eviction, path_of, waiting_pod
-from tests.cluster.rights import AGENT, KUBERNETES
+from tests.cluster.rights import KUBERNETES
 
 REAL = "SRE_TEST_KUBECONFIG"
-AUDIT = "SRE_TEST_AUDIT_LOG"
-DIRECTORY = "SRE_TEST_CLUSTER"
 MANIFESTS = (KUBERNETES / "rbac.yaml", KUBERNETES / "admission.yaml")
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
-_TOKEN_SECONDS = 3600
 _TAKEN_UP_WITHIN = timedelta(seconds=30)
 
 
@@ -55,16 +51,6 @@ def required(variable: str) -> Path:
     if not value:
         raise LookupError(f"{variable} is not set; run these tests by `make test-cluster`")
     return Path(value)
-
-
-def audit_log() -> Path:
-    """Return the API server's audit log: the one that is named, or that of the cluster that `make test-cluster` made.
-
-    Raises:
-        LookupError: neither is set.
-    """
-    named = os.environ.get(AUDIT)
-    return Path(named) if named else required(DIRECTORY) / "audit.jsonl"
 
 
 def connect(kubeconfig: Path, *, headers: Mapping[str, str] | None = None) -> client.ApiClient:
@@ -108,28 +94,6 @@ def apply_rights(api: client.ApiClient) -> None:
         for document in yaml.safe_load_all(path.read_text()):
             apply(api, document)
     _until_in_force(api)
-
-
-def service_account_kubeconfig(api: client.ApiClient, account: str, *, directory: Path) -> Path:
-    """Write and return a kubeconfig that speaks as a shipped account, by a token that the API server issued."""
-    body = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
-    issued = ask(api, "POST", f"/api/v1/namespaces/{AGENT}/serviceaccounts/{account}/token", body=body)
-    assert issued.status == 201, issued
-    authority = base64.b64encode(Path(api.configuration.ssl_ca_cert).read_bytes()).decode()
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": account,
-        "clusters": [
-            {"name": "cluster", "cluster": {"server": api.configuration.host, "certificate-authority-data": authority}}
-        ],
-        "users": [{"name": account, "user": {"token": issued.body["status"]["token"]}}],
-        "contexts": [{"name": account, "context": {"cluster": "cluster", "user": account}}],
-    }
-    path = directory / f"{account}.kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(document))  # JSON is YAML
-    return path
 
 
 def until(holds: Callable[[], bool], *, within: timedelta = timedelta(seconds=60)) -> None:

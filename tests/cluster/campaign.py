@@ -25,7 +25,7 @@ import yaml
 from kubernetes import client
 
 from sandbox.demo.story import Story, story_of
-from sandbox.kubernetes.accounts import ACCOUNTS, HEALED_NAMESPACE
+from sandbox.kubernetes.accounts import HEALED_NAMESPACE, SPEAKERS
 from sandbox.kubernetes.debian import MONITORING_PACKAGES, install_packages
 from sandbox.stack.local import LocalStack, StackOptions
 from sandbox.stack.monitoring import Monitoring
@@ -111,7 +111,7 @@ async def _pipeline(real: Real, directory: Path) -> AsyncGenerator[LocalStack]:
         directory=directory,
         playbook=_playbook(directory),
         kubeconfig=real.kubeconfig,
-        accounts={name: real.account(name) for name in ACCOUNTS},
+        accounts={name: real.account(name) for name in SPEAKERS},
         settings={
             "SRE_PROMETHEUS_URL": monitoring.prometheus_url,
             "SRE_QUERIES_FILE": str(HERE / "queries.yaml"),

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
+from sandbox.kubernetes.accounts import ACCOUNTS
 from tests.cluster.accounts import (
     REAL,
     apply,
     apply_rights,
     ask,
-    audit_log,
     connect,
     connect_as,
     required,
-    service_account_kubeconfig,
 )
 from tests.cluster.audit import AuditLog
 from tests.cluster.bank import Bank
@@ -27,7 +26,6 @@ from tests.cluster.campaign import Campaign, run_campaign, table_of
 from tests.cluster.objects import laid_out as objects
 from tests.cluster.objects import path_of
 from tests.cluster.real import Real, the_cluster
-from tests.cluster.rights import ACCOUNTS
 
 _TABLE = pytest.StashKey[str]()
 
@@ -63,10 +61,9 @@ def admin() -> Generator[client.ApiClient]:
 
 
 @pytest.fixture(scope="session")
-def kubeconfigs(admin: client.ApiClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def kubeconfigs(admin: client.ApiClient, real: Real) -> dict[str, Path]:
     """Return a kubeconfig of each shipped account."""
-    directory = tmp_path_factory.mktemp("accounts")
-    return {account: service_account_kubeconfig(admin, account, directory=directory) for account in ACCOUNTS}
+    return {account: real.account(account) for account in ACCOUNTS}
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +102,6 @@ def bank(admin: client.ApiClient) -> Generator[Bank]:
 
 
 @pytest.fixture(scope="session")
-def log() -> AuditLog:
+def log(real: Real) -> AuditLog:
     """Return the API server's audit log."""
-    return AuditLog(audit_log())
+    return AuditLog(real.directory / "audit.jsonl")

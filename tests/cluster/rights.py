@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
+from sandbox.kubernetes.accounts import ACCOUNTS
+
 KUBERNETES = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
-ACCOUNTS = ("collector", "decider", "remediator", "rca", "api")
 """The accounts that are shipped, one per service."""
 AGENT = "sre-agent"
 """The namespace that the accounts live in."""

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from sandbox.kubernetes.accounts import ACCOUNTS
 from tests.cluster.accounts import MERGE, ask, connect
 from tests.cluster.audit import username
 from tests.cluster.objects import BANK, TOKEN, eviction, waiting_pod
-from tests.cluster.rights import ACCOUNTS, AGENT, Right, granted
+from tests.cluster.rights import AGENT, Right, granted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
 Clients = dict[str, client.ApiClient]

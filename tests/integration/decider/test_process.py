@@ -66,10 +66,10 @@ async def test_killed_again_and_again_it_loses_nothing_and_its_replay_is_the_sam
             await _publish_round(publisher, number, range(workloads // 2, workloads))
         expected = workloads * (2 + rounds - 1)
         await until(lambda: _count_is(archive, expected))
-        await decider.stop()
         made = await decisions(archive)
         replayed = await replay_inbox(archive)
-        assert await differences(archive, replayed) == []
+        assert await differences(archive, replayed) == []  # while it goes on: time alone may bring more decisions
+        await decider.stop()
     opened = {one.workload.key for one in made if one.reason is Reason.INCIDENT_OPENED}
     assert len(opened) == workloads
     commands = {one.command for one in made if one.command}
