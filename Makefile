@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit integration e2e bench reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit integration e2e bench bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 
@@ -69,6 +69,9 @@ test-cluster: setup ## the whole system on a real Kubernetes: rights, contracts,
 bench: setup ## signals matched per second; latency from a signal to its action
 	@$(BIN)/python -m bench.matching
 	@$(BIN)/python -m bench.latency
+
+bench-scale: setup ## the collector on a real Kubernetes of 50 nodes and 5,000 pods: memory, CPU, time to a signal; 10 minutes
+	@$(BIN)/python -m bench.scale
 
 reference: setup ## write docs/reference and the playbook's ConfigMap from their sources
 	@$(BIN)/python -m scripts.reference
