@@ -1,8 +1,9 @@
 """What the API server fills in where a writer left it out."""
 
+from base64 import b64encode
 from collections.abc import Callable
 
-from sandbox.cluster.documents import Document, Json, at, copied, ensured, rows, section, text
+from sandbox.cluster.documents import Document, Json, at, copied, ensured, rows, section, text, texts
 from sandbox.cluster.resources import (
     BUDGETS,
     CRON_JOBS,
@@ -166,6 +167,10 @@ def _fill_namespace(namespace: Document) -> None:
 
 def _fill_secret(secret: Document) -> None:
     _fill(secret, {"type": "Opaque"})
+    plain = texts(secret, "stringData")
+    secret.pop("stringData", None)
+    for key, value in plain.items():
+        ensured(secret, "data")[key] = b64encode(value.encode()).decode()
 
 
 def _fill_budget(budget: Document) -> None:

@@ -151,6 +151,16 @@ def forbidden(resource: Resource, name: str, *, because: str) -> StatusError:
     return StatusError(HTTPStatus.FORBIDDEN, "Forbidden", message, details=_details(resource, name))
 
 
+def namespace_terminating(resource: Resource, name: str, *, namespace: str) -> StatusError:
+    """Return 403 for a create in a namespace that ends."""
+    because = f"unable to create new content in namespace {namespace} because it is being terminated"
+    refused = forbidden(resource, name, because=because)
+    told = f"namespace {namespace} is being terminated"
+    causes: list[Json] = [{"reason": "NamespaceTerminating", "message": told, "field": "metadata.namespace"}]
+    details: Document = {**(refused.details or {}), "causes": causes}
+    return StatusError(refused.code, refused.reason, refused.message, details=details)
+
+
 def method_not_allowed() -> StatusError:
     """Return 405."""
     message = "the server does not allow this method on the requested resource"

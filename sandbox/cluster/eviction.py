@@ -2,9 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
-from sandbox.cluster.documents import Document, Json, ReadOnly, is_leaving, name_of, text, whole
+from sandbox.cluster.documents import (
+    Document,
+    Json,
+    ReadOnly,
+    copy_of,
+    ensured,
+    is_leaving,
+    name_of,
+    rows,
+    stamp,
+    text,
+    whole,
+)
 from sandbox.cluster.errors import StatusError
 from sandbox.cluster.pods import is_ready
 from sandbox.cluster.selectors import selector_of, selects
@@ -34,6 +47,31 @@ def judge(pod: ReadOnly, budgets: Sequence[Document]) -> Allowed | StatusError:
     if not is_ready(pod) and _lets_unready_go(budget):
         return Allowed()
     return _judge_budget(budget)
+
+
+def charged(budget: Document, pod_name: str, *, now: datetime) -> Document:
+    """Return a budget that one eviction has been taken from."""
+    after = copy_of(budget)
+    status = ensured(after, "status")
+    status["disruptionsAllowed"] = whole(status, "disruptionsAllowed") - 1
+    ensured(status, "disruptedPods")[pod_name] = stamp(now)
+    return after
+
+
+def disrupted(pod: Document, *, now: datetime) -> Document:
+    """Return a pod that says that it is evicted."""
+    marked = copy_of(pod)
+    condition: Document = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": stamp(now),
+        "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting",
+    }
+    others = [one for one in rows(pod, "status", "conditions") if text(one, "type") != "DisruptionTarget"]
+    ensured(marked, "status")["conditions"] = [*others, condition]
+    return marked
 
 
 def _covers(budget: ReadOnly, pod: ReadOnly) -> bool:

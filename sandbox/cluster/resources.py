@@ -28,6 +28,7 @@ class Resource:
     subresources: tuple[Subresource, ...] = ()
     counts_generations: bool = False
     returns_deleted: bool = False
+    created_by_update: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
@@ -69,7 +70,7 @@ PODS = Resource(
     returns_deleted=True,
     aliases=_ALL,
 )
-EVENTS = Resource("", "v1", "events", "Event", ("ev",))
+EVENTS = Resource("", "v1", "events", "Event", ("ev",), created_by_update=True)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", ("cm",))
 SECRETS = Resource("", "v1", "secrets", "Secret")
 SERVICES = Resource("", "v1", "services", "Service", ("svc",), subresources=_STATUS, returns_deleted=True, aliases=_ALL)
@@ -102,7 +103,7 @@ BUDGETS = Resource(
     subresources=_STATUS,
     counts_generations=True,
 )
-LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", created_by_update=True)
 
 RESOURCES = (
     NAMESPACES,

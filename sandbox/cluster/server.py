@@ -1,68 +1,42 @@
 """The verbs of the API server on the store, without HTTP: every refusal is a StatusError."""
 
-import base64
-import binascii
-import json
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from sandbox.cluster import eviction, scales
 from sandbox.cluster.clock import Clock
+from sandbox.cluster.deleting import Deletion, end_of, grace_of, held_by, leaving, may_go
 from sandbox.cluster.documents import (
     Document,
-    Json,
-    ReadOnly,
     copy_of,
     ensured,
     is_leaving,
     name_of,
     namespace_of,
-    rows,
     section,
-    stamp,
     text,
-    uid_of,
-    whole,
     words,
 )
 from sandbox.cluster.errors import (
     ExpiredListError,
     StatusError,
     already_exists,
-    bad_request,
-    forbidden,
+    namespace_terminating,
     not_found,
-    required,
     too_large,
-    unprocessable,
 )
 from sandbox.cluster.names import Names
-from sandbox.cluster.patches import PatchError, PatchTestError, json_patched, merged, strategically_merged
+from sandbox.cluster.paging import ListOptions, Page, Place, lasting_token, page_of, place_of
+from sandbox.cluster.patching import Patch, PatchKind, patched
 from sandbox.cluster.resources import BUDGETS, NAMESPACES, PODS, SERVICES, Resource, Subresource
 from sandbox.cluster.selectors import Selection
 from sandbox.cluster.store import Store, key_of
 from sandbox.cluster.writes import Target, changed_object, check_preconditions, check_version, new_object
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Documents = list[Document]
-_DONE_PHASES = frozenset({"Succeeded", "Failed"})
-_DEFAULT_GRACE_SECONDS = 30
 _SERVICE_NETWORK = "10.96"
 _OCTET = 250
-
-
-class PatchKind(StrEnum):
-    """The media types of patches."""
-
-    JSON = "application/json-patch+json"
-    MERGE = "application/merge-patch+json"
-    STRATEGIC = "application/strategic-merge-patch+json"
-    APPLY = "application/apply-patch+yaml"
 
 
 class Persistence(StrEnum):
@@ -70,44 +44,6 @@ class Persistence(StrEnum):
 
     KEEP = "keep"
     DRY_RUN = "dry-run"
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """A patch as it came in."""
-
-    kind: PatchKind
-    body: Json
-    field_manager: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ListOptions:
-    """What a list asks for."""
-
-    selection: Selection = field(default_factory=Selection)
-    limit: int = 0
-    token: str = ""
-    version: str = ""
-    match: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One answer to a list."""
-
-    items: list[Document]
-    version: int
-    token: str = ""
-    remaining: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """What a delete came to: the object's last state, and whether it is gone already."""
-
-    document: Document
-    gone: bool
 
 
 class ApiServer:
@@ -138,18 +74,15 @@ class ApiServer:
         Raises:
             StatusError: the token or version is not acceptable (400, 410, 504).
         """
-        version, after = self._place(options)
+        place = self._place(options)
+        version = self.store.version if place.version is None else place.version
         try:
             chosen = self._chosen(resource, options.selection, version)
         except StatusError as exc:
             if options.token and exc.code == HTTPStatus.GONE:
-                raise ExpiredListError(_token(-1, after)) from exc
+                raise ExpiredListError(lasting_token(place)) from exc
             raise
-        chosen = [document for document in chosen if after is None or key_of(document) > after]
-        if not options.limit or len(chosen) <= options.limit:
-            return Page(chosen, version)
-        page = chosen[: options.limit]
-        return Page(page, version, _token(version, key_of(page[-1])), len(chosen) - options.limit)
+        return page_of(chosen, options, after=place.after, version=version)
 
     def create(self, target: Target, body: Document, persistence: Persistence = Persistence.KEEP) -> Document:
         """Store a new object.
@@ -178,9 +111,21 @@ class ApiServer:
             return self._write_scale(target, body, persistence)
         target.check(body)
         before = self.get(target)
-        return self._keep(
-            target.resource, changed_object(target, body, before=before), before=before, persistence=persistence
-        )
+        after = changed_object(target, body, before=before)
+        return self._keep(target.resource, after, before=before, persistence=persistence)
+
+    def replace_or_create(
+        self, target: Target, body: Document, persistence: Persistence = Persistence.KEEP
+    ) -> tuple[Document, bool]:
+        """Store a new state of an object and return it, and whether it was created by that (few kinds are).
+
+        Raises:
+            StatusError: it is not acceptable (400, 404, 409, 422).
+        """
+        is_there = self.store.get(target.resource, (target.namespace, target.name)) is not None
+        if is_there or not target.resource.created_by_update or target.subresource is not None:
+            return self.replace(target, body, persistence), False
+        return self.create(target, _named(body, target), persistence), True
 
     def patch(self, target: Target, patch: Patch, persistence: Persistence = Persistence.KEEP) -> tuple[Document, bool]:
         """Change an object by a patch and return it, and whether it was created by the patch (apply only).
@@ -188,14 +133,13 @@ class ApiServer:
         Raises:
             StatusError: it is not acceptable (400, 404, 409, 422).
         """
-        if patch.kind is PatchKind.APPLY:
-            _check_field_manager(patch)
+        patch.check()
         before = self._patched_object(target)
         if before is None:
             if patch.kind is PatchKind.APPLY and isinstance(patch.body, dict):
                 return self.create(target, _named(patch.body, target), persistence), True
             raise not_found(target.resource, target.name)
-        after = _patched(target, before, patch)
+        after = patched(before, patch)
         check_version(target.resource, section(after, "metadata"), before=before)
         return self.replace(target, after, persistence), False
 
@@ -207,13 +151,14 @@ class ApiServer:
         """
         before = self.get(replace(target, subresource=None))
         check_preconditions(target.resource, options, before=before)
-        grace = self._grace(target.resource, options, before)
-        waits = grace > 0 or bool(words(before, "metadata", "finalizers")) or target.resource is NAMESPACES
-        if not waits:
+        grace = grace_of(target.resource, options, before=before)
+        held = held_by(options, before)
+        if not grace and not held and target.resource is not NAMESPACES:
             gone = before if persistence is Persistence.DRY_RUN else self._remove(target.resource, before)
             return Deletion(gone, gone=True)
-        leaving = self._leaving(target.resource, before, grace)
-        return Deletion(self._keep(target.resource, leaving, before=before, persistence=persistence), gone=False)
+        end = end_of(self._clock.now(), grace, scale=self._clock.scale)
+        after = leaving(target.resource, before, grace=grace, end=end, held=held)
+        return Deletion(self._keep(target.resource, after, before=before, persistence=persistence), gone=False)
 
     def delete_selected(
         self, resource: Resource, selection: Selection, *, options: Document, persistence: Persistence
@@ -238,8 +183,9 @@ class ApiServer:
         if isinstance(verdict, StatusError):
             raise verdict
         if persistence is Persistence.KEEP:
-            self._charge(verdict.budget, name_of(pod))
-            self._mark_disrupted(pod)
+            if verdict.budget is not None:
+                self.store.put(BUDGETS, eviction.charged(verdict.budget, name_of(pod), now=self._clock.now()))
+            self.store.put(PODS, eviction.disrupted(pod, now=self._clock.now()))
         self.delete(Target(PODS, target.namespace, target.name), _without_version(options), persistence)
 
     def finish(self, target: Target) -> None:
@@ -251,17 +197,14 @@ class ApiServer:
         if not any(namespace_of(document) == name for _, document in self.store.everything()):
             self.store.remove(NAMESPACES, ("", name))
 
-    def _place(self, options: ListOptions) -> tuple[int, tuple[str, str] | None]:
+    def _place(self, options: ListOptions) -> Place:
         """Return the version to read at, and the key to go on after."""
-        current = self.store.version
         if options.token:
-            version, after = _read_token(options.token)
-            return (current if version < 0 else version), after
+            return place_of(options.token)
         wanted = int(options.version) if options.version.isdigit() else 0
-        if wanted > current:
-            raise too_large(wanted, current)
-        exact = options.match == "Exact" and wanted
-        return (wanted if exact else current), None
+        if wanted > self.store.version:
+            raise too_large(wanted, self.store.version)
+        return Place(None, wanted if options.match == "Exact" and wanted else None)
 
     def _chosen(self, resource: Resource, selection: Selection, version: int) -> Documents:
         if version == self.store.version:
@@ -275,8 +218,7 @@ class ApiServer:
         if namespace is None:
             raise not_found(NAMESPACES, target.namespace)
         if is_leaving(namespace):
-            because = f"unable to create new content in namespace {target.namespace} because it is being terminated"
-            raise forbidden(target.resource, target.name, because=because)
+            raise namespace_terminating(target.resource, target.name, namespace=target.namespace)
 
     def _assign_address(self, service: Document) -> None:
         spec = ensured(service, "spec")
@@ -292,62 +234,12 @@ class ApiServer:
         if document == before:
             return before
         kept = self.store.put(resource, document)
-        if is_leaving(document) and self._may_go(resource, document):
+        if is_leaving(document) and may_go(resource, document):
             return self._remove(resource, kept)
         return kept
 
-    def _may_go(self, resource: Resource, document: ReadOnly) -> bool:
-        held = bool(words(document, "metadata", "finalizers"))
-        graceful = resource is NAMESPACES or whole(document, "metadata", "deletionGracePeriodSeconds") > 0
-        return not held and not graceful
-
     def _remove(self, resource: Resource, document: Document) -> Document:
         return self.store.remove(resource, key_of(document))
-
-    def _grace(self, resource: Resource, options: Document, before: ReadOnly) -> int:
-        if resource is not PODS:
-            return 0
-        if not text(before, "spec", "nodeName") or text(before, "status", "phase") in _DONE_PHASES:
-            return 0
-        default = whole(before, "spec", "terminationGracePeriodSeconds", default=_DEFAULT_GRACE_SECONDS)
-        wanted = whole(options, "gracePeriodSeconds", default=default)
-        if not is_leaving(before):
-            return wanted
-        return min(wanted, whole(before, "metadata", "deletionGracePeriodSeconds"))
-
-    def _leaving(self, resource: Resource, before: Document, grace: int) -> Document:
-        leaving = copy_of(before)
-        metadata = ensured(leaving, "metadata")
-        end = stamp(self._clock.now() + timedelta(seconds=grace) / self._clock.scale)
-        if not is_leaving(before) or whole(metadata, "deletionGracePeriodSeconds") != grace:
-            metadata["deletionTimestamp"], metadata["deletionGracePeriodSeconds"] = end, grace
-        if resource is NAMESPACES:
-            del metadata["deletionGracePeriodSeconds"]
-            ensured(leaving, "status")["phase"] = "Terminating"
-        return leaving
-
-    def _charge(self, budget: Document | None, pod_name: str) -> None:
-        if budget is None:
-            return
-        charged = copy_of(budget)
-        status = ensured(charged, "status")
-        status["disruptionsAllowed"] = whole(status, "disruptionsAllowed") - 1
-        ensured(status, "disruptedPods")[pod_name] = stamp(self._clock.now())
-        self.store.put(BUDGETS, charged)
-
-    def _mark_disrupted(self, pod: Document) -> None:
-        marked = copy_of(pod)
-        condition: Document = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "lastProbeTime": None,
-            "lastTransitionTime": stamp(self._clock.now()),
-            "reason": "EvictionByEvictionAPI",
-            "message": "Eviction API: evicting",
-        }
-        others = [one for one in rows(pod, "status", "conditions") if text(one, "type") != "DisruptionTarget"]
-        ensured(marked, "status")["conditions"] = [*others, condition]
-        self.store.put(PODS, marked)
 
     def _patched_object(self, target: Target) -> Document | None:
         return self.store.get(target.resource, (target.namespace, target.name)) and self.get(target)
@@ -360,42 +252,10 @@ class ApiServer:
         return scales.scale_of(self.replace(whole_target, after, persistence))
 
 
-def _patched(target: Target, before: Document, patch: Patch) -> Document:
-    readers: dict[PatchKind, Callable[[], Json]] = {
-        PatchKind.JSON: lambda: json_patched(before, patch.body),
-        PatchKind.MERGE: lambda: merged(before, patch.body),
-        PatchKind.STRATEGIC: lambda: _strategic(before, patch.body),
-        PatchKind.APPLY: lambda: _strategic(before, patch.body),
-    }
-    try:
-        after = readers[patch.kind]()
-    except PatchTestError as exc:
-        message = "the server rejected our request due to an error in our request"
-        raise StatusError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message, details={}) from exc
-    except PatchError as exc:
-        raise bad_request(f"error decoding patch: {exc}") from exc
-    if not isinstance(after, dict):
-        raise bad_request(f"the patch leaves no {target.resource.kind}")
-    return after
-
-
-def _strategic(before: Document, body: Json) -> Document:
-    if not isinstance(body, dict):
-        raise PatchError("a strategic merge patch is an object")
-    return strategically_merged(before, body)
-
-
 def _named(body: Document, target: Target) -> Document:
     named = copy_of(body)
     ensured(named, "metadata")["name"] = target.name
     return named
-
-
-def _check_field_manager(patch: Patch) -> None:
-    if patch.field_manager:
-        return
-    options = Resource("meta.k8s.io", "v1", "", "PatchOptions")
-    raise unprocessable(options, "", faults=[required("fieldManager", "is required for apply patch")])
 
 
 def _without_version(options: Document) -> Document:
@@ -403,26 +263,3 @@ def _without_version(options: Document) -> Document:
     kept = copy_of(options)
     section(kept, "preconditions").pop("resourceVersion", None)
     return kept
-
-
-def _token(version: int, after: tuple[str, str] | None) -> str:
-    written = json.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": list(after or ())})
-    return base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")
-
-
-def _read_token(token: str) -> tuple[int, tuple[str, str] | None]:
-    try:
-        read: Document = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        start = words(read, "start")
-        version = whole(read, "rv")
-    except (ValueError, binascii.Error, AttributeError) as exc:
-        raise bad_request("continue key is not valid: illegal base64 data") from exc
-    return version, (start[0], start[1]) if len(start) > 1 else None
-
-
-def deletion_status(resource: Resource, document: Document) -> Document:
-    """Return the Status that answers a finished delete."""
-    details: Document = {"name": name_of(document), "group": resource.group, "kind": resource.plural}
-    details["uid"] = uid_of(document)
-    shown: Document = {key: value for key, value in details.items() if value}
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": shown}

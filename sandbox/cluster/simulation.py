@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from sandbox.cluster.clock import Clock
 from sandbox.cluster.deployments import reconcile_deployment
-from sandbox.cluster.documents import Document, ReadOnly, controller_of, name_of, namespace_of, stamp, text
+from sandbox.cluster.documents import Document, ReadOnly, name_of, namespace_of, rows, stamp, text
 from sandbox.cluster.errors import StatusError
+from sandbox.cluster.garbage import collect, collect_owned, finish_owner
 from sandbox.cluster.kubelet import Kubelet
 from sandbox.cluster.names import Names
 from sandbox.cluster.plane import Plane, condition
@@ -22,10 +23,11 @@ from sandbox.cluster.resources import (
     SERVICE_ACCOUNTS,
     STATEFUL_SETS,
     Resource,
+    resource_of_kind,
 )
 from sandbox.cluster.server import ApiServer
 from sandbox.cluster.store import Change, Key, Kind, Store
-from sandbox.cluster.upkeep import collect_orphans, empty_namespace, reconcile_budget, schedule
+from sandbox.cluster.upkeep import empty_namespace, reconcile_budget, schedule
 from sandbox.cluster.writes import Target
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -41,7 +43,6 @@ _RECONCILERS: dict[Resource, Reconcile] = {
     PODS: schedule,
 }
 _WORKLOADS = frozenset({DEPLOYMENTS, STATEFUL_SETS})
-_PARENTS = {"ReplicaSet": REPLICA_SETS, "Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS}
 
 
 class Simulation:
@@ -78,10 +79,7 @@ class Simulation:
             self._wake_unscheduled()
         if change.kind is Kind.DELETED:
             self._forget(change)
-        owner = controller_of(change.now)
-        parent = _PARENTS.get(text(owner, "kind"))
-        if parent is not None:
-            self._waiting[parent, (namespace_of(change.now), text(owner, "name"))] = None
+        self._wake_owners(change.now)
         if change.resource is NAMESPACES and change.kind is Kind.ADDED:
             self._add_account(change.now)
         self._calm()
@@ -92,6 +90,13 @@ class Simulation:
         if change.kind is not Kind.DELETED:
             self.kubelet.observe(change.now)
 
+    def _wake_owners(self, document: ReadOnly) -> None:
+        for owner in rows(document, "metadata", "ownerReferences"):
+            resource = resource_of_kind(text(owner, "apiVersion"), text(owner, "kind"))
+            if resource is not None:
+                namespace = namespace_of(document) if resource.namespaced else ""
+                self._waiting[resource, (namespace, text(owner, "name"))] = None
+
     def _wake_unscheduled(self) -> None:
         for pod in self.plane.select(PODS):
             if not text(pod, "spec", "nodeName"):
@@ -100,7 +105,7 @@ class Simulation:
     def _forget(self, change: Change) -> None:
         if change.resource is PODS:
             self.kubelet.forget(change.now)
-        collect_orphans(self.plane, change.now)
+        collect_owned(self.plane, change.now)
         namespace = namespace_of(change.now)
         if namespace:
             self._waiting[NAMESPACES, ("", namespace)] = None
@@ -124,12 +129,11 @@ class Simulation:
             self._is_acting = False
 
     def _reconcile(self, resource: Resource, key: Key) -> None:
-        document = self.store.get(resource, key)
-        reconcile = _RECONCILERS.get(resource)
-        if document is None or reconcile is None:
-            return
         try:
-            reconcile(self.plane, document)
+            for act in (collect, finish_owner, _looked_after):
+                document = self.store.get(resource, key)
+                if document is not None:
+                    act(self.plane, resource, document)
         except StatusError:
             return  # what it acted on has gone meanwhile; the change that says so wakes it again
 
@@ -139,6 +143,13 @@ class Simulation:
             self._waiting[DEPLOYMENTS, (namespace_of(deployment), name_of(deployment))] = None
         self._calm()
         self.clock.later(_LOOK_AGAIN, self._look_again)
+
+
+def _looked_after(plane: Plane, resource: Resource, document: Document) -> None:
+    """Let the controller act that looks after a kind, if there is one."""
+    reconcile = _RECONCILERS.get(resource)
+    if reconcile is not None:
+        reconcile(plane, document)
 
 
 def _node(name: str, clock: Clock) -> Document:

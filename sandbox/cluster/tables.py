@@ -1,7 +1,9 @@
 """Lists as tables, in which the server prints for kubectl (meta.k8s.io/v1 Table)."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sandbox.cluster.documents import (
     Document,
@@ -17,6 +19,7 @@ from sandbox.cluster.documents import (
     whole,
 )
 from sandbox.cluster.resources import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
     NAMESPACES,
@@ -30,32 +33,49 @@ from sandbox.cluster.resources import (
 Cells = Callable[[ReadOnly], list[Json]]
 
 
-def table_of(resource: Resource, documents: Iterable[Document], *, metadata: Document, now: datetime) -> Document:
-    """Return a table; each row carries its object's metadata."""
+class Included(StrEnum):
+    """What each row carries of its object."""
+
+    NONE = "None"
+    METADATA = "Metadata"
+    OBJECT = "Object"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What heads a column, and of which type its cells are."""
+
+    name: str
+    type: str = "string"
+
+
+def table_of(resource: Resource, documents: Iterable[Document], *, included: Included, now: datetime) -> Document:
+    """Return a table of objects."""
     columns, cells = _COLUMNS.get(resource, ((), lambda _: []))
-    names = ("Name", *columns, "Age") if resource is not EVENTS else ("Last Seen", *columns)
+    heads = (Column("Name"), *columns, Column("Age")) if resource is not EVENTS else (Column("Last Seen"), *columns)
     definitions: list[Json] = [
-        {"name": name, "type": "string", "format": "name" if name == "Name" else "", "priority": 0} for name in names
+        {"name": one.name, "type": one.type, "format": "name" if one.name == "Name" else "", "priority": 0}
+        for one in heads
     ]
-    return {
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": metadata,
-        "columnDefinitions": definitions,
-        "rows": [_row(resource, one, cells(one), now) for one in documents],
-    }
+    rows: list[Json] = [
+        {"cells": _cells(resource, one, cells(one), now=now), **_included(one, included)} for one in documents
+    ]
+    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": definitions, "rows": rows}
 
 
-def _row(resource: Resource, document: Document, cells: list[Json], now: datetime) -> Document:  # noqa: PLR0917
-    shown: list[Json] = [name_of(document), *cells, _age(text(document, "metadata", "creationTimestamp"), now)]
+def _cells(resource: Resource, document: Document, cells: list[Json], *, now: datetime) -> list[Json]:
     if resource is EVENTS:
-        shown = [_age(text(document, "lastTimestamp"), now), *cells]
-    partial: Document = {
-        "kind": "PartialObjectMetadata",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": copied(section(document, "metadata")),
-    }
-    return {"cells": shown, "object": partial}
+        return [_age(text(document, "lastTimestamp"), now), *cells]
+    return [name_of(document), *cells, _age(text(document, "metadata", "creationTimestamp"), now)]
+
+
+def _included(document: Document, included: Included) -> Document:
+    if included is Included.NONE:
+        return {}
+    if included is Included.OBJECT:
+        return {"object": document}
+    metadata = copied(section(document, "metadata"))
+    return {"object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}}
 
 
 def _age(stamp: str, now: datetime) -> str:
@@ -119,12 +139,21 @@ def _event(one: ReadOnly) -> list[Json]:
     return [text(one, "type"), text(one, "reason"), about, text(one, "message")]
 
 
-_COLUMNS: dict[Resource, tuple[tuple[str, ...], Cells]] = {
-    PODS: (("Ready", "Status", "Restarts"), _pod),
-    DEPLOYMENTS: (("Ready", "Up-to-date", "Available"), _deployment),
-    REPLICA_SETS: (("Desired", "Current", "Ready"), _replica_set),
-    STATEFUL_SETS: (("Ready",), _stateful_set),
-    NODES: (("Status", "Roles", "Version"), _node),
-    NAMESPACES: (("Status",), _namespace),
-    EVENTS: (("Type", "Reason", "Object", "Message"), _event),
+def _config_map(one: ReadOnly) -> list[Json]:
+    return [len(section(one, "data")) + len(section(one, "binaryData"))]
+
+
+def _columns(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name) for name in names)
+
+
+_COLUMNS: dict[Resource, tuple[tuple[Column, ...], Cells]] = {
+    PODS: (_columns("Ready", "Status", "Restarts"), _pod),
+    DEPLOYMENTS: (_columns("Ready", "Up-to-date", "Available"), _deployment),
+    REPLICA_SETS: (_columns("Desired", "Current", "Ready"), _replica_set),
+    STATEFUL_SETS: (_columns("Ready"), _stateful_set),
+    NODES: (_columns("Status", "Roles", "Version"), _node),
+    NAMESPACES: (_columns("Status"), _namespace),
+    EVENTS: (_columns("Type", "Reason", "Object", "Message"), _event),
+    CONFIG_MAPS: ((Column("Data", "integer"),), _config_map),
 }

@@ -1,4 +1,4 @@
-"""The smaller controllers: disruption budgets, the scheduler, the garbage collector, namespaces that end."""
+"""The smaller controllers: disruption budgets, the scheduler, namespaces that end."""
 
 from sandbox.cluster.documents import (
     Document,
@@ -15,7 +15,6 @@ from sandbox.cluster.documents import (
     text,
     texts,
     truth,
-    uid_of,
     whole,
 )
 from sandbox.cluster.plane import Plane, condition
@@ -63,15 +62,6 @@ def schedule(plane: Plane, pod: Document) -> None:
     plane.api.store.put(PODS, bound)
     message = f"Successfully assigned {namespace_of(pod)}/{name_of(pod)} to {name_of(chosen)}"
     plane.note(pod, "Scheduled", message, source="default-scheduler")
-
-
-def collect_orphans(plane: Plane, gone: ReadOnly) -> None:
-    """Delete what an object that is gone had owned."""
-    uid = uid_of(gone)
-    for resource, document in plane.api.store.everything():
-        owners = [text(owner, "uid") for owner in rows(document, "metadata", "ownerReferences")]
-        if owners and all(owner == uid for owner in owners):
-            plane.delete(resource, document)
 
 
 def empty_namespace(plane: Plane, namespace: Document) -> None:

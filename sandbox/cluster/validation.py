@@ -4,8 +4,28 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-from sandbox.cluster.documents import Document, Json, ReadOnly, at, rows, section, text, texts, whole
-from sandbox.cluster.errors import FieldFault, duplicate, forbidden_field, invalid, required, unsupported
+from sandbox.cluster.documents import (
+    Document,
+    Json,
+    ReadOnly,
+    at,
+    is_leaving,
+    rows,
+    section,
+    text,
+    texts,
+    whole,
+    words,
+)
+from sandbox.cluster.errors import (
+    FieldFault,
+    bad_request,
+    duplicate,
+    forbidden_field,
+    invalid,
+    required,
+    unsupported,
+)
 from sandbox.cluster.resources import (
     BUDGETS,
     DAEMON_SETS,
@@ -51,12 +71,23 @@ _POD_MAY_CHANGE = (
     "spec.tolerations",
     "spec.terminationGracePeriodSeconds",
 )
+_STATEFUL_SET_MAY_CHANGE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
 _LABEL_NAMED = frozenset({NAMESPACES, SERVICES})
 
 
 def faults_of(resource: Resource, document: Document, *, before: Document | None) -> list[FieldFault]:
     """Return everything wrong with an object; `before` is what it replaces, None when it is new."""
     found = [*_metadata_faults(resource, document)]
+    if before is not None and is_leaving(before):
+        found += _late_finalizers(before, document)
     check = _CHECKS.get(resource)
     if check:
         found += check(document)
@@ -64,6 +95,19 @@ def faults_of(resource: Resource, document: Document, *, before: Document | None
     if before is not None and change_check:
         found += change_check(before, document)
     return found
+
+
+def check_readable(resource: Resource, document: Document) -> None:
+    """Refuse an object that the server could not even read into its types.
+
+    Raises:
+        StatusError: a quantity is none (400).
+    """
+    pod_spec = section(document, "spec") if resource is PODS else section(document, "spec", "template", "spec")
+    for container in (*rows(pod_spec, "containers"), *rows(pod_spec, "initContainers")):
+        for part in ("limits", "requests"):
+            for quantity in section(container, "resources", part).values():
+                _check_quantity(resource, quantity)
 
 
 def scale_faults(replicas: int) -> list[FieldFault]:
@@ -80,6 +124,15 @@ def _metadata_faults(resource: Resource, document: Document) -> Faults:
     elif not re.fullmatch(_SUBDOMAIN, name) or len(name) > _SUBDOMAIN_LENGTH:
         yield invalid("metadata.name", f'"{name}"', _SUBDOMAIN_RULE)
     yield from _label_faults("metadata.labels", texts(document, "metadata", "labels"))
+
+
+def _late_finalizers(before: Document, after: Document) -> Faults:
+    added = [
+        one for one in words(after, "metadata", "finalizers") if one not in words(before, "metadata", "finalizers")
+    ]
+    if added:
+        told = f"no new finalizers can be added if the object is being deleted, found new finalizers {added}"
+        yield forbidden_field("metadata.finalizers", told)
 
 
 def _label_name_faults(field: str, name: str) -> Faults:
@@ -157,18 +210,22 @@ def _resource_faults(field: str, resources: Document) -> Faults:
 
 
 def _quantity_faults(field: str, quantity: Json) -> Faults:
+    if parse_quantity(str(quantity)) < 0:
+        yield invalid(field, f'"{quantity}"', "must be greater than or equal to 0")
+
+
+def _check_quantity(resource: Resource, quantity: Json) -> None:
     try:
-        if parse_quantity(str(quantity)) < 0:
-            yield invalid(field, f'"{quantity}"', "must be greater than or equal to 0")
-    except ValueError:
-        yield invalid(field, f'"{quantity}"', "quantities must match the regular expression")
+        parse_quantity(str(quantity))
+    except ValueError as exc:
+        raise bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: quantities must '
+            r"match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        ) from exc
 
 
 def _exceeds(quantity: Json, limit: Json) -> bool:
-    try:
-        return parse_quantity(str(quantity)) > parse_quantity(str(limit))
-    except ValueError:
-        return False
+    return parse_quantity(str(quantity)) > parse_quantity(str(limit))
 
 
 def _mount_faults(field: str, spec: Document) -> Faults:
@@ -188,6 +245,14 @@ def _workload_faults(workload: Document) -> Faults:
     policy = text(workload, "spec", "template", "spec", "restartPolicy", default="Always")
     if policy in {"OnFailure", "Never"}:
         yield unsupported("spec.template.spec.restartPolicy", policy, supported=("Always",))
+
+
+def _deployment_faults(deployment: Document) -> Faults:
+    yield from _workload_faults(deployment)
+    rolling = section(deployment, "spec", "strategy", "rollingUpdate")
+    if rolling and {str(rolling.get("maxSurge")), str(rolling.get("maxUnavailable"))} <= {"0", "0%"}:
+        told = "may not be 0 when `maxSurge` is 0"
+        yield invalid("spec.strategy.rollingUpdate.maxUnavailable", str(rolling.get("maxUnavailable")), told)
 
 
 def _selector_faults(workload: Document) -> Faults:
@@ -224,6 +289,20 @@ def _selector_change(before: Document, after: Document) -> Faults:
         yield invalid("spec.selector", shown, "field is immutable")
 
 
+def _stateful_set_change(before: Document, after: Document) -> Faults:
+    old, new = ({**section(one, "spec")} for one in (before, after))
+    for field in _STATEFUL_SET_MAY_CHANGE:
+        old.pop(field, None)
+        new.pop(field, None)
+    if old != new:
+        told = ", ".join(f"'{field}'" for field in _STATEFUL_SET_MAY_CHANGE[:-1])
+        yield forbidden_field(
+            "spec",
+            f"updates to statefulset spec for fields other than {told} and '{_STATEFUL_SET_MAY_CHANGE[-1]}' "
+            "are forbidden",
+        )
+
+
 def _pod_change(before: Document, after: Document) -> Faults:
     if _pod_fixed(before) != _pod_fixed(after):
         fields = ",".join(f"`{field}`" for field in _POD_MAY_CHANGE[:3])
@@ -246,7 +325,7 @@ def _pod_fixed(pod: ReadOnly) -> Json:
 
 _CHECKS: dict[Resource, Callable[[Document], Faults]] = {
     PODS: _pod_faults,
-    DEPLOYMENTS: _workload_faults,
+    DEPLOYMENTS: _deployment_faults,
     REPLICA_SETS: _workload_faults,
     STATEFUL_SETS: _workload_faults,
     DAEMON_SETS: _workload_faults,
@@ -258,6 +337,6 @@ _CHANGE_CHECKS: dict[Resource, Callable[[Document, Document], Faults]] = {
     PODS: _pod_change,
     DEPLOYMENTS: _selector_change,
     REPLICA_SETS: _selector_change,
-    STATEFUL_SETS: _selector_change,
+    STATEFUL_SETS: _stateful_set_change,
     DAEMON_SETS: _selector_change,
 }

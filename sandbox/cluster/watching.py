@@ -11,19 +11,23 @@ from sandbox.cluster.selectors import Selection
 from sandbox.cluster.store import Change, Kind, Store
 
 _QUEUE = 10_000
+_START_ENDS = "k8s.io/initial-events-end"
+_NOTHING: Document = {}
 _BOOKMARK_EVERY = timedelta(seconds=10)
 
 
 class Watch:
     """Follow a store; open it before the first wait, so that nothing falls between."""
 
-    def __init__(self, store: Store, resource: Resource, selection: Selection, *, version: str) -> None:
+    def __init__(
+        self, store: Store, resource: Resource, selection: Selection, *, version: str, marks_the_start: bool = False
+    ) -> None:
         self._store = store
         self._resource = resource
         self._selection = selection
         self._changes: asyncio.Queue[Change] = asyncio.Queue(_QUEUE)
         self._overrun = False
-        self._first = self._begin(version)
+        self._first = self._initial() if marks_the_start else self._begin(version)
         store.listen(self._take)
 
     def close(self) -> None:
@@ -46,6 +50,10 @@ class Watch:
                 yield event
         if bookmarks and not self._overrun:
             yield self._bookmark()  # so that the next watch need not go back further than this one
+
+    def _initial(self) -> list[Document]:
+        """Return what is there, and the bookmark that says that this was all."""
+        return [*self._begin(""), self._bookmark({"annotations": {_START_ENDS: "true"}})]
 
     def _begin(self, version: str) -> list[Document]:
         if version in {"", "0"}:
@@ -73,8 +81,8 @@ class Watch:
             return _event(Kind.MODIFIED if before else Kind.ADDED, change.now)
         return _event(Kind.DELETED, change.now) if before else None
 
-    def _bookmark(self) -> Document:
-        metadata: Document = {"resourceVersion": str(self._store.version), "creationTimestamp": None}
+    def _bookmark(self, more: Document = _NOTHING) -> Document:
+        metadata: Document = {"resourceVersion": str(self._store.version), "creationTimestamp": None, **more}
         marked: Document = {**self._resource.header(), "metadata": metadata}
         return {"type": "BOOKMARK", "object": marked}
 

@@ -30,9 +30,10 @@ from sandbox.cluster.resources import (
     Resource,
     Subresource,
 )
-from sandbox.cluster.validation import faults_of
+from sandbox.cluster.validation import check_readable, faults_of
 
 _KEPT_METADATA = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_MAY_BE_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 _STATUS_KEPT_ON_CREATE = frozenset({NAMESPACES, NODES})
 
 
@@ -91,6 +92,7 @@ def new_object(target: Target, body: Document, *, names: Names, now: datetime) -
     if resource.has_status and resource not in _STATUS_KEPT_ON_CREATE:
         document["status"] = _first_status(resource)
     fill_defaults(resource, document)
+    _drop_empty(metadata)
     _validate(resource, document, before=None)
     return document
 
@@ -107,6 +109,7 @@ def changed_object(target: Target, body: Document, *, before: Document) -> Docum
     check_version(resource, metadata, before=before)
     _keep_metadata(metadata, before)
     _keep_the_other_half(target, document, before)
+    _drop_empty(metadata)
     if target.subresource is not Subresource.STATUS:
         fill_defaults(resource, document)
         _keep_assigned(resource, document, before)
@@ -151,6 +154,13 @@ def _name(metadata: Document, names: Names) -> None:
         metadata["name"] = prefix + names.suffix()
 
 
+def _drop_empty(metadata: Document) -> None:
+    """Leave out what says nothing, as the API server does when it writes an object."""
+    for field in _MAY_BE_EMPTY:
+        if metadata.get(field) in (None, {}, []):
+            metadata.pop(field, None)
+
+
 def _first_status(resource: Resource) -> Document:
     first: Document = {}
     return copy_of(_FIRST_STATUS.get(resource, first))
@@ -171,6 +181,7 @@ _FIRST_STATUS: dict[Resource, Document] = {
 
 
 def _validate(resource: Resource, document: Document, *, before: Document | None) -> None:
+    check_readable(resource, document)
     faults = faults_of(resource, document, before=before)
     if faults:
         raise unprocessable(resource, name_of(document), faults=faults)

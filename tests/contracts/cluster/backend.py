@@ -39,6 +39,12 @@ class Backend:
         """Return a client of the unmodified `kubernetes` package."""
         return config.new_client_from_config(str(self.kubeconfig))
 
+    def unplaced(self, name: str) -> dict[str, Any]:
+        """Return a pod that no node takes, so that nobody but the test writes to it."""
+        template = self.deployment(name)["spec"]["template"]
+        template["spec"]["nodeSelector"] = {"node": "none"}
+        return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {"name": name, "labels": {"app": name}}}
+
     def deployment(self, name: str, *, replicas: int = 1, command: list[str] | None = None) -> dict[str, Any]:
         """Return a Deployment that can run there."""
         container = {

@@ -6,19 +6,39 @@
 
 import itertools
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from tests.contracts.cluster.backend import KUBECTL, Backend, backends, running, until
+from tests.contracts.cluster.backend import KUBECTL, REAL, Backend, backends, running, until
+from tests.contracts.cluster.wire import Wire
 
 _NUMBERS = itertools.count(1)
 
+# With a real cluster kubectl must be there; without one its tests are left out where it is not at hand, and both lines
+# below say so.
+collect_ignore = [] if KUBECTL or REAL in os.environ else ["test_kubectl.py"]
+
 
 def pytest_report_header() -> str:
-    return f"clusters: {', '.join(backends())}; kubectl: {KUBECTL or 'not found, its test is left out'}"
+    return f"clusters: {', '.join(backends())}; kubectl: {KUBECTL or 'not found, its tests are left out'}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how many behaviours held on each cluster; the cases of one behaviour count once."""
+    held = {kind: _behaviours(terminalreporter.stats.get("passed", []), kind) for kind in backends()}
+    counts = ", ".join(f"{count} on {kind}" for kind, count in held.items()).replace(" on", " behaviours on", 1)
+    terminalreporter.write_line(
+        f"cluster contract: {counts}; kubectl: {KUBECTL or 'not found, its tests are left out'}"
+    )
+
+
+def _behaviours(reports: Iterable[pytest.TestReport], kind: str) -> int:
+    ours = (one for one in reports if one.when == "call" and "contracts/cluster/" in one.nodeid)
+    cases = (one.nodeid.partition("[") for one in ours)
+    return len({name for name, _, case in cases if case.startswith(kind)})
 
 
 @pytest.fixture(scope="session", params=backends())
@@ -32,6 +52,11 @@ def api(backend: Backend) -> Generator[Any]:
     opened = backend.api()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def wire(api: Any) -> Wire:
+    return Wire(api)
 
 
 @pytest.fixture

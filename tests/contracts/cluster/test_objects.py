@@ -10,6 +10,7 @@ import pytest
 from kubernetes import client
 
 from tests.contracts.cluster.backend import is_missing
+from tests.contracts.cluster.wire import Wire
 
 pytestmark = pytest.mark.contract
 
@@ -77,66 +78,6 @@ def test_a_dry_run_of_a_patch_shows_what_it_would_change(core: Any, namespace: s
     assert core.read_namespaced_config_map("one", namespace).data == {"key": "1"}
 
 
-def test_pages_follow_each_other_without_a_gap(core: Any, namespace: str) -> None:
-    for number in range(5):
-        core.create_namespaced_config_map(namespace, config_map(f"page-{number}", labels={"page": "yes"}))
-    first = core.list_namespaced_config_map(namespace, label_selector="page=yes", limit=2)
-    rest = core.list_namespaced_config_map(
-        namespace, label_selector="page=yes", limit=10, _continue=first.metadata.to_dict()["_continue"]
-    )
-    assert [one.metadata.name for one in (*first.items, *rest.items)] == [f"page-{number}" for number in range(5)]
-    assert first.metadata.remaining_item_count in {3, None}  # a real server tells none when it selects by label
-
-
-@pytest.mark.parametrize(
-    ("selector", "names"),
-    [
-        ("tier=web", ["a"]),
-        ("tier!=web", ["b", "c"]),
-        ("tier in (web,db)", ["a", "b"]),
-        ("tier notin (web)", ["b", "c"]),
-        ("tier", ["a", "b"]),
-        ("!tier", ["c"]),
-        ("tier=web,color=red", []),
-    ],
-)
-def test_labels_select(core: Any, namespace: str, selector: str, names: list[str]) -> None:
-    for name, labels in (("a", {"tier": "web"}), ("b", {"tier": "db"}), ("c", {"plain": "yes"})):
-        core.create_namespaced_config_map(namespace, config_map(name, labels=labels))
-    found = core.list_namespaced_config_map(namespace, label_selector=selector).items
-    assert [one.metadata.name for one in found if one.metadata.name in {"a", "b", "c"}] == names
-
-
-def test_fields_select(core: Any, namespace: str) -> None:
-    for name in ("a", "b"):
-        core.create_namespaced_config_map(namespace, config_map(name))
-    found = core.list_namespaced_config_map(namespace, field_selector="metadata.name=a").items
-    assert [one.metadata.name for one in found] == ["a"]
-    refused = refusal(lambda: core.list_namespaced_config_map(namespace, field_selector="data.key=1"))
-    assert refused.status == 400
-
-
-def test_a_json_patch_whose_test_fails_changes_nothing(core: Any, namespace: str) -> None:
-    core.create_namespaced_config_map(namespace, config_map("one"))
-    patch = [
-        {"op": "test", "path": "/data/key", "value": "other"},
-        {"op": "replace", "path": "/data/key", "value": "2"},
-    ]
-    assert refusal(lambda: core.patch_namespaced_config_map("one", namespace, patch)).status == 422
-    assert core.read_namespaced_config_map("one", namespace).data == {"key": "1"}
-
-
-def test_a_strategic_patch_merges_containers_by_their_names(apps: Any, namespace: str, backend: Any) -> None:
-    apps.create_namespaced_deployment(namespace, backend.deployment("web", replicas=0))
-    container = {"name": "server", "resources": {"limits": {"memory": "64Mi"}}}
-    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    patched = apps.patch_namespaced_deployment("web", namespace, patch)
-    found = patched.spec.template.spec.containers
-    assert [(one.name, one.image, one.resources.limits) for one in found] == [
-        ("server", backend.image, {"memory": "64Mi"})
-    ]
-
-
 def test_generation_counts_changes_of_the_spec_alone(apps: Any, namespace: str, backend: Any) -> None:
     made = apps.create_namespaced_deployment(namespace, backend.deployment("web", replicas=0))
     labelled = apps.patch_namespaced_deployment("web", namespace, {"metadata": {"labels": {"a": "b"}}})
@@ -144,25 +85,61 @@ def test_generation_counts_changes_of_the_spec_alone(apps: Any, namespace: str, 
     assert [one.metadata.generation for one in (made, labelled, paused)] == [1, 1, 2]
 
 
-def test_an_invalid_object_is_refused_with_its_field(apps: Any, namespace: str, backend: Any) -> None:
-    broken = backend.deployment("web")
-    broken["spec"]["selector"] = {"matchLabels": {"app": "other"}}
-    refused = refusal(lambda: apps.create_namespaced_deployment(namespace, broken))
-    assert (refused.status, "spec.template.metadata.labels" in str(refused.body)) == (422, True)
-
-
-def test_scale_is_a_view_of_the_replicas(apps: Any, namespace: str, backend: Any) -> None:
-    apps.create_namespaced_deployment(namespace, backend.deployment("web", replicas=0))
-    scaled = apps.patch_namespaced_deployment_scale("web", namespace, {"spec": {"replicas": 1}})
-    assert scaled.spec.replicas == 1
-    assert apps.read_namespaced_deployment("web", namespace).spec.replicas == 1
-
-
-def test_a_delete_with_the_wrong_uid_is_refused(core: Any, namespace: str) -> None:
-    core.create_namespaced_config_map(namespace, config_map("one"))
-    options = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid="another"))
-    assert refusal(lambda: core.delete_namespaced_config_map("one", namespace, body=options)).status == 409
-
-
 def test_nothing_is_created_in_a_namespace_that_is_not_there(core: Any) -> None:
     assert refusal(lambda: core.create_namespaced_config_map("nowhere", config_map("one"))).status == 404
+
+
+def test_a_write_may_leave_the_version_out(core: Any, namespace: str) -> None:
+    core.create_namespaced_config_map(namespace, config_map("one"))
+    written = core.replace_namespaced_config_map("one", namespace, config_map("one", value="2"))
+    assert written.data == {"key": "2"}
+
+
+def test_a_write_of_what_is_not_there_is_not_found(wire: Wire, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps/none"
+    assert wire.put(path, config_map("none")).refusal == (404, "NotFound")
+
+
+def test_a_write_with_another_uid_is_a_conflict(wire: Wire, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    wire.post(path, config_map("one"))
+    other = {"metadata": {"name": "one", "uid": "another"}}
+    assert wire.put(f"{path}/one", other).refusal == (409, "Conflict")
+
+
+def test_a_write_cannot_change_when_an_object_was_made(wire: Wire, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    made = wire.post(path, config_map("one")).document["metadata"]["creationTimestamp"]
+    forged = {"metadata": {"creationTimestamp": "2001-01-01T00:00:00Z"}}
+    assert wire.patch(f"{path}/one", forged).document["metadata"]["creationTimestamp"] == made
+
+
+def test_versions_only_grow(wire: Wire, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    told = [wire.post(path, config_map("one")).document]
+    told += [wire.patch(f"{path}/one", {"data": {"key": str(number)}}).document for number in range(2, 5)]
+    versions = [int(one["metadata"]["resourceVersion"]) for one in told]
+    assert versions == sorted(set(versions))
+
+
+def test_a_new_object_may_not_bring_a_version(wire: Wire, namespace: str) -> None:
+    body = {"metadata": {"name": "one", "resourceVersion": "1"}}
+    assert wire.post(f"/api/v1/namespaces/{namespace}/configmaps", body).code >= 400
+
+
+def test_a_name_that_was_deleted_comes_back_with_another_uid(wire: Wire, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    first = wire.post(path, config_map("one")).document["metadata"]["uid"]
+    wire.delete(f"{path}/one")
+    assert wire.post(path, config_map("one")).document["metadata"]["uid"] != first
+
+
+def test_a_lease_that_is_not_there_is_made_by_a_write(wire: Wire, namespace: str) -> None:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/leader"
+    assert wire.put(path, {"metadata": {"name": "leader"}, "spec": {"holderIdentity": "one"}}).code == 201
+
+
+def test_a_namespace_carries_its_name_as_a_label(wire: Wire, namespace: str) -> None:
+    found = wire.get(f"/api/v1/namespaces/{namespace}").document
+    assert found["metadata"]["labels"]["kubernetes.io/metadata.name"] == namespace
+    assert (found["status"]["phase"], found["spec"]["finalizers"]) == ("Active", ["kubernetes"])
