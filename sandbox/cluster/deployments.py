@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sandbox.cluster.claims import claim
 from sandbox.cluster.documents import (
     Document,
     Json,
@@ -27,9 +28,10 @@ from sandbox.cluster.plane import Plane, condition, controlled_by, settled
 from sandbox.cluster.resources import DEPLOYMENTS, REPLICA_SETS
 from sandbox.cluster.writes import Target
 
+HISTORY = "deployment.kubernetes.io/revision-history"
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
-_COPIED_NOT = frozenset({REVISION, "kubectl.kubernetes.io/last-applied-configuration"})
+_COPIED_NOT = frozenset({REVISION, HISTORY, "kubectl.kubernetes.io/last-applied-configuration"})
 _SOURCE = "deployment-controller"
 
 
@@ -46,6 +48,7 @@ def reconcile_deployment(plane: Plane, deployment: Document) -> None:
     """Bring a Deployment's ReplicaSets, and its status, closer to its spec."""
     if is_leaving(deployment):
         return
+    claim(plane, REPLICA_SETS, by=(DEPLOYMENTS, deployment))
     sets = plane.owned(REPLICA_SETS, deployment)
     current = _current(deployment, sets)
     if current is None and not truth(deployment, "spec", "paused"):
@@ -145,7 +148,10 @@ def _number(plane: Plane, deployment: Document, current: Document, *, sets: list
     revision, newest = revision_of(current), _newest(sets)
     if revision < newest:
         changed = copy_of(current)
-        ensured(changed, "metadata", "annotations")[REVISION] = revision_text = str(newest + 1)
+        notes = ensured(changed, "metadata", "annotations")
+        before = [*str(notes.get(HISTORY, "")).split(","), str(revision)]
+        notes[HISTORY] = ",".join(one for one in before if one and one != "0")
+        notes[REVISION] = revision_text = str(newest + 1)
         plane.update(REPLICA_SETS, changed)
     else:
         revision_text = str(revision)
@@ -160,7 +166,7 @@ def _scale(plane: Plane, deployment: Document, current: Document, *, sets: list[
     recreate = text(deployment, "spec", "strategy", "type") == "Recreate"
     plan = planned(bounds_of(deployment), current, old, recreate=recreate)
     if truth(deployment, "spec", "paused"):
-        plan = {}
+        plan = _scaled_alone(deployment, sets)
     for one in sets:
         size = plan.get(name_of(one), whole(one, "spec", "replicas"))
         fresh = plane.find(REPLICA_SETS, namespace_of(one), name=name_of(one))
@@ -173,6 +179,12 @@ def _scale(plane: Plane, deployment: Document, current: Document, *, sets: list[
         message = f"Scaled {way} replica set {name_of(one)} from {whole(fresh, 'spec', 'replicas')} to {size}"
         plane.note(deployment, "ScalingReplicaSet", message, source=_SOURCE)
     _forget_old(plane, deployment, old)
+
+
+def _scaled_alone(deployment: ReadOnly, sets: list[Document]) -> dict[str, int]:
+    """Return the plan of a pause: where one ReplicaSet has all pods it follows the scale, else all stay as they are."""
+    filled = [one for one in sets if whole(one, "spec", "replicas")]
+    return {name_of(filled[0]): whole(deployment, "spec", "replicas")} if len(filled) == 1 else {}
 
 
 def _forget_old(plane: Plane, deployment: ReadOnly, old: list[Document]) -> None:
@@ -196,18 +208,27 @@ def _tell_status(plane: Plane, deployment: Document, current: Document | None) -
         "updatedReplicas": is_updated,
         "readyReplicas": ready,
         "availableReplicas": available,
-        "unavailableReplicas": max(0, max(wanted, total) - available),
+        "unavailableReplicas": max(0, total - available),
     }
     status: Document = {"observedGeneration": whole(fresh, "metadata", "generation")}
     status |= {name: count for name, count in counts.items() if count}
     is_complete = wanted == is_updated == available == total
-    known = rows(fresh, "status", "conditions")
+    known = [one for one in rows(fresh, "status", "conditions") if not _has_moved(fresh, counts, one)]
     status["conditions"] = [
         *settled(_conditions(plane, fresh, available, complete=is_complete, updated=updated), known)
     ]
     plane.set_status(DEPLOYMENTS, fresh, status)
 
 
+def _has_moved(deployment: ReadOnly, counts: dict[str, int], told: ReadOnly) -> bool:
+    """Tell whether a rollout has got on since its progress was told last, so that its deadline begins anew."""
+    if text(told, "type") != "Progressing" or text(told, "reason") != "ReplicaSetUpdated":
+        return False
+    return any(counts[name] > whole(deployment, "status", name) for name in _STEPS)
+
+
+_STEPS = ("updatedReplicas", "readyReplicas", "availableReplicas")
+_CALM = frozenset({"NewReplicaSetAvailable", "DeploymentPaused"})
 _COUNTS = ("replicas", "readyReplicas", "availableReplicas")
 
 
@@ -222,6 +243,11 @@ def _conditions(
         "Available", holds=has_enough, reason=reason, message=f"Deployment {words} minimum availability.", now=now
     )
     name = name_of(updated) if updated else ""
+    if truth(deployment, "spec", "paused"):
+        paused = condition(
+            "Progressing", holds=False, reason="DeploymentPaused", message="Deployment is paused", now=now
+        )
+        return [is_available, {**paused, "status": "Unknown"}]
     if complete:
         told = ("NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.', True)
     elif _is_overdue(plane, deployment):
@@ -236,10 +262,14 @@ def _is_overdue(plane: Plane, deployment: ReadOnly) -> bool:
     since = next((text(one, "lastUpdateTime") for one in conditions if text(one, "type") == "Progressing"), "")
     reason = next((text(one, "reason") for one in conditions if text(one, "type") == "Progressing"), "")
     moment = moment_of(since)
-    if moment is None or reason == "NewReplicaSetAvailable":
+    if moment is None or reason in _CALM:
         return False
-    deadline = timedelta(seconds=whole(deployment, "spec", "progressDeadlineSeconds", default=600))
-    return reason == "ProgressDeadlineExceeded" or plane.clock.since(moment) >= deadline
+    return reason == "ProgressDeadlineExceeded" or plane.clock.since(moment) >= deadline_of(deployment)
+
+
+def deadline_of(deployment: ReadOnly) -> timedelta:
+    """Return how long a rollout may go without progress."""
+    return timedelta(seconds=whole(deployment, "spec", "progressDeadlineSeconds", default=600))
 
 
 def _available(replica_set: ReadOnly) -> int:

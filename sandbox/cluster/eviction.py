@@ -40,7 +40,7 @@ def judge(pod: ReadOnly, budgets: Sequence[Document]) -> Allowed | StatusError:
         return Allowed()
     mine = [budget for budget in budgets if _covers(budget, pod)]
     if len(mine) > 1:
-        return StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", _SEVERAL)
+        return StatusError(HTTPStatus.INTERNAL_SERVER_ERROR, "", _SEVERAL)
     if not mine:
         return Allowed()
     budget = mine[0]

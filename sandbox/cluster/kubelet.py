@@ -5,13 +5,13 @@ below the need) or on cue, by annotations that a real cluster would ignore: on a
 workload or template, until they are taken away.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 
+from sandbox.cluster.containers import exit_code_of, is_missing, probe_fails, said_by, sources_of
 from sandbox.cluster.documents import (
     Document,
+    Json,
     ReadOnly,
     annotations_of,
     controller_of,
@@ -24,12 +24,11 @@ from sandbox.cluster.documents import (
     text,
     uid_of,
     whole,
-    words,
 )
 from sandbox.cluster.errors import StatusError
-from sandbox.cluster.names import image_id
-from sandbox.cluster.plane import Plane, condition, settled, target_of
+from sandbox.cluster.plane import Plane, target_of
 from sandbox.cluster.resources import DEPLOYMENTS, PODS, REPLICA_SETS, STATEFUL_SETS
+from sandbox.cluster.runs import Run, is_restarted, next_to_prepare, runs_of, status_of, waiting_reason
 from shared.kernel.quantities import parse_bytes
 
 CUE = "sandbox.sre-agent.dev/"
@@ -38,34 +37,14 @@ _PULL = timedelta(milliseconds=300)
 _FAIL_AFTER = timedelta(seconds=1)
 _STOP = timedelta(milliseconds=200)
 _NOTICE = timedelta(milliseconds=500)
-_FIRST_BACKOFF, _MAX_BACKOFF = timedelta(seconds=10), timedelta(minutes=5)
+_LOOK_FOR_CONFIG = timedelta(seconds=2)
+_MAX_BACKOFF = timedelta(minutes=5)
 _KILLED, _OOM = 137, "OOMKilled"
 _SOURCE = "kubelet"
-_EXITS = re.compile(r"(?:^|[\s;&|])exit (\d+)")
 _LOG_LINES = 500
 _PARENTS = {"ReplicaSet": REPLICA_SETS, "Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS}
 
-
-@dataclass(slots=True)
-class _Run:
-    """One container as the kubelet knows it; `life` counts its starts, so that timers of an earlier one are void."""
-
-    name: str
-    state: Document = field(default_factory=dict[str, "Document"])  # type: ignore[arg-type]
-    last: Document = field(default_factory=dict[str, "Document"])  # type: ignore[arg-type]
-    restarts: int = 0
-    ready: bool = False
-    backoff: timedelta = _FIRST_BACKOFF
-    life: int = 0
-    log: list[str] = field(default_factory=list[str])
-    previous: list[str] = field(default_factory=list[str])
-
-    @property
-    def is_running(self) -> bool:
-        return "running" in self.state
-
-
-Act = Callable[[Document, _Run], None]
+Act = Callable[[Document, Run], None]
 
 
 class Kubelet:
@@ -73,7 +52,7 @@ class Kubelet:
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
-        self._pods: dict[str, dict[str, _Run]] = {}
+        self._pods: dict[str, dict[str, Run]] = {}
         self._leaving: set[str] = set()
         self._planned: dict[str, set[tuple[str, int]]] = {}
 
@@ -85,12 +64,15 @@ class Kubelet:
         if is_leaving(pod):
             self._let_go(pod)
         elif uid not in self._pods:
-            self._pods[uid] = {text(one, "name"): _Run(text(one, "name")) for one in rows(pod, "spec", "containers")}
+            self._pods[uid] = {run.name: run for run in runs_of(pod)}
             for run in self._pods[uid].values():
-                self._pull(pod, run)
+                run.image = text(self._spec(pod, run), "image")
+                run.wait("PodInitializing" if next_to_prepare(self._runs(pod)) else "ContainerCreating")
+            self._go_on(pod)
             self._tell(pod)
         else:
-            for run in self._pods[uid].values():
+            for run in self._runs(pod):
+                self._renew(pod, run)
                 self._apply_cues(pod, run)
 
     def forget(self, pod: ReadOnly) -> None:
@@ -102,14 +84,13 @@ class Kubelet:
     def log(self, pod: ReadOnly, container: str, *, previous: bool) -> list[str] | None:
         """Return a container's lines; None where there are none to be had."""
         run = self._pods.get(uid_of(pod), {}).get(container)
-        if run is None or (previous and not run.restarts) or (not previous and not run.life):
+        if run is None or (previous and not run.restarts) or not run.container_id:
             return None
         return run.previous if previous else run.log
 
     def waiting_reason(self, pod: ReadOnly, container: str) -> str:
         """Return why a container has not started."""
-        run = self._pods.get(uid_of(pod), {}).get(container)
-        return text(run.state, "waiting", "reason") if run else "ContainerCreating"
+        return waiting_reason(self._pods.get(uid_of(pod), {}).get(container))
 
     def _let_go(self, pod: Document) -> None:
         uid = uid_of(pod)
@@ -127,46 +108,86 @@ class Kubelet:
         except StatusError:
             return
 
-    def _pull(self, pod: Document, run: _Run) -> None:
-        run.state = {"waiting": {"reason": "ContainerCreating"}}
-        image = text(self._spec(pod, run), "image")
-        self._plane.note(pod, "Pulling", f'Pulling image "{image}"', source=_SOURCE)
+    def _go_on(self, pod: Document) -> None:
+        """Begin what comes next: one container after the other that prepares the pod, then all others at once."""
+        preparing = next_to_prepare(self._runs(pod))
+        begun = [preparing] if preparing else [run for run in self._runs(pod) if not run.prepares]
+        for run in begun:
+            self._pull(pod, run)
+
+    def _pull(self, pod: Document, run: Run) -> None:
+        run.wait("PodInitializing" if run.prepares else "ContainerCreating")
+        self._plane.note(pod, "Pulling", f'Pulling image "{run.image}"', source=_SOURCE)
         self._later(pod, run, _PULL, self._pulled)
 
-    def _pulled(self, pod: Document, run: _Run) -> None:
+    def _renew(self, pod: Document, run: Run) -> None:
+        """Start a container anew from another image."""
         image = text(self._spec(pod, run), "image")
-        if not _is_missing(image):
-            self._plane.note(pod, "Pulled", f'Successfully pulled image "{image}"', source=_SOURCE)
-            self._start(pod, run)
+        if run.image == image:
             return
-        told = f'failed to pull and unpack image "{image}": not found'
-        run.state = {"waiting": {"reason": "ErrImagePull", "message": told}}
-        self._plane.note(pod, "Failed", f'Failed to pull image "{image}": {told}', warning=True, source=_SOURCE)
+        if run.is_running:
+            message = f"Container {run.name} definition changed, will be restarted"
+            self._plane.note(pod, "Killing", message, source=_SOURCE)
+            run.last, run.previous = self._ended(run, code=_KILLED, reason="Error"), run.log
+            run.restarts += 1
+        run.image, run.ready = image, False
+        run.life += 1
+        self._pull(pod, run)
+
+    def _pulled(self, pod: Document, run: Run) -> None:
+        if is_missing(run.image):
+            self._miss_image(pod, run)
+            return
+        self._plane.note(pod, "Pulled", f'Successfully pulled image "{run.image}"', source=_SOURCE)
+        self._configure(pod, run)
+
+    def _miss_image(self, pod: Document, run: Run) -> None:
+        if text(self._spec(pod, run), "imagePullPolicy") == "Never":
+            told = f'Container image "{run.image}" is not present with pull policy of Never'
+            run.wait("ErrImageNeverPull", told)
+            self._plane.note(pod, "ErrImageNeverPull", told, warning=True, source=_SOURCE)
+            self._tell(pod)
+            return
+        told = f'failed to pull and unpack image "{run.image}": not found'
+        run.wait("ErrImagePull", told)
+        self._plane.note(pod, "Failed", f'Failed to pull image "{run.image}": {told}', warning=True, source=_SOURCE)
         self._plane.note(pod, "Failed", "Error: ErrImagePull", warning=True, source=_SOURCE)
         self._tell(pod)
         self._later(pod, run, _NOTICE, self._wait_to_pull)
 
-    def _wait_to_pull(self, pod: Document, run: _Run) -> None:
-        image = text(self._spec(pod, run), "image")
-        told = f'Back-off pulling image "{image}"'
-        run.state = {"waiting": {"reason": "ImagePullBackOff", "message": told}}
+    def _configure(self, pod: Document, run: Run) -> None:
+        """Start a container if what it is configured from is there; look again a little later if it is not."""
+        for resource, name in sources_of(self._spec(pod, run)):
+            if self._plane.find(resource, namespace_of(pod), name=name) is None:
+                told = f'{resource.kind.lower()} "{name}" not found'
+                run.wait("CreateContainerConfigError", told)
+                self._plane.note(pod, "Failed", f"Error: {told}", warning=True, source=_SOURCE)
+                self._tell(pod)
+                self._later(pod, run, _LOOK_FOR_CONFIG, self._configure)
+                return
+        self._start(pod, run)
+
+    def _wait_to_pull(self, pod: Document, run: Run) -> None:
+        told = f'Back-off pulling image "{run.image}"'
+        run.wait("ImagePullBackOff", told)
         self._plane.note(pod, "BackOff", told, source=_SOURCE)
         self._tell(pod)
         self._later(pod, run, run.backoff, self._pulled)
         run.backoff = min(run.backoff * 2, _MAX_BACKOFF)
 
-    def _start(self, pod: Document, run: _Run) -> None:
+    def _start(self, pod: Document, run: Run) -> None:
         run.life += 1
         run.state = {"running": {"startedAt": stamp(self._plane.clock.now())}}
-        run.log = []
-        run.ready = False
-        self._say(run, f"starting {run.name}")
+        run.container_id = f"sandbox://{self._plane.names.hexadecimal()}"
+        run.log, run.ready = [], False
+        for line in said_by(self._spec(pod, run)) or [f"starting {run.name}"]:
+            self._say(run, line)
         self._plane.note(pod, "Created", f"Container created: {run.name}", source=_SOURCE)
         self._plane.note(pod, "Started", f"Container started: {run.name}", source=_SOURCE)
         self._tell(pod)
         self._apply_cues(pod, run)
 
-    def _apply_cues(self, pod: Document, run: _Run) -> None:
+    def _apply_cues(self, pod: Document, run: Run) -> None:
         """Let a running container do what its spec, or a cue, says."""
         if not run.is_running:
             return
@@ -176,93 +197,94 @@ class Kubelet:
             return
         self._probe(pod, run)
 
-    def _end_of(self, pod: Document, run: _Run) -> "Act | None":
+    def _end_of(self, pod: Document, run: Run) -> "Act | None":
         need, limit = self._cue(pod, NEEDS_MEMORY), text(self._spec(pod, run), "resources", "limits", "memory")
         if need and limit and parse_bytes(need) > parse_bytes(limit):
             return lambda pod, run: self._run_out_of_memory(pod, run, need, limit)
-        code = self._cue(pod, EXIT_CODE) or _exit_code(self._spec(pod, run))
+        code = exit_code_of(self._spec(pod, run))
+        code = code or "0" if run.prepares else self._cue(pod, EXIT_CODE) or code  # what prepares a pod has to end
         if code:
             return lambda pod, run: self._crash(pod, run, int(code))
         return None
 
-    def _run_out_of_memory(self, pod: Document, run: _Run, need: str, limit: str) -> None:  # noqa: PLR0917
+    def _run_out_of_memory(self, pod: Document, run: Run, need: str, limit: str) -> None:  # noqa: PLR0917
         self._say(run, f"allocating {need} with a limit of {limit}")
         self._exit(pod, run, code=_KILLED, reason=_OOM)
 
-    def _crash(self, pod: Document, run: _Run, code: int) -> None:
-        if code:
+    def _crash(self, pod: Document, run: Run, code: int) -> None:
+        if code and not said_by(self._spec(pod, run)):
             self._say(run, f"fatal: cannot continue, stale lock; exit code {code}")
         self._exit(pod, run, code=code, reason="Error" if code else "Completed")
 
-    def _probe(self, pod: Document, run: _Run) -> None:
-        spec, failing = self._spec(pod, run), self._cue(pod, FAILS_PROBE)
-        if failing == "liveness":
-            probe = section(spec, "livenessProbe")
-            threshold = whole(probe, "failureThreshold", default=3) * whole(probe, "periodSeconds", default=10)
+    def _probe(self, pod: Document, run: Run) -> None:
+        spec, cued = self._spec(pod, run), self._cue(pod, FAILS_PROBE)
+        liveness, readiness = section(spec, "livenessProbe"), section(spec, "readinessProbe")
+        if cued == "liveness" or probe_fails(liveness):
+            threshold = whole(liveness, "failureThreshold", default=3) * whole(liveness, "periodSeconds", default=10)
             self._later(pod, run, timedelta(seconds=threshold), self._kill_unlive, once=True)
-        if failing == "readiness":
+        if cued == "readiness" or probe_fails(readiness):
             self._fail_readiness(pod, run)
         elif not run.ready:
-            delay = whole(section(spec, "readinessProbe"), "initialDelaySeconds")
+            delay = whole(readiness, "initialDelaySeconds")
             self._later(pod, run, timedelta(seconds=delay), self._become_ready)
 
-    def _fail_readiness(self, pod: Document, run: _Run) -> None:
+    def _fail_readiness(self, pod: Document, run: Run) -> None:
         run.ready = False
-        self._plane.note(
-            pod,
-            "Unhealthy",
-            "Readiness probe failed: HTTP probe failed with statuscode: 503",
-            warning=True,
-            source=_SOURCE,
-        )
+        told = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+        self._plane.note(pod, "Unhealthy", told, warning=True, source=_SOURCE)
         self._tell(pod)
 
-    def _kill_unlive(self, pod: Document, run: _Run) -> None:
+    def _kill_unlive(self, pod: Document, run: Run) -> None:
         told = "Liveness probe failed: HTTP probe failed with statuscode: 500"
         self._plane.note(pod, "Unhealthy", told, warning=True, source=_SOURCE)
         message = f"Container {run.name} failed liveness probe, will be restarted"
         self._plane.note(pod, "Killing", message, source=_SOURCE)
         self._exit(pod, run, code=_KILLED, reason="Error")
 
-    def _become_ready(self, pod: Document, run: _Run) -> None:
+    def _become_ready(self, pod: Document, run: Run) -> None:
         if self._cue(pod, FAILS_PROBE) != "readiness" and run.is_running and not run.ready:
             run.ready = True
-            self._say(run, "serving")
+            if not said_by(self._spec(pod, run)):
+                self._say(run, "serving")
             self._tell(pod)
 
-    def _exit(self, pod: Document, run: _Run, *, code: int, reason: str) -> None:
-        now = stamp(self._plane.clock.now())
-        ended: Document = {
+    def _exit(self, pod: Document, run: Run, *, code: int, reason: str) -> None:
+        run.state = self._ended(run, code=code, reason=reason)
+        run.life += 1
+        run.ready, run.previous = False, run.log
+        if run.prepares and not code:
+            self._go_on(pod)
+        self._tell(pod)
+        if is_restarted(pod, run, code):
+            self._later(pod, run, _NOTICE, self._restart if not run.restarts else self._back_off)
+
+    def _ended(self, run: Run, *, code: int, reason: str) -> Document:
+        ended: dict[str, Json] = {
             "exitCode": code,
             "reason": reason,
             "startedAt": text(run.state, "running", "startedAt"),
-            "finishedAt": now,
+            "finishedAt": stamp(self._plane.clock.now()),
+            "containerID": run.container_id,
         }
-        run.life += 1
-        run.state, run.ready = {"terminated": ended}, False
-        run.previous = run.log
-        self._tell(pod)
-        policy = text(pod, "spec", "restartPolicy", default="Always")
-        if policy == "Always" or (policy == "OnFailure" and code):
-            self._later(pod, run, _NOTICE, self._restart if not run.restarts else self._back_off)
+        return {"terminated": ended}
 
-    def _back_off(self, pod: Document, run: _Run) -> None:
+    def _back_off(self, pod: Document, run: Run) -> None:
         run.last = run.state
         told = f"back-off {run.backoff.seconds}s restarting failed container={run.name} pod={name_of(pod)}"
-        run.state = {"waiting": {"reason": "CrashLoopBackOff", "message": told}}
+        run.wait("CrashLoopBackOff", told)
         message = f"Back-off restarting failed container {run.name} in pod {name_of(pod)}"
         self._plane.note(pod, "BackOff", message, warning=True, source=_SOURCE)
         self._tell(pod)
         self._later(pod, run, run.backoff, self._restart)
         run.backoff = min(run.backoff * 2, _MAX_BACKOFF)
 
-    def _restart(self, pod: Document, run: _Run) -> None:
+    def _restart(self, pod: Document, run: Run) -> None:
         if "terminated" in run.state:
             run.last = run.state
         run.restarts += 1
         self._start(pod, run)
 
-    def _later(self, pod: Document, run: _Run, delay: timedelta, act: "Act", *, once: bool = False) -> None:  # noqa: PLR0917
+    def _later(self, pod: Document, run: Run, delay: timedelta, act: "Act", *, once: bool = False) -> None:  # noqa: PLR0917
         """Act after a delay, unless the container has ended or started anew by then."""
         if once:
             planned = self._planned.setdefault(uid_of(pod), set())
@@ -290,11 +312,15 @@ class Kubelet:
             at = self._plane.find(resource, namespace_of(at), name=text(owner, "name")) if resource else None
         return ""
 
-    def _spec(self, pod: ReadOnly, run: _Run) -> Document:
-        nothing: Document = {}
-        return next((one for one in rows(pod, "spec", "containers") if text(one, "name") == run.name), nothing)
+    def _runs(self, pod: ReadOnly) -> list[Run]:
+        return list(self._pods[uid_of(pod)].values())
 
-    def _say(self, run: _Run, line: str) -> None:
+    def _spec(self, pod: ReadOnly, run: Run) -> Document:
+        nothing: Document = {}
+        containers = rows(pod, "spec", "initContainers" if run.prepares else "containers")
+        return next((one for one in containers if text(one, "name") == run.name), nothing)
+
+    def _say(self, run: Run, line: str) -> None:
         run.log = [*run.log, f"{stamp(self._plane.clock.now())} {line}"][-_LOG_LINES:]
 
     def _tell(self, pod: ReadOnly) -> None:
@@ -302,63 +328,6 @@ class Kubelet:
         current = self._plane.find(PODS, namespace_of(pod), name=name_of(pod))
         if current is None or uid_of(current) != uid_of(pod):
             return
-        runs = self._pods[uid_of(pod)]
-        statuses = [self._status(current, run) for run in runs.values()]
-        is_ready = all(run.ready for run in runs.values())
-        now = self._plane.clock.now()
-        fresh = [
-            condition(kind, holds=holds, reason="" if holds else "ContainersNotReady", message="", now=now)
-            for kind, holds in (
-                ("PodScheduled", True),
-                ("Initialized", True),
-                ("ContainersReady", is_ready),
-                ("Ready", is_ready),
-            )
-        ]
-        known = rows(current, "status", "conditions")
-        kept = [one for one in known if text(one, "type") == "DisruptionTarget"]
-        status: Document = {
-            "phase": self._phase(current, runs),
-            "conditions": [*kept, *settled(fresh, known)],
-            "containerStatuses": [*statuses],
-            "hostIP": "192.168.0.1",
-            "podIP": text(current, "status", "podIP", default=f"10.244.0.{len(self._pods) % 250 + 2}"),
-            "startTime": text(current, "status", "startTime", default=stamp(now)),
-            "qosClass": "Burstable",
-        }
+        address = text(current, "status", "podIP", default=f"10.244.0.{len(self._pods) % 250 + 2}")
+        status = status_of(current, self._runs(pod), address=address, now=self._plane.clock.now())
         self._plane.set_status(PODS, current, status)
-
-    def _status(self, pod: ReadOnly, run: _Run) -> Document:
-        image = text(self._spec(pod, run), "image")
-        return {
-            "name": run.name,
-            "image": image,
-            "imageID": image_id(image) if run.life else "",
-            "ready": run.ready,
-            "started": run.is_running,
-            "restartCount": run.restarts,
-            "state": run.state,
-            "lastState": run.last,
-        }
-
-    def _phase(self, pod: ReadOnly, runs: dict[str, _Run]) -> str:
-        ended = [section(run.state, "terminated") for run in runs.values() if "terminated" in run.state]
-        policy = text(pod, "spec", "restartPolicy", default="Always")
-        if len(ended) == len(runs) and policy != "Always":
-            failed = any(whole(one, "exitCode") for one in ended)
-            return "Succeeded" if not failed else "Failed" if policy == "Never" else "Running"
-        return "Running" if any(run.life for run in runs.values()) else "Pending"
-
-
-def _is_missing(image: str) -> bool:
-    return image.rpartition("/")[2].rpartition(":")[2].startswith("missing")
-
-
-def _exit_code(container: ReadOnly) -> str:
-    """Return the code that a command plainly exits with; empty for one that runs on."""
-    command = [*words(container, "command"), *words(container, "args")]
-    program = command[0].rpartition("/")[2] if command else ""
-    if program in {"false", "true"}:
-        return "1" if program == "false" else "0"
-    found = _EXITS.search(" ".join(command))
-    return found[1] if found else ""

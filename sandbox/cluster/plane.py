@@ -129,11 +129,11 @@ def controlled_by(resource: Resource, owner: ReadOnly) -> Document:
 def condition(kind: str, *, holds: bool, reason: str, message: str, now: datetime) -> Document:
     """Return a status condition."""
     moment = stamp(now)
+    told = {"reason": reason, "message": message}
     return {
         "type": kind,
         "status": "True" if holds else "False",
-        "reason": reason,
-        "message": message,
+        **{name: word for name, word in told.items() if word},
         "lastTransitionTime": moment,
         "lastUpdateTime": moment,
     }

@@ -28,6 +28,19 @@ def is_ready(pod: ReadOnly) -> bool:
     )
 
 
+def quality_of(pod: ReadOnly) -> str:
+    """Return the class of service that follows from what a pod's containers request and may use."""
+    parts = [
+        section(one, "resources") for one in (*rows(pod, "spec", "containers"), *rows(pod, "spec", "initContainers"))
+    ]
+    if not any(texts(part, "limits") or texts(part, "requests") for part in parts):
+        return "BestEffort"
+    bounded = all({"cpu", "memory"} <= set(section(part, "limits")) for part in parts)
+    return (
+        "Guaranteed" if bounded and all(part.get("limits") == part.get("requests") for part in parts) else "Burstable"
+    )
+
+
 def pod_of(template: ReadOnly, *, owner: Document, labels: dict[str, str]) -> Document:
     """Return a pod of a template, without a name yet."""
     own: Document = dict(texts(template, "metadata", "labels") | labels)

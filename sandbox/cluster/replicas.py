@@ -1,5 +1,6 @@
 """The ReplicaSet and StatefulSet controllers: as many pods as are wanted, each set in its own way."""
 
+from sandbox.cluster.claims import claim
 from sandbox.cluster.documents import (
     Document,
     ReadOnly,
@@ -24,6 +25,7 @@ def reconcile_replica_set(plane: Plane, replica_set: Document) -> None:
     """Bring the number of a ReplicaSet's pods, and its status, closer to its spec."""
     if is_leaving(replica_set):
         return
+    claim(plane, PODS, by=(REPLICA_SETS, replica_set))
     active = [pod for pod in plane.owned(PODS, replica_set) if is_active(pod)]
     wanted = whole(replica_set, "spec", "replicas")
     for _ in range(wanted - len(active)):
@@ -116,7 +118,7 @@ def _ordinal(pod: ReadOnly) -> int:
 
 
 def _create(plane: Plane, resource: Resource, owner: Document, *, name: str) -> None:
-    labels = {REVISION_LABEL: _revision(owner), "statefulset.kubernetes.io/pod-name": name} if name else {}
+    labels = _numbered(owner, name) if name else {}
     pod = pod_of(section(owner, "spec", "template"), owner=controlled_by(resource, owner), labels=labels)
     metadata = ensured(pod, "metadata")
     if name:
@@ -126,6 +128,14 @@ def _create(plane: Plane, resource: Resource, owner: Document, *, name: str) -> 
     made = plane.api.create(Target(PODS, namespace_of(owner)), pod)
     source = "replicaset-controller" if resource is REPLICA_SETS else "statefulset-controller"
     plane.note(owner, "SuccessfulCreate", f"Created pod: {name_of(made)}", source=source)
+
+
+def _numbered(stateful_set: ReadOnly, name: str) -> dict[str, str]:
+    return {
+        REVISION_LABEL: _revision(stateful_set),
+        "statefulset.kubernetes.io/pod-name": name,
+        "apps.kubernetes.io/pod-index": name.rpartition("-")[2],
+    }
 
 
 def _worth(pod: ReadOnly) -> tuple[bool, bool, str]:

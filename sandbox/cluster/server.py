@@ -22,6 +22,7 @@ from sandbox.cluster.errors import (
     ExpiredListError,
     StatusError,
     already_exists,
+    bad_request,
     namespace_terminating,
     not_found,
     too_large,
@@ -172,8 +173,11 @@ class ApiServer:
         """Delete a pod if its disruption budget lets it go.
 
         Raises:
-            StatusError: the budget does not allow it (429), or a precondition does not hold (409).
+            StatusError: the budget does not allow it (429), a precondition does not hold (409), or it names another
+                pod (400).
         """
+        if name_of(body) not in {"", target.name}:
+            raise bad_request("name in URL does not match name in Eviction object")
         pod = self.get(Target(PODS, target.namespace, target.name))
         options = section(body, "deleteOptions")
         check_preconditions(PODS, options, before=pod)

@@ -4,13 +4,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 
+from sandbox.cluster.budgets import reconcile_budget
 from sandbox.cluster.clock import Clock
-from sandbox.cluster.deployments import reconcile_deployment
-from sandbox.cluster.documents import Document, ReadOnly, name_of, namespace_of, rows, stamp, text
+from sandbox.cluster.deployments import deadline_of, reconcile_deployment
+from sandbox.cluster.documents import Document, ReadOnly, at, controller_of, name_of, namespace_of, rows, stamp, text
 from sandbox.cluster.errors import StatusError
 from sandbox.cluster.garbage import collect, collect_owned, finish_owner
 from sandbox.cluster.kubelet import Kubelet
 from sandbox.cluster.names import Names
+from sandbox.cluster.namespaces import empty_namespace
 from sandbox.cluster.plane import Plane, condition
 from sandbox.cluster.replicas import reconcile_replica_set, reconcile_stateful_set
 from sandbox.cluster.resources import (
@@ -25,13 +27,14 @@ from sandbox.cluster.resources import (
     Resource,
     resource_of_kind,
 )
+from sandbox.cluster.scheduling import schedule
 from sandbox.cluster.server import ApiServer
 from sandbox.cluster.store import Change, Key, Kind, Store
-from sandbox.cluster.upkeep import empty_namespace, reconcile_budget, schedule
 from sandbox.cluster.writes import Target
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _LOOK_AGAIN = timedelta(seconds=30)
+_A_STAMP = timedelta(seconds=1)  # stamps are whole seconds: what is due by them may be due a second later
 _MAX_STEPS = 100_000
 Reconcile = Callable[[Plane, Document], None]
 _RECONCILERS: dict[Resource, Reconcile] = {
@@ -43,6 +46,8 @@ _RECONCILERS: dict[Resource, Reconcile] = {
     PODS: schedule,
 }
 _WORKLOADS = frozenset({DEPLOYMENTS, STATEFUL_SETS})
+_COUNTED = frozenset({PODS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS})
+_ADOPTERS = {PODS: REPLICA_SETS, REPLICA_SETS: DEPLOYMENTS}
 
 
 class Simulation:
@@ -70,25 +75,51 @@ class Simulation:
 
     def _changed(self, change: Change) -> None:
         self._waiting[change.resource, change.key] = None
-        if change.resource is PODS:
-            self._wake_around(change)
-        if change.resource in _WORKLOADS:
-            for pod in self.plane.select(PODS, namespace_of(change.now)):
-                self.kubelet.observe(pod)  # a cue on the workload holds for its pods
-        if change.resource is NODES:
-            self._wake_unscheduled()
+        self._tell_kubelet(change)
         if change.kind is Kind.DELETED:
             self._forget(change)
-        self._wake_owners(change.now)
+        self._wake_others(change)
+        if change.resource is DEPLOYMENTS:
+            self._look_when_overdue(change)
         if change.resource is NAMESPACES and change.kind is Kind.ADDED:
             self._add_account(change.now)
         self._calm()
 
-    def _wake_around(self, change: Change) -> None:
-        for budget in self.plane.select(BUDGETS, namespace_of(change.now)):
-            self._waiting[BUDGETS, (namespace_of(budget), name_of(budget))] = None
-        if change.kind is not Kind.DELETED:
+    def _tell_kubelet(self, change: Change) -> None:
+        if change.resource is PODS and change.kind is not Kind.DELETED:
             self.kubelet.observe(change.now)
+        if change.resource in _WORKLOADS:
+            for pod in self.plane.select(PODS, namespace_of(change.now)):
+                self.kubelet.observe(pod)  # a cue on the workload holds for its pods
+
+    def _wake_others(self, change: Change) -> None:
+        self._wake_owners(change.now)
+        self._wake_adopters(change)
+        if change.resource in _COUNTED:
+            self._wake_all(BUDGETS, namespace_of(change.now))
+        if change.resource is NODES:
+            self._wake_unscheduled()
+
+    def _wake_all(self, resource: Resource, namespace: str) -> None:
+        for one in self.plane.select(resource, namespace):
+            self._waiting[resource, (namespace_of(one), name_of(one))] = None
+
+    def _wake_adopters(self, change: Change) -> None:
+        adopters = _ADOPTERS.get(change.resource)
+        if adopters is not None and change.kind is not Kind.DELETED and not controller_of(change.now):
+            self._wake_all(adopters, namespace_of(change.now))
+
+    def _look_when_overdue(self, change: Change) -> None:
+        """Look at a Deployment again when its rollout should be through; what is late else shows at the next look."""
+        before = change.before or change.now
+        if change.kind is Kind.ADDED or at(before, "metadata", "generation") != at(
+            change.now, "metadata", "generation"
+        ):
+            self.clock.later(deadline_of(change.now) + _A_STAMP, lambda: self._look_at(DEPLOYMENTS, change.key))
+
+    def _look_at(self, resource: Resource, key: Key) -> None:
+        self._waiting[resource, key] = None
+        self._calm()
 
     def _wake_owners(self, document: ReadOnly) -> None:
         for owner in rows(document, "metadata", "ownerReferences"):
@@ -139,8 +170,7 @@ class Simulation:
 
     def _look_again(self) -> None:
         """Look at deadlines, which no write announces."""
-        for deployment in self.plane.select(DEPLOYMENTS):
-            self._waiting[DEPLOYMENTS, (namespace_of(deployment), name_of(deployment))] = None
+        self._wake_all(DEPLOYMENTS, "")
         self._calm()
         self.clock.later(_LOOK_AGAIN, self._look_again)
 

@@ -19,6 +19,7 @@ from sandbox.cluster.documents import (
 )
 from sandbox.cluster.errors import bad_request, stale, unprocessable, wrong_precondition
 from sandbox.cluster.names import Names
+from sandbox.cluster.pods import quality_of
 from sandbox.cluster.resources import (
     DAEMON_SETS,
     NAMESPACES,
@@ -92,6 +93,8 @@ def new_object(target: Target, body: Document, *, names: Names, now: datetime) -
     if resource.has_status and resource not in _STATUS_KEPT_ON_CREATE:
         document["status"] = _first_status(resource)
     fill_defaults(resource, document)
+    if resource is PODS:
+        ensured(document, "status")["qosClass"] = quality_of(document)
     _drop_empty(metadata)
     _validate(resource, document, before=None)
     return document

@@ -24,6 +24,7 @@ KUBECTL = shutil.which("kubectl")
 SANDBOX_WINDOW = 200
 """How many changes the sandbox remembers here, so that a test can outlive them."""
 REAL = "SRE_TEST_KUBECONFIG"
+RUNS = ["sh", "-c", "trap 'exit' TERM; while :; do sleep 0.2; done"]
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -39,38 +40,33 @@ class Backend:
         """Return a client of the unmodified `kubernetes` package."""
         return config.new_client_from_config(str(self.kubeconfig))
 
-    def unplaced(self, name: str) -> dict[str, Any]:
-        """Return a pod that no node takes, so that nobody but the test writes to it."""
-        template = self.deployment(name)["spec"]["template"]
-        template["spec"]["nodeSelector"] = {"node": "none"}
-        return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {"name": name, "labels": {"app": name}}}
+    def container(self, name: str = "server", *, command: list[str] | None = None, **fields: Any) -> dict[str, Any]:
+        """Return a container that can run there; without a command it runs until it is told to stop."""
+        own = {"name": name, "image": self.image, "imagePullPolicy": "IfNotPresent", "command": command or RUNS}
+        return own | fields
 
-    def deployment(self, name: str, *, replicas: int = 1, command: list[str] | None = None) -> dict[str, Any]:
-        """Return a Deployment that can run there."""
-        container = {
-            "name": "server",
-            "image": self.image,
-            "imagePullPolicy": "IfNotPresent",
-            "command": command or ["sh", "-c", "trap 'exit' TERM; while :; do sleep 0.2; done"],
+    def pod(self, name: str, *containers: dict[str, Any], notes: dict[str, str] | None = None, **spec: Any) -> Any:
+        """Return a pod that can run there."""
+        own = {
+            "containers": list(containers or [self.container()]),
+            "terminationGracePeriodSeconds": 1,
+            "nodeSelector": dict(self.node_selector),
         }
-        labels = {"app": name}
-        return {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": name},
-            "spec": {
-                "replicas": replicas,
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {
-                        "containers": [container],
-                        "terminationGracePeriodSeconds": 1,
-                        "nodeSelector": dict(self.node_selector),
-                    },
-                },
-            },
-        }
+        metadata = {"name": name, "labels": {"app": name}, "annotations": notes or {}}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": own | spec}
+
+    def unplaced(self, name: str) -> Any:
+        """Return a pod that no node takes, so that nobody but the test writes to it."""
+        return self.pod(name, nodeSelector={"node": "none"})
+
+    def deployment(
+        self, name: str, *, replicas: int = 1, command: list[str] | None = None, kind: str = "Deployment", **spec: Any
+    ) -> dict[str, Any]:
+        """Return a Deployment, or another kind with a template, that can run there."""
+        pod = self.pod(name, self.container(command=command))
+        template = {"metadata": {"labels": {"app": name}}, "spec": pod["spec"]}
+        own = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+        return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": own | spec}
 
 
 def backends() -> list[str]:

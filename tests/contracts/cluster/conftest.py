@@ -7,6 +7,7 @@
 import itertools
 import os
 from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -71,6 +72,21 @@ def apps(api: Any) -> Any:
 
 @pytest.fixture
 def namespace(core: Any) -> Generator[str]:
+    with _namespace(core) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def home(backend: Backend) -> Generator[str]:
+    """Return a namespace for the objects that the tests of a module share."""
+    opened = backend.api()
+    with _namespace(client.CoreV1Api(opened)) as name:
+        yield name
+    opened.close()
+
+
+@contextmanager
+def _namespace(core: Any) -> Generator[str]:
     name = f"contract-{os.getpid()}-{next(_NUMBERS)}"
     core.create_namespace({"metadata": {"name": name}})
     until(lambda: any(one.metadata.name == "default" for one in core.list_namespaced_service_account(name).items))
