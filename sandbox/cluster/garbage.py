@@ -47,7 +47,7 @@ def finish_owner(plane: Plane, resource: Resource, owner: Document) -> None:
     owned = _owned(plane, owner)
     for kind, document in owned:
         if not is_leaving(document):
-            plane.delete(kind, document)
+            plane.delete(kind, document, propagationPolicy="Foreground")
     if any(_blocks(document, owner) for _, document in _owned(plane, owner)):
         return
     released = copy_of(owner)

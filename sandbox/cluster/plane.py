@@ -6,6 +6,7 @@ from datetime import datetime
 from sandbox.cluster.clock import Clock
 from sandbox.cluster.documents import (
     Document,
+    Json,
     ReadOnly,
     controller_of,
     copy_of,
@@ -63,10 +64,10 @@ class Plane:
         except StatusError:
             return
 
-    def delete(self, resource: Resource, document: ReadOnly) -> None:
+    def delete(self, resource: Resource, document: ReadOnly, **options: Json) -> None:
         """Delete an object, if it is still there."""
         try:
-            self.api.delete(target_of(resource, document), {})
+            self.api.delete(target_of(resource, document), options)
         except StatusError:
             return
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.contracts.cluster.backend import SANDBOX_WINDOW, until
 from tests.contracts.cluster.test_objects import config_map
 from tests.contracts.cluster.wire import Wire
 
@@ -29,6 +30,12 @@ def made(wire: Wire, path: str, *names: str) -> str:
 
 def names_of(listing: Any) -> list[str]:
     return [one["metadata"]["name"] for one in listing["items"] if one["metadata"]["name"] != "kube-root-ca.crt"]
+
+
+def with_version(token: str, version: int) -> str:
+    """Return a token that goes on at another version."""
+    written = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    return base64.urlsafe_b64encode(json.dumps(written | {"rv": version}).encode()).decode().rstrip("=")
 
 
 def test_a_list_is_in_the_order_of_the_names(wire: Wire, path: str) -> None:
@@ -93,10 +100,24 @@ def test_a_token_that_cannot_be_read_is_refused(wire: Wire, path: str) -> None:
 def test_a_token_that_goes_on_inconsistently_is_honoured(wire: Wire, path: str) -> None:
     made(wire, path, "a", "b")
     token = wire.get(f"{path}?limit=1&labelSelector=made=here").document["metadata"]["continue"]
-    written = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    lasting = base64.urlsafe_b64encode(json.dumps(written | {"rv": -1}).encode()).decode().rstrip("=")
+    lasting = with_version(token, -1)
     rest = wire.get(f"{path}?limit=9&labelSelector=made=here&continue={lasting}").document
     assert names_of(rest) == ["b"]
+
+
+def test_a_token_of_a_forgotten_version_is_gone_with_a_way_to_go_on(wire: Wire, path: str) -> None:
+    made(wire, path, "a", "b")
+    token = wire.get(f"{path}?limit=1&labelSelector=made=here").document["metadata"]["continue"]
+    for number in range(2 * SANDBOX_WINDOW):
+        wire.patch(f"{path}/a", {"data": {"key": str(number)}})
+    old = with_version(token, 1)
+    until(
+        lambda: wire.get(f"{path}?limit=9&labelSelector=made=here&continue={old}").code == 410
+    )  # once it is compacted
+    gone = wire.get(f"{path}?limit=9&labelSelector=made=here&continue={old}")
+    assert gone.refusal == (410, "Expired")
+    lasting = gone.document["metadata"]["continue"]
+    assert names_of(wire.get(f"{path}?limit=9&labelSelector=made=here&continue={lasting}").document) == ["b"]
 
 
 def test_a_list_from_any_version_is_answered(wire: Wire, path: str) -> None:

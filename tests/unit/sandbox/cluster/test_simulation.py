@@ -9,19 +9,22 @@ from hypothesis import strategies as st
 
 from sandbox.cluster.clock import manual_clock
 from sandbox.cluster.deployments import Bounds, planned
+from sandbox.cluster.documents import rows, text, whole
 from sandbox.cluster.kubelet import EXIT_CODE, FAILS_PROBE, NEEDS_MEMORY
-from sandbox.cluster.resources import DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS
-from sandbox.cluster.server import Patch, PatchKind
+from sandbox.cluster.patching import Patch, PatchKind
+from sandbox.cluster.resources import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.store import Change
 from sandbox.cluster.writes import Target
 
 BANK = "bank"
 WEB = Target(DEPLOYMENTS, BANK, "web")
+LABELS = {"app": "web"}
+MISSING = {"name": "server", "image": "web:missing-v2"}
 
 
 def web(*, replicas: int = 1, **container: Any) -> Any:
-    labels = {"app": "web"}
+    labels = LABELS
     return {
         "metadata": {"name": "web"},
         "spec": {
@@ -54,6 +57,15 @@ def pod(cluster: Simulation) -> Any:
 
 def state(cluster: Simulation) -> Any:
     return pod(cluster)["status"]["containerStatuses"][0]
+
+
+def progress(cluster: Simulation) -> str:
+    conditions = rows(cluster.api.get(WEB), "status", "conditions")
+    return next(text(one, "reason") for one in conditions if text(one, "type") == "Progressing")
+
+
+def allowed(cluster: Simulation) -> int:
+    return whole(cluster.api.get(Target(BUDGETS, BANK, "web")), "status", "disruptionsAllowed")
 
 
 def cue(cluster: Simulation, target: Target, name: str, value: str) -> None:
@@ -121,6 +133,36 @@ def test_a_cordoned_node_gets_no_pods(cluster: Simulation) -> None:
     cluster.api.patch(Target(NODES, "", "node-2"), Patch(PatchKind.MERGE, body))
     cluster.advance(timedelta(seconds=2))
     assert pod(cluster)["spec"]["nodeName"] == "node-2"
+
+
+def test_a_rollout_without_progress_is_overdue_at_its_deadline(cluster: Simulation) -> None:
+    deployed(cluster)
+    late: Any = {"spec": {"progressDeadlineSeconds": 20, "template": {"spec": {"containers": [MISSING]}}}}
+    cluster.api.patch(WEB, Patch(PatchKind.STRATEGIC, late))
+    cluster.advance(timedelta(seconds=15))
+    assert progress(cluster) == "ReplicaSetUpdated"
+    cluster.advance(timedelta(seconds=10))
+    assert progress(cluster) == "ProgressDeadlineExceeded"
+
+
+def test_a_container_starts_soon_after_its_configuration_is_there(cluster: Simulation) -> None:
+    deployed(cluster, envFrom=[{"configMapRef": {"name": "settings"}}])
+    assert state(cluster)["state"]["waiting"]["reason"] == "CreateContainerConfigError"
+    cluster.api.create(Target(CONFIG_MAPS, BANK), {"metadata": {"name": "settings"}})
+    cluster.advance(timedelta(seconds=3))
+    assert state(cluster)["ready"] is True
+
+
+def test_a_pod_is_not_evicted_for_a_controller_that_wants_more(cluster: Simulation) -> None:
+    deployed(cluster, replicas=3)
+    budget: Any = {"metadata": {"name": "web"}, "spec": {"maxUnavailable": 1, "selector": {"matchLabels": LABELS}}}
+    cluster.api.create(Target(BUDGETS, BANK), budget)
+    assert allowed(cluster) == 1
+    more: Any = {"spec": {"replicas": 5}}
+    cluster.api.patch(WEB, Patch(PatchKind.MERGE, more))
+    assert allowed(cluster) == 0  # what is not there yet counts as lacking
+    cluster.advance(timedelta(seconds=2))
+    assert allowed(cluster) == 1
 
 
 def test_listeners_are_told_in_the_order_of_the_versions(cluster: Simulation) -> None:
