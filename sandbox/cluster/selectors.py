@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sandbox.cluster.documents import ReadOnly, labels_of, rows, text, texts, truth, words
 from sandbox.cluster.errors import StatusError, bad_request
-from sandbox.cluster.resources import EVENTS, NODES, PODS, Resource
+from sandbox.cluster.resources import EVENTS, NAMESPACES, NODES, PODS, Resource
 
 
 class Relation(StrEnum):
@@ -89,6 +89,7 @@ _FIELDS: dict[Resource, tuple[str, ...]] = {
         "status.nominatedNodeName",
     ),
     NODES: ("spec.unschedulable",),
+    NAMESPACES: ("status.phase",),
     EVENTS: (
         *(
             f"involvedObject.{key}"

@@ -46,9 +46,19 @@ def _behaviours(reports: Iterable[pytest.TestReport], kind: str) -> int:
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
     with running(request.param, tmp_path_factory.mktemp("cluster")) as found:
         yield found
+        _clear(found)
 
 
-@pytest.fixture
+def _clear(backend: Backend) -> None:
+    """Delete the namespaces that are left; a real cluster takes long for each, so that nobody waits for it."""
+    with backend.api() as opened:
+        core = client.CoreV1Api(opened)
+        for one in core.list_namespace(field_selector="status.phase=Active").items:
+            if one.metadata.name.startswith(f"contract-{os.getpid()}-"):
+                core.delete_namespace(one.metadata.name)
+
+
+@pytest.fixture(scope="session")
 def api(backend: Backend) -> Generator[Any]:
     opened = backend.api()
     yield opened
@@ -77,12 +87,10 @@ def namespace(core: Any) -> Generator[str]:
 
 
 @pytest.fixture(scope="module")
-def home(backend: Backend) -> Generator[str]:
+def home(api: Any) -> Generator[str]:
     """Return a namespace for the objects that the tests of a module share."""
-    opened = backend.api()
-    with _namespace(client.CoreV1Api(opened)) as name:
+    with _namespace(client.CoreV1Api(api)) as name:
         yield name
-    opened.close()
 
 
 @contextmanager
@@ -91,4 +99,5 @@ def _namespace(core: Any) -> Generator[str]:
     core.create_namespace({"metadata": {"name": name}})
     until(lambda: any(one.metadata.name == "default" for one in core.list_namespaced_service_account(name).items))
     yield name
-    core.delete_namespace(name)
+    if core.list_namespaced_pod(name, limit=1).items:
+        core.delete_namespace(name)  # its pods would take the node's time from the tests to come

@@ -65,9 +65,9 @@ def test_a_dry_run_of_an_eviction_leaves_the_pod(core: Any, apps: Any, namespace
 
 
 @pytest.fixture(scope="module")
-def base(backend: Backend, home: str) -> str:
+def base(api: Any, backend: Backend, home: str) -> str:
     """Start a few pods, some of which never become ready, and return the path of their namespace."""
-    wire = Wire(backend.api())
+    wire = Wire(api)
     pods = f"/api/v1/namespaces/{home}"
     fails = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
     for group in GROUPS:

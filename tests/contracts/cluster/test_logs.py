@@ -4,6 +4,8 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
+from typing import Any
+
 import pytest
 
 from tests.contracts.cluster.backend import Backend, until
@@ -11,15 +13,15 @@ from tests.contracts.cluster.wire import Wire
 
 pytestmark = pytest.mark.contract
 
-SAYS = ["sh", "-c", "echo one; echo two; echo three; trap 'exit' TERM; while :; do sleep 0.2; done"]
+SAYS = ["sh", "-c", "echo one; echo two; echo three; trap 'exit' TERM; sleep 3600 & wait"]
 
 
 @pytest.fixture(scope="module")
-def pods(backend: Backend, home: str) -> str:
+def pods(api: Any, backend: Backend, home: str) -> str:
     """Start pods that say something, and return their path."""
-    wire = Wire(backend.api())
+    wire = Wire(api)
     path = f"/api/v1/namespaces/{home}/pods"
-    side = backend.container("side", command=["sh", "-c", "echo aside; trap 'exit' TERM; while :; do sleep 0.2; done"])
+    side = backend.container("side", command=["sh", "-c", "echo aside; trap 'exit' TERM; sleep 3600 & wait"])
     for pod in (
         backend.pod("talker", backend.container(command=SAYS)),
         backend.pod("pair", backend.container(command=SAYS), side),
@@ -80,12 +82,6 @@ def test_a_pod_that_is_not_there_has_no_log(wire: Wire, pods: str) -> None:
     assert wire.get(f"{pods}/none/log").refusal == (404, "NotFound")
 
 
-def test_a_container_that_has_not_started_has_no_log(wire: Wire, pods: str) -> None:
-    told = 'container "server" in pod "silent" is waiting to start: trying and failing to pull image'
-    until(lambda: wire.get(f"{pods}/silent/log").document.get("message") == told)
-    assert wire.get(f"{pods}/silent/log").refusal == (400, "BadRequest")
-
-
 def test_the_log_of_the_life_before_stays(wire: Wire, pods: str) -> None:
     assert log(wire, pods, "mortal", "previous=true") == "last words\n"
 
@@ -99,3 +95,9 @@ def test_a_container_in_its_first_life_has_no_log_of_the_life_before(wire: Wire,
 
 def test_what_prepared_a_pod_has_a_log_too(wire: Wire, pods: str) -> None:
     assert log(wire, pods, "begun", "container=first") == "ready\n"
+
+
+def test_a_container_that_has_not_started_has_no_log(wire: Wire, pods: str) -> None:
+    told = 'container "server" in pod "silent" is waiting to start: trying and failing to pull image'
+    until(lambda: wire.get(f"{pods}/silent/log").document.get("message") == told)
+    assert wire.get(f"{pods}/silent/log").refusal == (400, "BadRequest")

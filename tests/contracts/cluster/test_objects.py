@@ -143,3 +143,8 @@ def test_a_namespace_carries_its_name_as_a_label(wire: Wire, namespace: str) -> 
     found = wire.get(f"/api/v1/namespaces/{namespace}").document
     assert found["metadata"]["labels"]["kubernetes.io/metadata.name"] == namespace
     assert (found["status"]["phase"], found["spec"]["finalizers"]) == ("Active", ["kubernetes"])
+
+
+def test_namespaces_are_selected_by_their_phase(wire: Wire, namespace: str) -> None:
+    found = wire.get("/api/v1/namespaces?fieldSelector=status.phase=Active").document["items"]
+    assert namespace in {one["metadata"]["name"] for one in found}

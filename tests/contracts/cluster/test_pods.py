@@ -16,7 +16,11 @@ from tests.contracts.cluster.wire import STRATEGIC, Wire
 pytestmark = pytest.mark.contract
 
 FAILS = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
-SHOULD_HAVE = {"name": "GREETING", "valueFrom": {"configMapKeyRef": {"name": "greetings", "key": "hello"}}}
+
+
+def greeting(source: str) -> Any:
+    """Return a variable of the environment that is read from a ConfigMap."""
+    return {"name": "GREETING", "valueFrom": {"configMapKeyRef": {"name": source, "key": "hello"}}}
 
 
 def specimens(backend: Backend) -> list[Any]:
@@ -38,7 +42,8 @@ def specimens(backend: Backend) -> list[Any]:
         ),
         backend.pod("no-image", container(image="localhost/server:missing-v2")),
         backend.pod("never-pulled", container(image="localhost/server:missing-v2", imagePullPolicy="Never")),
-        backend.pod("no-config", container(env=[SHOULD_HAVE])),
+        backend.pod("no-config", container(env=[greeting("greetings")])),
+        backend.pod("waits", container(env=[greeting("late")])),
         backend.pod("no-secret", container(envFrom=[{"secretRef": {"name": "keys"}}])),
         backend.pod("may-lack", container(envFrom=[{"configMapRef": {"name": "none", "optional": True}}])),
         backend.pod("unlive", container(livenessProbe=FAILS)),
@@ -55,12 +60,14 @@ def specimens(backend: Backend) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def zoo(backend: Backend, home: str) -> str:
+def zoo(api: Any, backend: Backend, home: str) -> str:
     """Start all specimens at once, and return the path of their pods."""
-    wire = Wire(backend.api())
+    wire = Wire(api)
     path = f"/api/v1/namespaces/{home}/pods"
     for pod in specimens(backend):
         assert wire.post(path, pod).code == 201
+    until(lambda: waiting(wire.get(f"{path}/waits").document) == "CreateContainerConfigError")
+    wire.post(f"/api/v1/namespaces/{home}/configmaps", {"metadata": {"name": "late"}, "data": {"hello": "world"}})
     return path
 
 
@@ -232,16 +239,6 @@ def test_what_a_container_may_lack_does_not_hold_it_up(pod_of: Any) -> None:
     until(lambda: status_of(pod_of("may-lack")).get("ready"))
 
 
-def test_a_container_starts_once_its_configuration_is_there(
-    wire: Wire, namespace: str, backend: Backend, pod_of: Any
-) -> None:
-    base = f"/api/v1/namespaces/{namespace}"
-    wire.post(f"{base}/pods", backend.pod("waits", backend.container(env=[SHOULD_HAVE])))
-    until(lambda: waiting(wire.get(f"{base}/pods/waits").document) == "CreateContainerConfigError")
-    wire.post(f"{base}/configmaps", {"metadata": {"name": "greetings"}, "data": {"hello": "world"}})
-    until(lambda: status_of(wire.get(f"{base}/pods/waits").document).get("ready"))
-
-
 def test_a_liveness_probe_that_fails_restarts_the_container(wire: Wire, zoo: str, pod_of: Any) -> None:
     until(lambda: status_of(pod_of("unlive")).get("restartCount", 0) >= 1)
     until(lambda: {("Warning", "Unhealthy"), ("Normal", "Killing")} <= reasons(wire, zoo, "unlive"))
@@ -344,3 +341,7 @@ def test_a_container_takes_a_new_image_by_being_restarted(wire: Wire, namespace:
     patch = {"spec": {"containers": [{"name": "server", "image": backend.image}]}}
     wire.patch(f"{path}/one", patch, STRATEGIC)
     until(lambda: status_of(wire.get(f"{path}/one").document).get("ready"))
+
+
+def test_a_container_starts_once_its_configuration_is_there(pod_of: Any) -> None:
+    until(lambda: status_of(pod_of("waits")).get("ready"))  # it waited for it when the specimens were started
