@@ -28,10 +28,10 @@ def path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps"
 
 
-def told(wire: Wire, path: str, query: str, *, seconds: int = 1) -> list[tuple[str, str]]:
-    """Return what a watch of an object tells: each event's type, and the object's value."""
-    lines = wire.get(f"{path}?watch=1&timeoutSeconds={seconds}&{ONE}&{query}").lines
-    return [(one["type"], one["object"].get("data", {}).get("key", "")) for one in lines if one["type"] != "BOOKMARK"]
+def told(wire: Wire, path: str, query: str, *, events: int) -> list[tuple[str, str]]:
+    """Return what a watch of an object tells first: each event's type, and the object's value."""
+    lines = wire.watch(f"{path}?watch=1&timeoutSeconds=5&{ONE}&{query}", events=events)
+    return [(one["type"], one["object"].get("data", {}).get("key", "")) for one in lines]
 
 
 def version_of(wire: Wire, path: str) -> str:
@@ -43,34 +43,34 @@ def test_a_watch_tells_each_change_after_a_version_in_order(wire: Wire, path: st
     wire.post(path, config_map("one"))
     wire.patch(f"{path}/one", {"data": {"key": "2"}})
     wire.delete(f"{path}/one")
-    changes = told(wire, path, f"resourceVersion={version}")
+    changes = told(wire, path, f"resourceVersion={version}", events=3)
     assert changes == [("ADDED", "1"), ("MODIFIED", "2"), ("DELETED", "2")]
 
 
 def test_a_watch_from_the_version_of_an_object_tells_only_what_came_after(wire: Wire, path: str) -> None:
     version = wire.post(path, config_map("one")).document["metadata"]["resourceVersion"]
     wire.patch(f"{path}/one", {"data": {"key": "2"}})
-    assert told(wire, path, f"resourceVersion={version}") == [("MODIFIED", "2")]
+    assert told(wire, path, f"resourceVersion={version}", events=1) == [("MODIFIED", "2")]
 
 
 @pytest.mark.parametrize("version", ["", "0"])
 def test_a_watch_from_no_version_begins_with_what_is_there(wire: Wire, path: str, version: str) -> None:
     wire.post(path, config_map("one"))
     version_of(wire, path)
-    assert told(wire, path, f"resourceVersion={version}")[:1] == [("ADDED", "1")]
+    assert told(wire, path, f"resourceVersion={version}", events=1) == [("ADDED", "1")]
 
 
 def test_what_is_deleted_is_told_with_the_version_of_its_end(wire: Wire, path: str) -> None:
     version = wire.post(path, config_map("one")).document["metadata"]["resourceVersion"]
     wire.delete(f"{path}/one")
-    gone = wire.get(f"{path}?watch=1&timeoutSeconds=1&{ONE}&resourceVersion={version}").lines[0]
+    gone = wire.watch(f"{path}?watch=1&timeoutSeconds=5&{ONE}&resourceVersion={version}", events=1)[0]
     assert gone["type"] == "DELETED"
     assert int(gone["object"]["metadata"]["resourceVersion"]) > int(version)
 
 
 def test_each_event_carries_its_kind(wire: Wire, path: str) -> None:
     wire.post(path, config_map("one"))
-    event = wire.get(f"{path}?watch=1&timeoutSeconds=1&{ONE}").lines[0]
+    event = wire.watch(f"{path}?watch=1&timeoutSeconds=5&{ONE}", events=1)[0]
     assert (event["object"]["kind"], event["object"]["apiVersion"]) == ("ConfigMap", "v1")
 
 
@@ -107,9 +107,9 @@ def test_a_list_and_a_watch_together_miss_nothing_and_repeat_nothing(wire: Wire,
 
 def test_initial_events_end_with_a_bookmark_that_says_so(wire: Wire, path: str) -> None:
     wire.post(path, config_map("one"))
-    query = "watch=1&timeoutSeconds=2&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    lines = wire.get(f"{path}?{query}&{ONE}").lines
-    assert [one["type"] for one in lines[:2]] == ["ADDED", "BOOKMARK"]
+    query = "watch=1&timeoutSeconds=5&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    lines = wire.watch(f"{path}?{query}&{ONE}", events=2)
+    assert [one["type"] for one in lines] == ["ADDED", "BOOKMARK"]
     assert lines[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
@@ -124,7 +124,7 @@ async def test_a_watch_without_changes_still_moves_its_version_on(backend: Backe
         listing = await client.list(path)
         elsewhere: JsonObject = {"metadata": {"generateName": "elsewhere-"}}
         await client.create("/api/v1/namespaces/default/configmaps", elsewhere)
-        watch = client.watch(path, resource_version=listing.resource_version, within=timedelta(seconds=4))
+        watch = client.watch(path, resource_version=listing.resource_version, within=timedelta(seconds=7))
         async with watch as changes:
             told = [event async for events in changes for event in events if event.type == "BOOKMARK"]
     assert told
