@@ -37,11 +37,11 @@ class ControlPlaneOptions:
     """How a control plane differs from the usual: kinds that the API server does not cache, how soon a node is missed.
 
     `uncached` are resources ("configmaps") whose lists and watches etcd answers itself, so that its compaction is felt.
-    `etcd_compaction` is how often the API server compacts ("0" never).
+    `etcd_compaction` is how often the API server compacts ("0" never): often, or nothing that is kept would expire.
     """
 
     uncached: tuple[str, ...] = ()
-    etcd_compaction: str = "5m"
+    etcd_compaction: str = "15s"
     node_grace: str = "20s"
 
 
