@@ -26,7 +26,7 @@ def pods(api: Any, backend: Backend, home: str) -> str:
         backend.pod("talker", backend.container(command=SAYS)),
         backend.pod("pair", backend.container(command=SAYS), side),
         backend.pod("mortal", backend.container(command=["sh", "-c", "echo last words; exit 1"])),
-        backend.pod("silent", backend.container(image="localhost/server:missing-v2")),
+        backend.pod("silent", backend.container(image="localhost/server:missing-v2", imagePullPolicy="Never")),
         backend.pod("begun", initContainers=[backend.container("first", command=["sh", "-c", "echo ready; exit 0"])]),
     ):
         assert wire.post(path, pod).code == 201
@@ -98,6 +98,6 @@ def test_what_prepared_a_pod_has_a_log_too(wire: Wire, pods: str) -> None:
 
 
 def test_a_container_that_has_not_started_has_no_log(wire: Wire, pods: str) -> None:
-    told = 'container "server" in pod "silent" is waiting to start: trying and failing to pull image'
+    told = 'container "server" in pod "silent" is waiting to start: ErrImageNeverPull'
     until(lambda: wire.get(f"{pods}/silent/log").document.get("message") == told)
     assert wire.get(f"{pods}/silent/log").refusal == (400, "BadRequest")

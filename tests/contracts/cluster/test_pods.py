@@ -201,26 +201,6 @@ def test_a_container_beyond_its_memory_limit_is_killed_for_it(pod_of: Any) -> No
     assert (last(pod_of("hungry"))["reason"], last(pod_of("hungry"))["exitCode"]) == ("OOMKilled", 137)
 
 
-def test_an_image_that_is_not_there_is_waited_for_with_back_off(pod_of: Any) -> None:
-    seen: set[str] = set()
-
-    def has_backed_off() -> bool:
-        seen.add(waiting(pod_of("no-image")))
-        return "ImagePullBackOff" in seen
-
-    until(has_backed_off)
-    assert seen <= {"", "ContainerCreating", "ErrImagePull", "ImagePullBackOff"}
-    pod = pod_of("no-image")
-    assert (pod["status"]["phase"], status_of(pod)["restartCount"]) == ("Pending", 0)
-    assert "localhost/server:missing-v2" in status_of(pod)["state"]["waiting"]["message"]
-
-
-def test_an_image_that_is_not_there_is_told_by_events(wire: Wire, zoo: str) -> None:
-    until(lambda: {("Warning", "Failed"), ("Normal", "BackOff")} <= reasons(wire, zoo, "no-image"))
-    messages = {one["message"] for one in events_about(wire, zoo, "no-image") if one["reason"] == "Failed"}
-    assert "Error: ErrImagePull" in messages
-
-
 def test_an_image_that_may_not_be_pulled_must_be_there(pod_of: Any) -> None:
     until(lambda: waiting(pod_of("never-pulled")) == "ErrImageNeverPull")
 
@@ -341,6 +321,26 @@ def test_a_container_takes_a_new_image_by_being_restarted(wire: Wire, namespace:
     patch = {"spec": {"containers": [{"name": "server", "image": backend.image}]}}
     wire.patch(f"{path}/one", patch, STRATEGIC)
     until(lambda: status_of(wire.get(f"{path}/one").document).get("ready"))
+
+
+def test_an_image_that_is_not_there_is_waited_for_with_back_off(pod_of: Any) -> None:
+    seen: set[str] = set()
+
+    def has_backed_off() -> bool:
+        seen.add(waiting(pod_of("no-image")))
+        return "ImagePullBackOff" in seen
+
+    until(has_backed_off)
+    assert seen <= {"", "ContainerCreating", "ErrImagePull", "ImagePullBackOff"}
+    pod = pod_of("no-image")
+    assert (pod["status"]["phase"], status_of(pod)["restartCount"]) == ("Pending", 0)
+    assert "localhost/server:missing-v2" in status_of(pod)["state"]["waiting"]["message"]
+
+
+def test_an_image_that_is_not_there_is_told_by_events(wire: Wire, zoo: str) -> None:
+    until(lambda: {("Warning", "Failed"), ("Normal", "BackOff")} <= reasons(wire, zoo, "no-image"))
+    messages = {one["message"] for one in events_about(wire, zoo, "no-image") if one["reason"] == "Failed"}
+    assert "Error: ErrImagePull" in messages
 
 
 def test_a_container_starts_once_its_configuration_is_there(pod_of: Any) -> None:
