@@ -23,17 +23,18 @@ _NUMBERS = itertools.count(1)
 collect_ignore = [] if KUBECTL or REAL in os.environ else ["test_kubectl.py"]
 
 
+_LEFT_OUT = "not found" if REAL in os.environ else "not found, its tests are left out"
+
+
 def pytest_report_header() -> str:
-    return f"clusters: {', '.join(backends())}; kubectl: {KUBECTL or 'not found, its tests are left out'}"
+    return f"clusters: {', '.join(backends())}; kubectl: {KUBECTL or _LEFT_OUT}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how many behaviours held on each cluster; the cases of one behaviour count once."""
     held = {kind: _behaviours(terminalreporter.stats.get("passed", []), kind) for kind in backends()}
     counts = ", ".join(f"{count} on {kind}" for kind, count in held.items()).replace(" on", " behaviours on", 1)
-    terminalreporter.write_line(
-        f"cluster contract: {counts}; kubectl: {KUBECTL or 'not found, its tests are left out'}"
-    )
+    terminalreporter.write_line(f"cluster contract: {counts}; kubectl: {KUBECTL or _LEFT_OUT}")
 
 
 def _behaviours(reports: Iterable[pytest.TestReport], kind: str) -> int:
