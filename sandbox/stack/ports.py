@@ -7,19 +7,22 @@ from pathlib import Path
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST = 10_000
 _TRIES = 200
+_GIVEN: set[int] = set()
 
 
 def free_ports(count: int) -> list[int]:
-    """Return distinct ports of 127.0.0.1 on which nothing listens.
+    """Return distinct ports of 127.0.0.1 on which nothing listens, and which this process was not given before.
 
-    They lie below the kernel's ephemeral range: else, while a killed server is away, an outgoing connection
-    may be given its port (even one that was made to reach it, and then connects to itself).
+    Who asks will listen only later: nothing else may be given the same port meanwhile. The ports lie below the
+    kernel's ephemeral range: else, while a killed server is away, an outgoing connection may be given its port (even
+    one that was made to reach it, and then connects to itself).
     """
     chosen: list[int] = []
     candidates = random.SystemRandom().sample(range(_LOWEST, _ephemeral_start()), _TRIES + count)
     for port in candidates:
-        if len(chosen) < count and is_free(port):
+        if len(chosen) < count and port not in _GIVEN and is_free(port):
             chosen.append(port)
+            _GIVEN.add(port)
     if len(chosen) < count:
         raise OSError(f"no {count} free ports between {_LOWEST} and {_ephemeral_start()}")
     return chosen

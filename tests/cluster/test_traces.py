@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -73,8 +73,9 @@ def cluster(command: str, directory: Path) -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "kubernetes"
+def directory(tmp_path: Path) -> Generator[Path]:
+    yield tmp_path / "kubernetes"
+    cluster("down", tmp_path / "kubernetes")
 
 
 def test_stopped_it_leaves_nothing(directory: Path) -> None:
