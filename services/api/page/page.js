@@ -48,7 +48,8 @@ async function showIncidents() {
   const incidents = await ask("/v1/incidents?limit=50");
   byId("incidents").replaceChildren(...incidents.map(incidentRow));
   byId("none").hidden = incidents.length > 0;
-  if (!chosen && incidents.length) chosen = incidents[0].id;
+  const waiting = incidents.find((one) => one.phase === "awaiting-approval");
+  if (!chosen && incidents.length) chosen = (waiting ?? incidents[0]).id; // what waits for a person comes first
 }
 
 function timelineLine(entry) {
