@@ -59,8 +59,12 @@ class Ended:
     @property
     def actions(self) -> list[str]:
         """Return what was really carried out, in order."""
-        steps = [step for incident in self.incidents for step in incident["steps"]]
-        return [step["action"]["kind"] for step in steps if step["outcome"] == "applied"]
+        return [step["action"]["kind"] for step in self.steps if step["outcome"] == "applied"]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """Return all steps of all incidents, in order."""
+        return [step for incident in self.incidents for step in incident["steps"]]
 
     @property
     def end(self) -> str:

@@ -83,7 +83,7 @@ async def observed(opened: KubeClient, kind: Kind) -> None:
     for one in listing.items:
         await collecting.handle([Observation(kind, one, listed=True)])
     version = listing.resource_version
-    async with opened.watch(kind.path, resource_version=version, within=timedelta(seconds=1)) as changes:
+    async with opened.watch(kind.path, resource_version=version, within=timedelta(seconds=3)) as changes:
         async for _ in changes:
             pass
 
