@@ -17,7 +17,7 @@ BUSYBOX_TAG = "localhost/busybox:1"
 _BANK = (
     "accounts-db balancereader contacts frontend ledger-db ledgerwriter loadgenerator transactionhistory userservice"
 )
-BANK_TAGS = tuple(f"docker.io/bank/{name}:{version}" for name in _BANK.split() for version in ("v1", "v2"))
+BANK_TAGS = tuple(f"bank/{name}:{version}" for name in _BANK.split() for version in ("v1", "v2"))
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SERVER = "bin/bank-server"
 _DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "run", "sys", "var")

@@ -80,7 +80,7 @@ class Campaign:
     ended: Mapping[str, Ended]
     node: Ended
     replay: tuple[int, str]
-    metrics: str
+    metrics: frozenset[str]
 
 
 def run_campaign(real: Real, directory: Path) -> Campaign:
@@ -316,13 +316,12 @@ async def _replay(bootstrap: str) -> tuple[int, str]:
     return process.returncode or 0, told.decode()
 
 
-async def _scraped(api: httpx.AsyncClient, directory: Path) -> str:
-    """Return which of our services Prometheus reaches, as its own API tells it."""
+async def _scraped(api: httpx.AsyncClient, directory: Path) -> frozenset[str]:
+    """Return what Prometheus reaches, as its own API tells it: our services by name, all else by its job."""
     url = (directory / "prometheus").read_text()
-    answer = await api.get(
-        f"{url}/api/v1/query", params={"query": 'up{job="sre-agent"} == 1'}, headers={"Authorization": ""}
-    )
-    return " ".join(sorted(series["metric"]["service"] for series in answer.json()["data"]["result"]))
+    answer = await api.get(f"{url}/api/v1/query", params={"query": "up == 1"}, headers={"Authorization": ""})
+    metrics = [series["metric"] for series in answer.json()["data"]["result"]]
+    return frozenset(metric.get("service") or metric["job"] for metric in metrics)
 
 
 async def _until(holds: Callable[[], bool], what: str, within: timedelta) -> None:

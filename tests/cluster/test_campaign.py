@@ -84,5 +84,5 @@ def test_the_topics_decide_the_same_again(campaign: Campaign) -> None:
     assert "byte for byte the same as live" in told
 
 
-def test_prometheus_scrapes_every_service(campaign: Campaign) -> None:
-    assert campaign.metrics == " ".join(sorted(SERVICES))
+def test_prometheus_scrapes_our_services_the_api_server_and_the_pods(campaign: Campaign) -> None:
+    assert campaign.metrics == {*SERVICES, "kubernetes", "pods"}
