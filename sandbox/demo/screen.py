@@ -1,5 +1,7 @@
 """What the demo shows: steps as they are done, each incident's story line by line, a table at the end."""
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from rich.table import Table
 from sandbox.demo.faults import Fault
 from sandbox.demo.story import Story, middle_and_worst
 
+_PLAIN_COLUMNS = 110
+"""How wide a file or a pipe is taken for: narrower, the table's names would be cut."""
 _MEASURES = ("detected", "decided", "acted", "healed")
 _TITLES = ("detect", "decide", "act", "healed")
 _MARKS = {
@@ -26,7 +30,8 @@ class Screen:
     """Print for people; what comes from a cluster is never taken for markup."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        is_sized = sys.stdout.isatty() or "COLUMNS" in os.environ
+        self._console = Console(highlight=False, soft_wrap=True, width=None if is_sized else _PLAIN_COLUMNS)
 
     def step(self, text: str) -> None:
         """Say what is being done."""
