@@ -10,6 +10,8 @@ from shared.contracts.incidents import Mode, Severity
 from shared.kernel.quantities import format_bytes, parse_bytes
 
 API_VERSION = "sre-agent.dev/v1alpha1"
+LONGEST = timedelta(days=365)
+"""Beyond this nobody waits, and moments would leave the calendar."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -20,6 +22,8 @@ def _parse_duration(text: object) -> timedelta:
     if matched is None:
         raise ValueError("expected a duration such as 30s, 5m or 1h30m")
     days, hours, minutes, seconds = (int(part or 0) for part in matched.groups())
+    if ((days * 24 + hours) * 60 + minutes) * 60 + seconds > LONGEST // timedelta(seconds=1):
+        raise ValueError(f"expected a duration of at most {LONGEST.days}d")
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
