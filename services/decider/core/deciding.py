@@ -7,7 +7,7 @@ from typing import assert_never
 from services.decider.core.ladder import mode_of
 from services.decider.core.playbook import Rule
 from services.decider.core.state import Health, Hit, WorkloadState
-from services.decider.core.steps import end, judge, order, settle, start_step, wake_at
+from services.decider.core.steps import barred_by, end, judge, order, settle, start_step, wake_at
 from services.decider.core.turn import Cause, Output, Turn, World
 from shared.contracts.inbox import Approval, Finding, ManualAction, Result, WakeUp, WorkloadEntry
 from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity
@@ -69,14 +69,9 @@ def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
             return Reason.STALE_FINDING
     if playbook is not None and mode_of(playbook, rule) is Mode.OFF:
         return Reason.MODE_OFF
-    if _is_protected(turn, finding.workload):
+    if turn.is_protected:
         return Reason.PROTECTED
     return None
-
-
-def _is_protected(turn: Turn, workload: WorkloadRef) -> bool:
-    playbook = turn.world.playbook
-    return playbook is None or workload.namespace in playbook.words.spec.protected.namespaces
 
 
 def _found_again(turn: Turn, finding: Finding) -> None:
@@ -190,13 +185,15 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
         end(turn, Phase.ESCALATED, Reason.APPROVAL_REJECTED, detail=f"by {approval.by}: {approval.note}")
     elif turn.world.paused is not None:
         turn.decide(Reason.PAUSED, detail=turn.world.paused.cause)
+    elif (barred := barred_by(turn)) is not None:
+        end(turn, Phase.ESCALATED, barred, detail=f"approved by {approval.by}, but the playbook in force says no")
     else:
         turn.decide(Reason.APPROVAL_GRANTED, detail=f"by {approval.by}")
         order(turn, turn.incident.steps[-1].action, dry_run=False)
 
 
 def _person_acts(turn: Turn, manual: ManualAction) -> None:
-    if _is_protected(turn, manual.workload):
+    if turn.is_protected:
         turn.decide(Reason.PROTECTED, rule=MANUAL, detail=f"by {manual.by}")
         return
     if turn.state.open_incident is not None:

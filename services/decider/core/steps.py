@@ -22,13 +22,14 @@ _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
     Reason.ESCALATED: "the ladder hands it to a person",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
+    Reason.PROTECTED: "the playbook in force protects its namespace",
 }
 
 
 def start_step(turn: Turn) -> None:
     """Begin the present step; rungs that have no action for this target are passed, each by a named decision."""
     while True:
-        plan = turn.plan
+        plan = Reason.PROTECTED if turn.is_protected else turn.plan
         if isinstance(plan, Reason):
             end(turn, Phase.ESCALATED, plan, detail=_ENDINGS[plan])
             return
@@ -38,6 +39,14 @@ def start_step(turn: Turn) -> None:
             return
         turn.decide(blocked)
         turn.revise(step=turn.incident.step + 1, attempt=1)
+
+
+def barred_by(turn: Turn) -> Reason | None:
+    """Return why the present step may not act, although a person allows it: another playbook may be in force by now."""
+    plan = Reason.PROTECTED if turn.is_protected else turn.plan
+    if isinstance(plan, Reason):
+        return plan
+    return Reason.MODE_OFF if plan.mode in {Mode.OFF, Mode.DRY_RUN} else None
 
 
 def fail_step(turn: Turn, reason: Reason, *, detail: str = "") -> None:

@@ -65,6 +65,12 @@ class Turn:
         return self.world.playbook.rules.get(self.incident.rule) if self.world.playbook else None
 
     @property
+    def is_protected(self) -> bool:
+        """Tell whether nothing may be ordered about the workload; so it is without a playbook, too."""
+        playbook = self.world.playbook
+        return playbook is None or self.cause.workload.namespace in playbook.words.spec.protected.namespaces
+
+    @property
     def plan(self) -> Plan | Reason:
         """Return what the incident's present step is to do, or why nothing is left to do."""
         if self.state.manual is not None:

@@ -276,3 +276,32 @@ def test_a_playbook_without_the_rule_hands_the_open_incident_to_a_person() -> No
     assert story.incident.reason is Reason.RULE_UNKNOWN
     story.take(finding(seconds=500), seconds=500)
     assert story.reasons[-1] is Reason.RULE_UNKNOWN
+
+
+PROTECTING = PLAYBOOK.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")
+
+
+def test_a_namespace_protected_meanwhile_gets_no_further_command() -> None:
+    story = applied()
+    story.take(activated(PROTECTING), seconds=3)
+    story.wake()
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.PROTECTED)
+    assert len(story.commands) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (PROTECTING, Reason.PROTECTED),
+        (PLAYBOOK.replace("spec:", "spec:\n  mode: off"), Reason.MODE_OFF),
+        (PLAYBOOK.replace("spec:", "spec:\n  mode: dry-run"), Reason.MODE_OFF),
+        (PLAYBOOK.replace("name: memory", "name: other"), Reason.RULE_UNKNOWN),
+    ],
+)
+def test_an_approval_does_not_outdo_the_playbook_in_force(text: str, reason: Reason) -> None:
+    story = awaiting_approval()
+    story.take(activated(text), seconds=3)
+    story.take(approval(story.incident, seconds=4), seconds=4)
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, reason)
+    assert all(command.dry_run for command in story.commands)
