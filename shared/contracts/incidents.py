@@ -95,6 +95,7 @@ class Reason(StrEnum):
     LADDER_EXHAUSTED = "ladder-exhausted"
     ESCALATED = "escalated"
     MANUAL_ACTION = "manual-action"
+    MANUAL_ACTION_REPEATED = "manual-action-repeated"
 
 
 class StepRecord(Value):

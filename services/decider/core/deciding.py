@@ -64,7 +64,7 @@ def _found(turn: Turn, finding: Finding) -> None:
 def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
     playbook, newest = turn.world.playbook, turn.state.incident
     if newest is not None and newest.closed_at is not None:
-        is_told_again = newest.id == _incident_id(finding.workload, finding.rule, finding.id)
+        is_told_again = _incident_id(finding.workload, finding.rule, finding.id) in turn.state.past
         if is_told_again or finding.at <= newest.closed_at:
             return Reason.STALE_FINDING
     if playbook is not None and mode_of(playbook, rule) is Mode.OFF:
@@ -195,6 +195,9 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
 def _person_acts(turn: Turn, manual: ManualAction) -> None:
     if turn.is_protected:
         turn.decide(Reason.PROTECTED, rule=MANUAL, detail=f"by {manual.by}")
+        return
+    if _incident_id(manual.workload, MANUAL, manual.id) in turn.state.past:
+        turn.decide(Reason.MANUAL_ACTION_REPEATED, rule=MANUAL, detail=f"by {manual.by}")
         return
     if turn.state.open_incident is not None:
         turn.decide(Reason.INCIDENT_ALREADY_OPEN, rule=MANUAL, detail=f"by {manual.by}")

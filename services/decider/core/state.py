@@ -33,7 +33,8 @@ class WorkloadState:
     """All that is known about one workload; `offset` is the last inbox entry that it has absorbed.
 
     `incident` is the newest, open or ended. `finding` and `found_at` (inbox time) are its latest finding; a person's
-    `manual` action takes their place where it opened the incident.
+    `manual` action takes their place where it opened the incident. `past` are the ids of the last incidents that ended:
+    what opened one of them opens no second under the same id.
     """
 
     offset: int = -1
@@ -46,6 +47,7 @@ class WorkloadState:
     hits: Mapping[str, tuple[Hit, ...]] = field(default_factory=dict[str, tuple[Hit, ...]])
     cooldowns: Mapping[str, Moment] = field(default_factory=dict[str, Moment])
     wake_at: Moment | None = None
+    past: tuple[str, ...] = ()
 
     @property
     def open_incident(self) -> Incident | None:

@@ -17,6 +17,8 @@ COMMAND_EXPIRES = timedelta(seconds=60)
 RESULT_WITHIN = timedelta(seconds=120)
 """Longer than a command lives, so that a result that does not come can only mean that none will."""
 PAUSE_POLL = timedelta(seconds=10)
+REMEMBERED = 64
+"""How many ended incidents a workload remembers; a cooldown lies between those of one rule."""
 
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
@@ -112,7 +114,7 @@ def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
     cooldowns = {name: until for name, until in turn.state.cooldowns.items() if until > turn.now}
     if rule is not None:
         cooldowns[incident.rule] = turn.now + rule.words.cooldown
-    turn.remember(hits=hits, cooldowns=cooldowns)
+    turn.remember(hits=hits, cooldowns=cooldowns, past=(*turn.state.past, incident.id)[-REMEMBERED:])
 
 
 def explain(turn: Turn, evidence: EvidenceRef | None) -> None:

@@ -305,3 +305,24 @@ def test_an_approval_does_not_outdo_the_playbook_in_force(text: str, reason: Rea
     story.take(approval(story.incident, seconds=4), seconds=4)
     assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, reason)
     assert all(command.dry_run for command in story.commands)
+
+
+def test_a_finding_opens_one_incident_also_after_others_and_where_its_clock_is_ahead() -> None:
+    story = history()
+    ahead = finding(seconds=9_999)
+    for seconds, told in ((1, ahead), (10, finding("memory", seconds=10, **MEMORY)), (1_000, ahead)):
+        story.take(told, seconds=seconds)
+        if story.workload.open_incident is not None:
+            story.take(gone(seconds=seconds + 1), seconds=seconds + 1)
+    assert story.reasons[-1] is Reason.STALE_FINDING
+    assert len({command.id for command in story.commands}) == len(story.commands) == 2
+
+
+def test_a_persons_action_that_comes_twice_is_done_once() -> None:
+    story = history()
+    asked = manual(seconds=1)
+    story.take(asked, seconds=1)
+    story.take(gone(seconds=2), seconds=2)
+    story.take(asked, seconds=3)
+    assert story.reasons[-1] is Reason.MANUAL_ACTION_REPEATED
+    assert len(story.commands) == 1
