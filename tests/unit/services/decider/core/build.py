@@ -1,6 +1,6 @@
 """Builders for the decider's tests: they spell out only what matters, and run whole histories through `absorb`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from shared.contracts.signals import (
     WorkloadSignal,
 )
 from shared.contracts.workloads import ObjectRef, WorkloadRef
+from shared.kernel.errors import PoisonError
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
@@ -225,9 +226,13 @@ class History:
         return self.deliver(len(self.inbox) - 1)
 
     def deliver(self, offset: int) -> list[Output]:
-        """Deliver what lies at an offset, again or for the first time."""
+        """Deliver what lies at an offset, again or for the first time; poison is passed by."""
         entry, now = self.inbox[offset]
-        absorbed = absorb(self.partition, self.workload, entry, offset=offset, now=now)
+        try:
+            absorbed = absorb(self.partition, self.workload, entry, offset=offset, now=now)
+        except PoisonError:
+            self.partition = replace(self.partition, offset=offset)
+            return []
         self.partition = absorbed.partition
         self.workload = absorbed.workload or self.workload
         self.outputs += absorbed.outputs

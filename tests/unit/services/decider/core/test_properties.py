@@ -1,149 +1,365 @@
-"""What holds for every history: hypothesis writes them, an obedient world answers the commands."""
+"""What holds for every history: hypothesis writes them (`histories.py`), and `absorb` decides them."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from services.decider.core.state import partition_bytes, partition_of, workload_bytes, workload_of
-from shared.contracts.inbox import InboxEntry, Outcome
-from shared.contracts.incidents import Incident, Mode
+from services.decider.core.playbook import Playbook
+from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
+from services.decider.core.turn import Output
+from shared.contracts.actions import RestartPod, SetMemory
+from shared.contracts.codec import body_of
+from shared.contracts.commands import Command
+from shared.contracts.inbox import Approval, Finding, InboxEntry, Outcome, WakeUp
+from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason
+from shared.contracts.signals import ContainerSignal
 from tests.unit.services.decider.core.build import (
-    PLAYBOOK,
-    START,
     History,
     approval,
+    at,
     finding,
     health,
     history,
-    manual,
-    pause,
     result,
-    resume,
+)
+from tests.unit.services.decider.core.histories import (
+    PEOPLE,
+    PLAYBOOKS,
+    Kind,
+    Move,
+    decided,
+    ended,
+    in_mode,
+    moves,
+    records_of,
+    told,
 )
 
-COOLDOWN = timedelta(minutes=5)
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            [
-                "crash",
-                "memory",
-                "healthy",
-                "unhealthy",
-                "result",
-                "approve",
-                "reject",
-                "wake",
-                "pause",
-                "resume",
-                "person",
-            ]
-        ),
-        st.integers(0, 90),
-        st.sampled_from(list(Outcome)),
-    ),
-    max_size=40,
-)
+LIFE = timedelta(seconds=60)
+CAP = 512 << 20
+LADDER_OVER = timedelta(hours=2)
+"""Longer than any ladder of these playbooks takes, every result missing and every approval waited for."""
+PASSED = {Reason.MODE_OFF, Reason.CAP_REACHED, Reason.TARGET_UNSUITABLE}
+FAILED = {Reason.ACTION_FAILED, Reason.ACTION_REFUSED, Reason.NOT_VERIFIED, Reason.PREVIEW_REFUSED}
 
 
-def told(steps: list[tuple[str, int, Outcome]], text: str = PLAYBOOK) -> History:
-    story = history(text)
-    now = 0
-    for kind, wait, outcome in steps:
-        now += wait
-        due = story.workload.wake_at
-        if kind == "wake" and due is not None:
-            now = max(now, int((due - START).total_seconds()) + 1)
-            story.wake()
-        elif (entry := entry_of(story, kind, now, outcome)) is not None:
-            story.take(entry, seconds=now)
-    return story
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One entry and what followed from it; `before` is the workload's state that it met."""
+
+    entry: InboxEntry
+    now: datetime
+    playbook: Playbook | None
+    before: WorkloadState
+    after: WorkloadState
+    outputs: list[Output]
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return [one for one in self.outputs if isinstance(one, Decision)]
+
+    @property
+    def commands(self) -> list[Command]:
+        return [one for one in self.outputs if isinstance(one, Command)]
+
+    @property
+    def moment(self) -> datetime:
+        return max(self.now, self.entry.due) if isinstance(self.entry, WakeUp) else self.now
 
 
-def entry_of(story: History, kind: str, now: int, outcome: Outcome) -> InboxEntry | None:
-    if kind == "crash":
-        return finding(seconds=now, pod=f"frontend-{now}")
-    if kind == "memory":
-        return finding("memory", seconds=now, reason="OOMKilled", last_reason="OOMKilled", restarts=1)
-    if kind in {"healthy", "unhealthy"}:
-        return health(healthy=kind == "healthy", seconds=now)
-    if kind in {"pause", "resume"}:
-        return pause(now) if kind == "pause" else resume(now)
-    if kind == "person":
-        return manual(seconds=now)
-    if kind == "result":
-        return result(story.commands[-1], seconds=now, outcome=outcome) if story.commands else None
-    incident = story.workload.incident
-    return approval(incident, seconds=now, approved=kind == "approve") if incident else None
+def walked(story: History) -> Iterator[Seen]:
+    again = History(inbox=story.inbox)
+    for offset, (entry, now) in enumerate(story.inbox):
+        before = again.workload
+        outputs = again.deliver(offset)
+        yield Seen(entry, now, again.partition.playbook, before, again.workload, outputs)
 
 
-@given(STEPS)
-def test_no_command_is_ordered_twice(steps: list[tuple[str, int, Outcome]]) -> None:
-    ids = [command.id for command in told(steps).commands]
+def live(story: History) -> list[Command]:
+    return [command for command in story.commands if not command.dry_run]
+
+
+def incidents_ended(story: History) -> list[Incident]:
+    return [one for one in story.outputs if isinstance(one, Incident) and one.closed_at is not None]
+
+
+def written(story: History) -> tuple[bytes, bytes]:
+    return workload_bytes(story.workload), partition_bytes(story.partition)
+
+
+@given(moves())
+def test_no_two_outputs_have_one_id_but_versions_of_an_incident(steps: list[Move]) -> None:
+    ids = [one.id for one in told(steps).outputs if not isinstance(one, Incident)]
     assert len(ids) == len(set(ids))
 
 
-@given(STEPS, st.data())
-def test_a_delivery_again_changes_nothing(steps: list[tuple[str, int, Outcome]], data: st.DataObject) -> None:
+@given(moves())
+def test_what_has_ended_stays_ended(steps: list[Move]) -> None:
+    over: set[str] = set()
+    for one in told(steps).outputs:
+        if isinstance(one, Incident):
+            assert one.id not in over
+            over |= {one.id} if one.phase.is_final else set()
+
+
+@given(moves(), st.data())
+def test_what_is_delivered_again_changes_nothing(steps: list[Move], data: st.DataObject) -> None:
     story = told(steps)
-    state, written = workload_bytes(story.workload), partition_bytes(story.partition)
-    again = data.draw(st.integers(0, len(story.inbox) - 1))
-    assert story.deliver(again) == []
-    assert (workload_bytes(story.workload), partition_bytes(story.partition)) == (state, written)
+    known = written(story)
+    first = data.draw(st.integers(0, len(story.inbox) - 1))
+    for offset in range(first, len(story.inbox)):
+        assert story.deliver(offset) == []
+    assert written(story) == known
 
 
-@given(STEPS, st.integers(0, 40))
-def test_a_restart_at_any_offset_gives_the_same_bytes(steps: list[tuple[str, int, Outcome]], stop: int) -> None:
-    whole = told(steps)
-    again = History(inbox=whole.inbox)
-    for offset in range(len(whole.inbox)):
-        if offset == stop:
-            again.workload = workload_of(workload_bytes(again.workload))
-            again.partition = partition_of(partition_bytes(again.partition), PLAYBOOK)
-        again.deliver(offset)
-    assert [output.model_dump_json() for output in again.outputs] == [
-        output.model_dump_json() for output in whole.outputs
-    ]
-    assert workload_bytes(again.workload) == workload_bytes(whole.workload)
-
-
-@given(STEPS, st.sampled_from([Mode.APPROVAL, Mode.DRY_RUN, Mode.OFF]))
-def test_a_stricter_playbook_never_lets_a_rule_act_by_itself(steps: list[tuple[str, int, Outcome]], mode: Mode) -> None:
-    unattended = [step for step in steps if step[0] not in {"approve", "person"}]
-    story = told(unattended, PLAYBOOK.replace("spec:", f"spec:\n  mode: {mode.value}"))
-    assert all(command.dry_run for command in story.commands)
-
-
-@given(STEPS)
-def test_no_rule_acts_within_its_cooldown(steps: list[tuple[str, int, Outcome]]) -> None:
+@given(moves())
+def test_a_restart_before_every_entry_gives_the_same_bytes(steps: list[Move]) -> None:
     story = told(steps)
-    ends = [one for one in story.outputs if isinstance(one, Incident) and one.closed_at is not None]
-    for command in story.commands:
-        for ended in ends:
-            assert ended.closed_at is not None
-            is_next = command.rule == ended.rule and command.incident != ended.id and command.at > ended.closed_at
-            assert not is_next or ended.rule == "manual" or command.at >= ended.closed_at + COOLDOWN
+    records = records_of(story)
+    assert decided(records, restarts=range(len(records))) == [body_of(one) for one in story.outputs]
 
 
-@given(STEPS)
-def test_the_ladder_is_climbed_in_order(steps: list[tuple[str, int, Outcome]]) -> None:
-    taken: dict[str, list[tuple[int, int]]] = {}
+@given(moves(), st.sets(st.integers(0, 25)), st.sets(st.integers(0, 25)))
+def test_any_batches_and_any_lost_positions_give_the_same_bytes(
+    steps: list[Move], restarts: set[int], lost: set[int]
+) -> None:
+    story = told(steps)
+    assert decided(records_of(story), restarts=restarts, lost=lost) == [body_of(one) for one in story.outputs]
+
+
+@given(moves())
+def test_every_decision_names_a_reason_and_the_playbook_in_force(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        for decision in seen.decisions:
+            assert decision.playbook == (seen.playbook.hash if seen.playbook else "")
+            assert decision.cause == seen.entry.id
+            assert decision.at == seen.moment
+
+
+@given(moves())
+def test_every_change_of_an_incident_has_a_decision_or_is_a_count_or_health(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        before, after = seen.before.incident, seen.after.incident
+        if after is not None and (before is None or before.phase is not after.phase):
+            assert seen.decisions or after.phase is Phase.WAITING
+        if after is not None and after != before:
+            assert after in seen.outputs
+
+
+@given(moves())
+def test_every_finding_result_and_answer_is_answered_by_a_decision(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        if isinstance(seen.entry, Finding | Approval) or seen.entry.TYPE in {"result", "control.action"}:
+            assert seen.decisions
+
+
+@given(moves())
+def test_no_rule_acts_within_the_cooldown_after_its_incident(steps: list[Move]) -> None:
+    rests: dict[str, datetime] = {}
+    for seen in walked(told(steps)):
+        opened = [one for one in seen.decisions if one.reason is Reason.INCIDENT_OPENED]
+        assert all(one.at >= rests.get(one.rule, one.at) for one in opened)
+        over = seen.after.incident
+        rule = seen.playbook.rules.get(over.rule) if over and over.closed_at and seen.playbook else None
+        if rule is not None and over is not None and over in seen.outputs:
+            rests[over.rule] = seen.moment + rule.words.cooldown
+
+
+@given(moves())
+def test_the_ladder_is_climbed_rung_by_rung_and_each_passed_one_is_named(steps: list[Move]) -> None:
+    stands: dict[str, Decision] = {}
+    for decision in (one for one in told(steps).outputs if isinstance(one, Decision) and one.incident):
+        assert decision.incident is not None
+        known = stands.get(decision.incident)
+        assert is_next(known, decision), (known, decision)
+        stands[decision.incident] = decision
+
+
+def is_next(known: Decision | None, decision: Decision) -> bool:
+    place = (decision.step, decision.attempt)
+    if known is None:
+        return place == (0, 1) and decision.reason in {Reason.INCIDENT_OPENED, Reason.MANUAL_ACTION}
+    assert known.step is not None
+    assert known.attempt is not None
+    if place == (known.step, known.attempt):
+        return True
+    if place == (known.step + 1, 1):
+        return known.reason in PASSED | FAILED
+    return place == (known.step, known.attempt + 1) and known.reason in FAILED
+
+
+@given(moves(without={Kind.PLAYBOOK}))
+def test_no_step_is_tried_more_often_than_its_rung_says(steps: list[Move]) -> None:
+    most = {("crash", 0): 2, ("crash", 1): 1}
     for command in told(steps).commands:
-        taken.setdefault(command.incident, []).append((command.step, command.attempt))
-    for steps_taken in taken.values():
-        assert steps_taken == sorted(steps_taken)
+        assert command.attempt <= most.get((command.rule, command.step), 1)
 
 
-@settings(max_examples=50)
-@given(STEPS)
-def test_left_alone_every_incident_ends(steps: list[tuple[str, int, Outcome]]) -> None:
-    story = told([*steps, ("resume", 1, Outcome.APPLIED)])
-    for _ in range(30):
-        if story.workload.open_incident is None:
-            break
-        due = story.workload.wake_at
-        assert due is not None, "an open incident always has a next moment"
-        story.wake()
+@given(moves())
+def test_after_a_step_that_failed_its_back_off_is_waited_for(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        incident = seen.after.open_incident
+        if incident is None or incident.phase is not Phase.WAITING or incident.reason not in FAILED:
+            continue
+        if seen.decisions and seen.decisions[-1].reason in FAILED:
+            assert incident.deadline == seen.moment + timedelta(seconds=10) * 2 ** (incident.attempt - 2)
+
+
+@given(moves(without={Kind.PERSON, Kind.PLAYBOOK}), st.sampled_from([Mode.DRY_RUN, Mode.OFF]))
+def test_in_a_mode_below_approval_nothing_is_ever_acted_on(steps: list[Move], mode: Mode) -> None:
+    story = told(steps, in_mode(mode))
+    assert not live(story)
+    assert mode is Mode.DRY_RUN or all(command.rule == "manual" for command in story.commands)
+
+
+@given(moves(without={Kind.PERSON, Kind.PLAYBOOK}))
+def test_in_the_mode_approval_each_action_is_one_that_a_person_saw_and_allowed(steps: list[Move]) -> None:
+    for seen in walked(told(steps, in_mode(Mode.APPROVAL))):
+        for command in (one for one in seen.commands if not one.dry_run):
+            assert isinstance(seen.entry, Approval)
+            assert seen.entry.approved
+            assert (seen.entry.incident, seen.entry.step) == (command.incident, command.step)
+            assert Reason.APPROVAL_GRANTED in {one.reason for one in seen.decisions}
+
+
+@given(moves(without=PEOPLE | {Kind.AGAIN, Kind.PLAYBOOK}))
+def test_a_stricter_mode_never_acts_more_while_nobody_looks(steps: list[Move]) -> None:
+    acts = [len(live(told(steps, in_mode(mode)))) for mode in (Mode.OFF, Mode.DRY_RUN, Mode.APPROVAL, Mode.LIVE)]
+    assert acts == sorted(acts)
+    assert acts[:3] == [0, 0, 0]
+
+
+FATES = st.lists(st.tuples(st.sampled_from(list(Outcome)), st.booleans(), st.booleans()), min_size=4, max_size=4)
+
+
+@given(FATES)
+def test_a_stricter_mode_takes_no_step_that_a_laxer_one_would_not(fates: list[tuple[Outcome, bool, bool]]) -> None:
+    taken = [acted(mode, fates) for mode in (Mode.OFF, Mode.DRY_RUN, Mode.APPROVAL, Mode.LIVE)]
+    assert taken[0] == taken[1] == set()
+    assert taken[2] <= taken[3]
+
+
+def acted(mode: Mode, fates: list[tuple[Outcome, bool, bool]]) -> set[tuple[int, int]]:
+    """Return the steps that act where the world answers each of them alike, whatever the mode."""
+    story, now = history(in_mode(mode)), 1.0
+    story.take(finding(seconds=now), seconds=now)
+    while (incident := story.workload.open_incident) is not None:
+        outcome, allowed, cures = fates[incident.step * 2 + incident.attempt - 1]
+        now += 1
+        if incident.phase is Phase.PREVIEWING:
+            story.take(result(story.commands[-1], seconds=now, outcome=Outcome.DRY_RUN), seconds=now)
+        elif incident.phase is Phase.AWAITING_APPROVAL:
+            story.take(approval(incident, seconds=now, approved=allowed), seconds=now)
+        elif incident.phase is Phase.ACTING:
+            story.take(result(story.commands[-1], seconds=now, outcome=outcome), seconds=now)
+            story.take(health(healthy=cures, seconds=now), seconds=now)
+        else:
+            assert story.workload.wake_at is not None
+            now = max(now, (story.workload.wake_at - at(0)).total_seconds())
+            story.wake()
+    return {(command.step, command.attempt) for command in live(story)}
+
+
+@given(moves())
+def test_a_protected_namespace_never_gets_a_command(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        if seen.playbook is None or "bank" in seen.playbook.words.spec.protected.namespaces:
+            assert not seen.commands
+
+
+@given(moves())
+def test_while_paused_nothing_is_ordered(steps: list[Move]) -> None:
+    paused = False
+    for seen in walked(told(steps)):
+        paused = (paused or seen.entry.TYPE == "control.pause") and seen.entry.TYPE != "control.resume"
+        assert not (paused and seen.commands)
+
+
+@given(moves())
+def test_a_command_lives_a_minute_from_the_moment_of_its_cause(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        for command in seen.commands:
+            assert (command.at, command.expires_at) == (seen.moment, seen.moment + LIFE)
+
+
+@given(moves())
+def test_a_command_is_about_what_the_latest_finding_saw_or_what_was_previewed(steps: list[Move]) -> None:
+    latest: Finding | None = None
+    previews: dict[tuple[str, int], Command] = {}
+    for seen in walked(told(steps)):
+        latest = latest_of(latest, seen)
+        for command in seen.commands:
+            if isinstance(seen.entry, Approval):
+                assert command.action == previews[command.incident, command.step].action
+            elif command.rule != "manual":
+                assert latest is not None
+                assert_follows(command, latest)
+            if command.dry_run:
+                previews[command.incident, command.step] = command
+
+
+def latest_of(latest: Finding | None, seen: Seen) -> Finding | None:
+    reasons = {one.reason for one in seen.decisions}
+    if not isinstance(seen.entry, Finding):
+        return latest
+    if Reason.INCIDENT_OPENED in reasons or latest is None:
+        return seen.entry
+    return seen.entry if Reason.REPEATED_FINDING in reasons and seen.entry.at >= latest.at else latest
+
+
+def assert_follows(command: Command, latest: Finding) -> None:
+    signal = latest.signal
+    assert isinstance(signal, ContainerSignal)
+    assert command.rule == latest.rule
+    match command.action:
+        case RestartPod() as restart:
+            assert (restart.pod, restart.uid) == (signal.object.name, signal.object.uid)
+        case SetMemory() as more:
+            assert more.container == signal.container
+            assert more.from_bytes == signal.memory_limit_bytes < more.to_bytes <= CAP
+        case _:
+            pass
+
+
+@given(moves())
+def test_a_cure_is_proven_by_health_that_held_long_enough(steps: list[Move]) -> None:
+    since: datetime | None = None
+    for seen in walked(told(steps)):
+        if seen.entry.TYPE == "signal.workload":
+            is_healthy = seen.after.health is not None and seen.after.health.healthy
+            since = (since or seen.now) if is_healthy else None
+        if any(one.reason in {Reason.VERIFIED, Reason.RECOVERED} for one in seen.decisions):
+            assert since is not None
+            assert seen.moment - since >= timedelta(seconds=30)
+            found = seen.before.found_at
+            assert found is None or seen.moment - found >= timedelta(seconds=30)
+
+
+@given(moves())
+def test_left_alone_every_incident_ends_in_time(steps: list[Move]) -> None:
+    story = told(steps)
+    begun = max(now for _, now in story.inbox)
+    ended(story)
     assert story.workload.open_incident is None
     assert story.workload.wake_at is None
+    last = story.workload.incident
+    assert last is None or last.closed_at is None or last.closed_at <= begun + LADDER_OVER
+
+
+@given(moves())
+def test_an_open_incident_always_asks_for_its_next_moment(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        if (incident := seen.after.open_incident) is not None:
+            assert incident.deadline is not None
+            assert seen.after.wake_at is not None
+            assert seen.after.wake_at <= incident.deadline
+        else:
+            assert seen.after.wake_at is None
+
+
+@given(moves())
+def test_the_playbooks_of_these_histories_are_known(steps: list[Move]) -> None:
+    assert {one.playbook for one in told(steps).outputs if isinstance(one, Decision)} <= {"", *PLAYBOOKS}

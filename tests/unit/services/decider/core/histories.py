@@ -1,0 +1,298 @@
+"""Histories that hypothesis writes: anything that may reach an inbox, in any order, early, late, twice or wrong."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum, auto
+
+from hypothesis import strategies as st
+
+from services.decider.adapters.rows import States
+from services.decider.core.absorbing import absorb
+from services.decider.core.playbook import Playbook, load_playbook
+from shared.contracts.codec import Record, body_of, decode, encode
+from shared.contracts.commands import Command
+from shared.contracts.inbox import InboxEntry, Outcome
+from shared.contracts.incidents import Incident, Mode
+from shared.contracts.topics import INBOX
+from shared.kernel.clock import to_millis
+from shared.kernel.errors import PoisonError
+from tests.unit.services.decider.core.build import (
+    PLAYBOOK,
+    START,
+    History,
+    activated,
+    approval,
+    at,
+    finding,
+    gone,
+    health,
+    history,
+    manual,
+    pause,
+    result,
+    resume,
+    wake_up,
+)
+
+
+def in_mode(mode: Mode) -> str:
+    """Return the tests' playbook in a mode."""
+    return PLAYBOOK.replace("spec:", f"spec:\n  mode: {mode.value}")
+
+
+BROKEN = PLAYBOOK.replace("signal: container", "signal: tea leaves")
+PROTECTING = PLAYBOOK.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")
+TEXTS = (
+    PLAYBOOK,
+    BROKEN,
+    PROTECTING,
+    PLAYBOOK.replace("cooldown: 5m", "cooldown: 1m"),
+    PLAYBOOK.replace("name: crash", "name: other"),
+    PLAYBOOK.replace("attempts: 2", "attempts: 3").replace(
+        "        - action: rollback\n", "        - action: rollback\n          mode: off\n"
+    ),
+    *(in_mode(mode) for mode in Mode),
+)
+PLAYBOOKS: Mapping[str, Playbook] = {
+    known.hash: known for known in (load_playbook(text, file="test") for text in TEXTS if text != BROKEN)
+}
+
+
+class Kind(StrEnum):
+    """What may come next."""
+
+    CRASH = auto()
+    MEMORY = auto()
+    ERROR = auto()
+    HEALTHY = auto()
+    UNHEALTHY = auto()
+    GONE = auto()
+    RESULT = auto()
+    OLD_RESULT = auto()
+    STRAY_RESULT = auto()
+    APPROVE = auto()
+    REJECT = auto()
+    APPROVE_OTHER = auto()
+    PERSON = auto()
+    REHEARSAL = auto()
+    PAUSE = auto()
+    RESUME = auto()
+    PLAYBOOK = auto()
+    WAKE = auto()
+    WAKE_EARLY = auto()
+    WAKE_LATE = auto()
+    AGAIN = auto()
+
+
+PEOPLE = frozenset({Kind.APPROVE, Kind.PERSON})
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing that comes, `wait` seconds after the one before; `skew` sets a signal's clock, `pick` chooses."""
+
+    kind: Kind
+    wait: int
+    outcome: Outcome
+    skew: int
+    pick: int
+
+
+def moves(*, without: Collection[Kind] = ()) -> st.SearchStrategy[list[Move]]:
+    """Return histories to be; the frequent kinds come twice, so that incidents get far."""
+    usual = (Kind.CRASH, Kind.RESULT, Kind.RESULT, Kind.WAKE, Kind.WAKE, Kind.HEALTHY, Kind.MEMORY, Kind.APPROVE)
+    kinds = [kind for kind in (*Kind, *usual) if kind not in without]
+    move = st.builds(
+        Move,
+        kind=st.sampled_from(kinds),
+        wait=st.sampled_from((0, 1, 5, 29, 30, 31, 60, 90, 120, 301)),
+        outcome=st.sampled_from(list(Outcome)),
+        skew=st.sampled_from((0, 0, 0, -1, -60, -600, 30, 4_000)),
+        pick=st.integers(0, 20),
+    )
+    return st.lists(move, max_size=25)
+
+
+def told(steps: Sequence[Move], text: str = PLAYBOOK) -> History:
+    """Return the history of some moves; what cannot come (a result without a command) does not come."""
+    story, now = history(text), 0
+    for move in steps:
+        now += move.wait
+        now = max(now, _moment_of(story, move))
+        entry = _ENTRIES[move.kind](story, move, now)
+        if entry is not None:
+            story.take(entry, seconds=now)
+    return story
+
+
+def ended(story: History, *, within: int = 60) -> History:
+    """Return the history with the pause over and every wake-up delivered that is asked for, until there is none."""
+    last = max(moment for _, moment in story.inbox)
+    story.take(resume(_seconds(last) + 1), seconds=_seconds(last) + 1)
+    for _ in range(within):
+        if story.workload.wake_at is None:
+            break
+        now = max(story.inbox[-1][1], story.workload.wake_at)
+        story.take(wake_up(story.workload.wake_at), seconds=_seconds(now))
+    return story
+
+
+@dataclass(slots=True)
+class Stored:
+    """Rows that outlive a process."""
+
+    rows: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+    def get(self, key: str) -> bytes | None:
+        """Return a row; None if it is not there."""
+        return self.rows.get(key)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Return all rows."""
+        yield from self.rows.items()
+
+
+def records_of(story: History) -> list[Record]:
+    """Return a history's inbox as it lies on its topic."""
+    return [_record(entry, offset=offset, moment=moment) for offset, (entry, moment) in enumerate(story.inbox)]
+
+
+def decided(records: Sequence[Record], *, restarts: Collection[int] = (), lost: Collection[int] = ()) -> list[bytes]:
+    """Return the bytes of all outputs, with the states as rows.
+
+    Before an offset of `restarts` the process is another one, that knows the rows alone. At an offset of `lost` it dies
+    before the partition's position is written, so that the record comes again.
+    """
+    stored, states, outputs = Stored(), States(), list[bytes]()
+    for record in records:
+        states = States() if record.offset in restarts else states
+        found, rows = _absorbed(record, states, stored)
+        outputs += found
+        if record.offset in lost:
+            stored.rows |= {key: row for key, row in rows.items() if not key.startswith("@partition/")}
+            states = States()
+            again, rows = _absorbed(record, states, stored)
+            outputs += again
+        stored.rows |= rows
+    return outputs
+
+
+def _absorbed(record: Record, states: States, stored: Stored) -> tuple[list[bytes], dict[str, bytes]]:
+    entry = decode(record).message
+    partition = states.partition(record.partition, stored)
+    workload = states.workload(entry.key, stored)
+    moment = datetime.fromtimestamp(record.timestamp_ms / 1000, tz=START.tzinfo)
+    try:
+        absorbed = absorb(partition, workload, entry, offset=record.offset, now=moment)  # type: ignore[arg-type]
+    except PoisonError:
+        return [], states.passed(record.partition, record.offset, stored)
+    rows = states.changed(record.partition, entry.key, absorbed, before=partition.playbook)
+    return list(map(body_of, absorbed.outputs)), rows
+
+
+def _record(entry: InboxEntry, *, offset: int, moment: datetime) -> Record:
+    out = encode(entry, topic=INBOX, source="test")
+    return Record(INBOX.name, 0, offset, to_millis(moment), out.key, out.value, out.headers)
+
+
+def _seconds(moment: datetime) -> int:
+    return int((moment - START).total_seconds())
+
+
+def _moment_of(story: History, move: Move) -> int:
+    due = story.workload.wake_at
+    if due is None or move.kind not in {Kind.WAKE, Kind.WAKE_LATE}:
+        return 0
+    return _seconds(due) + (move.wait if move.kind is Kind.WAKE_LATE else 0)
+
+
+_Maker = Callable[[History, Move, int], InboxEntry | None]
+
+
+def _crash(_: History, move: Move, now: int) -> InboxEntry:
+    return finding(seconds=now + move.skew, pod=f"frontend-{move.pick}")
+
+
+def _memory(_: History, move: Move, now: int) -> InboxEntry:
+    limit = (64 + 32 * move.pick) << 20
+    return finding(
+        "memory",
+        seconds=now + move.skew,
+        reason="OOMKilled",
+        last_reason="OOMKilled",
+        restarts=1,
+        memory_limit_bytes=limit,
+    )
+
+
+def _error(_: History, move: Move, now: int) -> InboxEntry:
+    return finding("twice", seconds=now + move.skew, reason="Error")
+
+
+def _result(story: History, move: Move, now: int) -> InboxEntry | None:
+    return _told_of(story.commands[-1:], move, now)
+
+
+def _old_result(story: History, move: Move, now: int) -> InboxEntry | None:
+    return _told_of(story.commands[move.pick :], move, now)
+
+
+def _stray_result(story: History, move: Move, now: int) -> InboxEntry | None:
+    return _told_of([one.model_copy(update={"id": "cmd-of-nobody"}) for one in story.commands[-1:]], move, now)
+
+
+def _told_of(commands: Sequence[Command], move: Move, now: int) -> InboxEntry | None:
+    if not commands:
+        return None
+    command = commands[0]
+    outcome = move.outcome
+    if command.dry_run and move.pick % 4:  # previews mostly go well, or nothing would ever be approved
+        outcome = Outcome.DRY_RUN
+    return result(command, seconds=now, outcome=outcome)
+
+
+def _answer(story: History, now: int, *, approved: bool, aside: int = 0) -> InboxEntry | None:
+    incident = story.workload.incident
+    if incident is None:
+        return None
+    asked: Incident = incident.model_copy(update={"step": incident.step + aside})
+    return approval(asked, seconds=now, approved=approved)
+
+
+def _playbook(_: History, move: Move, __: int) -> InboxEntry:
+    return activated(TEXTS[move.pick % len(TEXTS)])
+
+
+def _wake(story: History, move: Move, now: int) -> InboxEntry | None:
+    due = story.workload.wake_at
+    return wake_up(due) if due is not None else wake_up(at(now - move.wait))
+
+
+def _again(story: History, move: Move, _: int) -> InboxEntry:
+    return story.inbox[move.pick % len(story.inbox)][0]
+
+
+_ENTRIES: Mapping[Kind, _Maker] = {
+    Kind.CRASH: _crash,
+    Kind.MEMORY: _memory,
+    Kind.ERROR: _error,
+    Kind.HEALTHY: lambda _, __, now: health(healthy=True, seconds=now),
+    Kind.UNHEALTHY: lambda _, __, now: health(healthy=False, seconds=now),
+    Kind.GONE: lambda _, __, now: gone(seconds=now),
+    Kind.RESULT: _result,
+    Kind.OLD_RESULT: _old_result,
+    Kind.STRAY_RESULT: _stray_result,
+    Kind.APPROVE: lambda story, _, now: _answer(story, now, approved=True),
+    Kind.REJECT: lambda story, _, now: _answer(story, now, approved=False),
+    Kind.APPROVE_OTHER: lambda story, _, now: _answer(story, now, approved=True, aside=1),
+    Kind.PERSON: lambda _, __, now: manual(seconds=now),
+    Kind.REHEARSAL: lambda _, __, now: manual(seconds=now, dry_run=True),
+    Kind.PAUSE: lambda _, __, now: pause(now),
+    Kind.RESUME: lambda _, __, now: resume(now),
+    Kind.PLAYBOOK: _playbook,
+    Kind.WAKE: _wake,
+    Kind.WAKE_EARLY: _wake,
+    Kind.WAKE_LATE: _wake,
+    Kind.AGAIN: _again,
+}
