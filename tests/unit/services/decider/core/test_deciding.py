@@ -28,6 +28,7 @@ from tests.unit.services.decider.core.build import (
     pod,
     result,
     resume,
+    wake_up,
 )
 
 MEMORY: dict[str, Any] = {"reason": "OOMKilled", "last_reason": "OOMKilled", "restarts": 1}
@@ -326,3 +327,52 @@ def test_a_persons_action_that_comes_twice_is_done_once() -> None:
     story.take(asked, seconds=3)
     assert story.reasons[-1] is Reason.MANUAL_ACTION_REPEATED
     assert len(story.commands) == 1
+
+
+def test_an_approval_for_another_step_or_incident_than_the_awaited_allows_nothing() -> None:
+    story = awaiting_approval()
+    asked = approval(story.incident, seconds=3)
+    for other in (asked.model_copy(update={"step": 1}), asked.model_copy(update={"incident": "inc-other"})):
+        story.take(other, seconds=3)
+        assert story.reasons[-1] is Reason.APPROVAL_NOT_AWAITED
+    assert story.incident.phase is Phase.AWAITING_APPROVAL
+
+
+def test_the_result_of_another_command_than_the_awaited_changes_nothing() -> None:
+    story = history()
+    story.take(finding(), seconds=1)
+    other = story.commands[0].model_copy(update={"id": "cmd-other"})
+    story.take(result(other, seconds=2), seconds=2)
+    assert story.reasons[-1] is Reason.RESULT_NOT_AWAITED
+    assert story.incident.phase is Phase.ACTING
+
+
+def test_a_wake_up_that_is_stamped_before_its_moment_counts_as_of_its_moment() -> None:
+    story = applied()
+    assert story.workload.wake_at == at(122)
+    story.take(wake_up(at(122)), seconds=120)
+    assert story.reasons[-1] is Reason.NOT_VERIFIED
+    assert story.incident.at == at(122)
+
+
+def test_a_wake_up_for_a_moment_that_was_put_off_changes_nothing() -> None:
+    story = applied()
+    story.take(health(healthy=True, seconds=5), seconds=5)
+    assert story.workload.wake_at == at(35)
+    story.take(finding(seconds=30), seconds=30)
+    before = story.incident
+    story.take(wake_up(at(35)), seconds=35)
+    assert story.incident == before
+    assert story.workload.wake_at == at(60)
+
+
+def test_health_told_while_the_order_was_held_back_proves_nothing() -> None:
+    story = history()
+    story.take(pause(0), seconds=0)
+    story.take(finding(), seconds=1)
+    story.take(health(healthy=True, seconds=3), seconds=3)
+    story.take(resume(5), seconds=5)
+    story.wake()
+    story.take(result(story.commands[0], seconds=12), seconds=12)
+    story.wake()
+    assert story.reasons[-1] is Reason.NOT_VERIFIED
