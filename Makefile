@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit integration e2e bench bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit properties plant golden integration e2e bench bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 
@@ -47,6 +47,15 @@ architecture: setup ## import-linter and deptry
 
 unit: setup ## unit tests, without network
 	@$(BIN)/pytest tests/unit -q -n 2
+
+properties: setup ## what holds for every history of the decider, on 2,000 histories each
+	@$(BIN)/pytest tests/unit/services/decider/core/test_properties.py -q --hypothesis-profile long
+
+plant: setup ## plant known bugs in the decider, one at a time: the unit tests must catch each; some minutes
+	@$(BIN)/python -m scripts.plant
+
+golden: setup ## decide the golden histories anew and write them; the diff shows what became different
+	@$(BIN)/python -m scripts.golden
 
 integration: setup ## tests against real parts (Kafka, Valkey), which they start themselves
 	@$(BIN)/pytest tests/contracts tests/integration -q

@@ -1,0 +1,121 @@
+"""Plants known bugs one at a time into a copy of the decider and expects the unit tests to catch each: `make plant`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BUGS = ROOT / "scripts" / "planted.yaml"
+DECIDER = Path("services") / "decider"
+SUITE = Path("tests") / "unit" / "services" / "decider" / "core"
+_COPIED = ("services", "shared", "tests", "pyproject.toml", "healing-playbook.yaml")
+_LIMIT_S = 180
+_FAILED = 1
+"""pytest's exit code where tests ran and some failed; any other code but 0 means that they did not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One text to be put in place of another, and what a user would meet then."""
+
+    file: str
+    before: str
+    after: str
+    breaks: str
+
+    def planted(self, source: str) -> str:
+        """Return a source with the bug.
+
+        Raises:
+            ValueError: what is to be replaced does not stand there exactly once.
+        """
+        found = source.count(self.before)
+        if found != 1:
+            raise ValueError(f"{self.file}: expected once, found {found} times: {self.before!r}")
+        return source.replace(self.before, self.after)
+
+
+def bugs() -> list[Bug]:
+    """Return all bugs, in the order of their file."""
+    return [Bug(**words) for words in yaml.safe_load(BUGS.read_text(encoding="utf-8"))]
+
+
+def main() -> int:
+    """Plant each bug, or those whose words are given; return 0 when the tests caught all of them."""
+    wanted = [bug for bug in bugs() if not sys.argv[1:] or any(word in bug.breaks for word in sys.argv[1:])]
+    with tempfile.TemporaryDirectory(prefix="planted-") as directory:
+        tree = Path(directory)
+        _copy(tree)
+        if _is_caught(tree):
+            print("the tests fail without any bug; nothing can be told")
+            return 1
+        caught = sum(_told(tree, wanted))
+    print(f"{caught} of {len(wanted)} caught")
+    return 0 if caught == len(wanted) else 1
+
+
+def _copy(tree: Path) -> None:
+    for name in _COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tree / name)
+
+
+def _told(tree: Path, wanted: list[Bug]) -> Iterator[bool]:
+    for bug in wanted:
+        path = tree / DECIDER / bug.file
+        sound = path.read_text(encoding="utf-8")
+        path.write_text(bug.planted(sound), encoding="utf-8")
+        caught = _is_caught(tree)
+        path.write_text(sound, encoding="utf-8")
+        print(f"{'caught' if caught else 'NOT CAUGHT'}: {bug.breaks} ({bug.file})", flush=True)
+        yield caught
+
+
+def _is_caught(tree: Path) -> bool:
+    """Tell whether tests fail; a suite that does not come to its end is no less of an alarm."""
+    asked = [
+        sys.executable,
+        "-B",
+        "-m",
+        "pytest",
+        *_suite(tree),
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
+    try:
+        ran = subprocess.run(  # noqa: PLW1510 - the exit code is the answer
+            asked,
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": str(tree)},
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    if ran.returncode not in {0, _FAILED}:
+        raise RuntimeError(f"the tests could not run:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+    return ran.returncode == _FAILED
+
+
+def _suite(tree: Path) -> list[str]:
+    """Return the test files, the properties last: they take longest."""
+    found = sorted((tree / SUITE).glob("test_*.py"), key=lambda path: (path.stem == "test_properties", path.stem))
+    return [str(path) for path in found]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
