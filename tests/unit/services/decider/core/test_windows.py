@@ -68,7 +68,7 @@ def test_a_finding_of_the_moment_at_which_the_incident_ended_is_stale() -> None:
 
 
 def test_what_was_counted_before_an_incident_does_not_open_the_next() -> None:
-    story = counted(0, 10)
+    story = counted(0, 10, text=PLAYBOOK.replace("count: 2, within: 1m", "count: 2, within: 1h"))
     story.take(gone(seconds=2_000), seconds=2_000)
     story.take(finding("twice", reason="Error", seconds=2_301), seconds=2_301)
     assert story.reasons[-1] is Reason.WINDOW_NOT_REACHED
