@@ -376,3 +376,18 @@ def test_health_told_while_the_order_was_held_back_proves_nothing() -> None:
     story.take(result(story.commands[0], seconds=12), seconds=12)
     story.wake()
     assert story.reasons[-1] is Reason.NOT_VERIFIED
+
+
+def test_the_cause_is_not_asked_for_again_at_the_end() -> None:
+    story = applied()
+    story.take(gone(seconds=3), seconds=3)
+    assert len([output for output in story.outputs if isinstance(output, RcaRequest)]) == 1
+
+
+def test_a_pause_that_is_delivered_again_after_its_resume_holds_nothing_back() -> None:
+    story = history()
+    story.take(pause(1), seconds=1)
+    story.take(resume(2), seconds=2)
+    story.deliver(1)
+    assert story.partition.paused is None
+    assert story.partition.offset == 2
