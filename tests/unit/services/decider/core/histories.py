@@ -158,17 +158,27 @@ def records_of(story: History) -> list[Record]:
     return [_record(entry, offset=offset, moment=moment) for offset, (entry, moment) in enumerate(story.inbox)]
 
 
-def decided(records: Sequence[Record], *, restarts: Collection[int] = (), lost: Collection[int] = ()) -> list[bytes]:
+def decided(
+    records: Sequence[Record],
+    *,
+    restarts: Collection[int] = (),
+    lost: Collection[int] = (),
+    unwritten: Collection[int] = (),
+) -> list[bytes]:
     """Return the bytes of all outputs, with the states as rows.
 
     Before an offset of `restarts` the process is another one, that knows the rows alone. At an offset of `lost` it dies
-    before the partition's position is written, so that the record comes again.
+    before the partition's position is written, so that the record comes again. At one of `unwritten` no row is written
+    and the record comes again to the same process: its outputs are the same.
     """
     stored, states, outputs = Stored(), States(), list[bytes]()
     for record in records:
         states = States() if record.offset in restarts else states
         found, rows = _absorbed(record, states, stored)
         outputs += found
+        if record.offset in unwritten:
+            again, rows = _absorbed(record, states, stored)
+            assert again == found
         if record.offset in lost:
             stored.rows |= {key: row for key, row in rows.items() if not key.startswith("@partition/")}
             states = States()

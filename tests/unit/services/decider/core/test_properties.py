@@ -121,12 +121,16 @@ def test_a_restart_before_every_entry_gives_the_same_bytes(steps: list[Move]) ->
     assert decided(records, restarts=range(len(records))) == [body_of(one) for one in story.outputs]
 
 
-@given(moves(), st.sets(st.integers(0, 25)), st.sets(st.integers(0, 25)))
-def test_any_batches_and_any_lost_positions_give_the_same_bytes(
-    steps: list[Move], restarts: set[int], lost: set[int]
+OFFSETS = st.sets(st.integers(0, 25))
+
+
+@given(moves(), OFFSETS, OFFSETS, OFFSETS)
+def test_any_batches_and_any_writes_that_are_lost_give_the_same_bytes(
+    steps: list[Move], restarts: set[int], lost: set[int], unwritten: set[int]
 ) -> None:
     story = told(steps)
-    assert decided(records_of(story), restarts=restarts, lost=lost) == [body_of(one) for one in story.outputs]
+    again = decided(records_of(story), restarts=restarts, lost=lost, unwritten=unwritten)
+    assert again == [body_of(one) for one in story.outputs]
 
 
 @given(moves())
