@@ -12,7 +12,19 @@ def read_playbook(path: Path) -> Playbook:
     Raises:
         ConfigError: it cannot be read, or (PlaybookError) used.
     """
-    return load_playbook(_text_of(path), file=str(path))
+    return load_playbook(text_of(path), file=str(path))
+
+
+def text_of(path: Path, *, what: str = "playbook") -> str:
+    """Return the text of a file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigError(f"{path}: expected a readable {what} in UTF-8: {unreadable}") from unreadable
 
 
 class PlaybookFile:
@@ -28,15 +40,8 @@ class PlaybookFile:
         Raises:
             ConfigError: it changed, and cannot be read or used.
         """
-        text = _text_of(self._path)
+        text = text_of(self._path)
         if text == self._last:
             return None
         self._last = text
         return load_playbook(text, file=str(self._path))
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise ConfigError(f"{path}: expected a readable playbook in UTF-8: {unreadable}") from unreadable

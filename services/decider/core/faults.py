@@ -6,6 +6,9 @@ from difflib import get_close_matches
 
 from shared.kernel.errors import ConfigError
 
+_SHOWN_CHARS = 60
+_WORD_CHARS = 100
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
@@ -41,7 +44,12 @@ class PlaybookError(ConfigError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+def shortened(text: str) -> str:
+    """Return a text of the file as it is quoted to a person: on one line, and not beyond what tells it."""
+    return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…")
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return a hint with the nearest known word, or nothing."""
-    near = get_close_matches(word, known, n=1)
+    """Return a hint with the nearest known word, or nothing; what is longer than any word is near to none."""
+    near = get_close_matches(word, known, n=1) if len(word) <= _WORD_CHARS else []
     return f"did you mean {near[0]!r}?" if near else ""

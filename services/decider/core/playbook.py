@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from services.decider.core.conditions import Condition, ConditionError, compile_condition
+from services.decider.core.explaining import faults_of
 from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean
 from services.decider.core.language import (
     ActionRung,
@@ -62,7 +62,6 @@ _UNSAID: Mapping[SignalKind, Mapping[str, frozenset[Scalar]]] = {
 }
 """What holds for a kind of signal where a rule's `where` says nothing of it: an alert that is over is no trouble."""
 _ASKS_FOR = r"(?<![\w.\"'])({})(?![\w\"'])"
-_ACTIONS = ("restart-pod", "set-memory", "rollback", "escalate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,11 @@ class Playbook:
     text: str
     words: PlaybookWords
     rules: Mapping[str, Rule] = field(repr=False)
+
+    @property
+    def rules_words(self) -> Mapping[str, RuleWords]:
+        """Return what the file says of each rule."""
+        return {name: rule.words for name, rule in self.rules.items()}
 
 
 def hash_of(text: str) -> str:
@@ -119,52 +123,7 @@ def _words_of(source: Source) -> PlaybookWords:
     try:
         return PlaybookWords.model_validate(source.value)
     except ValidationError as invalid:
-        errors = invalid.errors(include_url=False)
-        raise PlaybookError([_explained(source, error) for error in errors]) from invalid
-
-
-def _explained(source: Source, error: ErrorDetails) -> Fault:
-    path = _path_in(source, error["loc"])
-    match error["type"]:
-        case "extra_forbidden":
-            known = sorted(_known_keys(error["loc"]))
-            hint = did_you_mean(str(path[-1]), known)
-            return source.fault(
-                path, f"unknown key; expected one of: {', '.join(known)}", hint=hint, mark=_key(source, path)
-            )
-        case "missing":
-            return source.fault(path, f"key {path[-1]!r} is missing")
-        case "literal_error" | "enum" | "union_tag_invalid":
-            context = error.get("ctx", {})
-            choices = str(context.get("expected") or context.get("expected_tags"))
-            hint = did_you_mean(str(error["input"]), choices.replace("'", "").replace(" or ", ", ").split(", "))
-            tag = (*path, "action") if error["type"] == "union_tag_invalid" else path
-            found = str(context.get("tag", error["input"]))
-            hint = did_you_mean(found, _ACTIONS) if tag != path else hint
-            return source.fault(tag, f"expected {choices}, found {found!r}", hint=hint)
-        case "union_tag_not_found":
-            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(_ACTIONS)}")
-        case _:
-            return source.fault(path, error["msg"].removeprefix("Value error, "))
-
-
-def _path_in(source: Source, location: Sequence[str | int]) -> Path:
-    """Return the part of pydantic's location that exists in the file: it names union members on the way as well."""
-    path: Path = ()
-    for part in location[:-1]:
-        path = (*path, part) if (*path, part) in source.marks else path
-    last = location[-1]
-    is_member = (*path, last) in source.marks or (isinstance(last, str) and last.replace("_", "").isalnum())
-    return (*path, last) if is_member and last not in {"str", "int", "float", "bool"} else path
-
-
-def _key(source: Source, path: Path) -> Mark:
-    return source.keys.get(path, source.mark_of(path))
-
-
-def _known_keys(location: Sequence[str | int]) -> Iterator[str]:
-    section = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "")
-    yield from _SECTIONS[section].model_fields
+        raise PlaybookError(faults_of(source, invalid, _SECTIONS)) from invalid
 
 
 def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
@@ -190,7 +149,7 @@ def _where_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault
         if name not in types:
             hint = did_you_mean(name, sorted(types))
             expected = f"a {rule.signal} signal has no fact {name!r}; expected one of: {', '.join(sorted(types))}"
-            yield source.fault(place, expected, hint=hint, mark=_key(source, place))
+            yield source.fault(place, expected, hint=hint, mark=source.key_of(place))
         elif not all(type(value) is types[name] for value in allowed):
             yield source.fault(place, f"expected {_TYPE_WORDS[types[name]]}, found {_shown(allowed)}")
 

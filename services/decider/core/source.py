@@ -44,6 +44,10 @@ class Source:
             path = path[:-1]
         return self.marks.get(path, Mark(1, 1))
 
+    def key_of(self, path: Path) -> Mark:
+        """Return the place of a value's key, or of the value where it has none."""
+        return self.keys.get(path, self.mark_of(path))
+
     def fault(self, path: Path, expected: str, *, hint: str = "", mark: Mark | None = None) -> Fault:
         """Return a fault at a path."""
         return Fault(self.file, mark or self.mark_of(path), dotted(path), expected, hint)

@@ -1,0 +1,230 @@
+"""Cases that a playbook must pass: what is given in time, what is to be decided, and what is not.
+
+Every name is checked before anything runs: a case about a rule, a rung, a reason or a fact that is not there would pass
+or fail for no reason.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from services.decider.core.casting import FactWord, fact_faults, workload_named
+from services.decider.core.explaining import faults_of
+from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean
+from services.decider.core.language import Duration, RuleWords, SignalKind
+from services.decider.core.playbook import Playbook
+from services.decider.core.source import Path, Source, read_source
+from shared.contracts.inbox import Outcome
+from shared.contracts.incidents import Reason
+
+LONGEST = timedelta(days=7)
+_WAYS = ("signal", "result", "approval", "control")
+
+
+def _without_sign(text: object) -> object:
+    return text.removeprefix("+") if isinstance(text, str) else text
+
+
+def _within_longest(moment: timedelta) -> timedelta:
+    if moment > LONGEST:
+        raise ValueError(f"expected at most {LONGEST.days}d after the beginning")
+    return moment
+
+
+Since = Annotated[Duration, BeforeValidator(_without_sign), AfterValidator(_within_longest)]
+"""A moment, by how long after the case's beginning it is."""
+ActionWord = Literal["restart-pod", "set-memory", "rollback", "escalate"]
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class GivenWords(_Words):
+    """One input at a moment: a signal, what became of the command that is awaited, a person's answer, or a pause."""
+
+    at: Since
+    workload: str = ""
+    signal: SignalKind | None = None
+    facts: dict[str, FactWord] = Field(default_factory=dict[str, FactWord])
+    seen: Since | None = None
+    id: str = ""
+    result: Outcome | None = None
+    because: str = ""
+    approval: Literal["granted", "rejected"] | None = None
+    control: Literal["pause", "resume"] | None = None
+
+
+class ExpectWords(_Words):
+    """One decision, by as much of it as is said; steps count from 0, as in decisions."""
+
+    reason: Reason | None = None
+    rule: str | None = None
+    step: int | None = Field(default=None, ge=0)
+    attempt: int | None = Field(default=None, ge=1)
+    action: ActionWord | None = None
+    workload: str | None = None
+    at: Since | None = None
+    detail: str | None = None
+
+
+class CaseWords(_Words):
+    """One history with what is expected of it: `expect` in this order, `expect_none` nowhere."""
+
+    name: str = Field(min_length=1)
+    workload: str = ""
+    given: tuple[GivenWords, ...] = Field(min_length=1)
+    until: Since | None = None
+    expect: tuple[ExpectWords, ...] = ()
+    expect_none: tuple[ExpectWords, ...] = ()
+
+
+class CasesWords(_Words):
+    """A whole `*.test.yaml`; `playbook` is a path from where this file lies."""
+
+    playbook: str = Field(min_length=1)
+    cases: tuple[CaseWords, ...] = Field(min_length=1)
+
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "": CasesWords,
+    "cases": CaseWords,
+    "given": GivenWords,
+    "expect": ExpectWords,
+    "expect_none": ExpectWords,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """A file of cases that is whole in itself; whether its names exist only its playbook tells."""
+
+    source: Source
+    words: CasesWords
+
+    def place_of(self, *path: str | int) -> Mark:
+        """Return where a part of a case stands."""
+        return self.source.mark_of(("cases", *path))
+
+
+def read_cases(text: str, *, file: str) -> Cases:
+    """Return the cases of a text.
+
+    Raises:
+        PlaybookError: with every fault that was found, in the order of the file.
+    """
+    source = read_source(text, file=file)
+    try:
+        words = CasesWords.model_validate(source.value)
+    except ValidationError as invalid:
+        raise PlaybookError(faults_of(source, invalid, _SECTIONS)) from invalid
+    faults = [*_name_faults(source, words), *_shape_faults(source, words)]
+    if faults:
+        raise PlaybookError(faults)
+    return Cases(source, words)
+
+
+def check_names(cases: Cases, playbook: Playbook) -> None:
+    """Hold each rule, step and action that the cases name against the playbook.
+
+    Raises:
+        PlaybookError: with each that is not there.
+    """
+    faults: list[Fault] = []
+    for path, expected in _expectations(cases.words):
+        faults += _unknown(cases.source, expected, path=path, rules=playbook.rules_words)
+    if faults:
+        raise PlaybookError(faults)
+
+
+def _name_faults(source: Source, words: CasesWords) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for place, case in enumerate(words.cases):
+        if case.name in seen:
+            yield source.fault(
+                ("cases", place, "name"), f"case name {case.name!r} is used twice; expected unique names"
+            )
+        seen.add(case.name)
+
+
+def _shape_faults(source: Source, words: CasesWords) -> Iterator[Fault]:
+    for place, case in enumerate(words.cases):
+        path: Path = ("cases", place)
+        if not case.expect and not case.expect_none:
+            yield source.fault(path, "a case that expects nothing proves nothing; expected `expect` or `expect_none`")
+        yield from _workload_faults(source, case.workload, path=(*path, "workload"))
+        for number, given in enumerate(case.given):
+            yield from _given_faults(source, given, path=(*path, "given", number))
+        yield from _order_faults(source, case, path=path)
+    for path, expected in _expectations(words):
+        yield from _expectation_faults(source, expected, path=path)
+
+
+def _given_faults(source: Source, given: GivenWords, *, path: Path) -> Iterator[Fault]:
+    ways = [way for way in _WAYS if getattr(given, way) is not None]
+    if len(ways) != 1:
+        found = " and ".join(ways) or "none"
+        yield source.fault(path, f"expected exactly one of: {', '.join(_WAYS)}; found {found}")
+    yield from _workload_faults(source, given.workload, path=(*path, "workload"))
+    if given.signal is not None:
+        yield from fact_faults(source, given.facts, kind=given.signal, path=(*path, "facts"))
+    for name in ("facts", "seen", "id") if given.signal is None else ("because",):
+        if name in given.model_fields_set:
+            owner = "signal" if given.signal is None else "result"
+            yield source.fault((*path, name), f"only a {owner} has {name!r}", mark=source.key_of((*path, name)))
+
+
+def _order_faults(source: Source, case: CaseWords, *, path: Path) -> Iterator[Fault]:
+    latest = timedelta(0)
+    for number, given in enumerate(case.given):
+        if given.at < latest:
+            yield source.fault(
+                (*path, "given", number, "at"), "expected the order of time: this is before what precedes"
+            )
+        latest = max(latest, given.at)
+    if case.until is not None and case.until < latest:
+        yield source.fault((*path, "until"), "expected a moment after all that is given")
+
+
+def _workload_faults(source: Source, key: str, *, path: Path) -> Iterator[Fault]:
+    if key and workload_named(key) is None:
+        yield source.fault(path, f"expected a workload as namespace/Kind/name, found {key!r}")
+
+
+def _expectation_faults(source: Source, expected: ExpectWords, *, path: Path) -> Iterator[Fault]:
+    if not expected.model_fields_set:
+        yield source.fault(path, "an expectation that says nothing is met by anything; expected at least `reason`")
+    elif "expect" in path and expected.reason is None:
+        yield source.fault(path, "key 'reason' is missing")
+    if expected.workload is not None:
+        yield from _workload_faults(source, expected.workload or "-", path=(*path, "workload"))
+
+
+def _expectations(words: CasesWords) -> Iterator[tuple[Path, ExpectWords]]:
+    for place, case in enumerate(words.cases):
+        yield from ((("cases", place, "expect", number), one) for number, one in enumerate(case.expect))
+        yield from ((("cases", place, "expect_none", number), one) for number, one in enumerate(case.expect_none))
+
+
+def _unknown(source: Source, expected: ExpectWords, *, path: Path, rules: Mapping[str, RuleWords]) -> Iterator[Fault]:
+    if expected.rule is not None and expected.rule not in rules:
+        hint = did_you_mean(expected.rule, list(rules))
+        known = ", ".join(rules)
+        yield source.fault((*path, "rule"), f"no rule {expected.rule!r}; expected one of: {known}", hint=hint)
+        return
+    about = [rules[expected.rule]] if expected.rule is not None else list(rules.values())
+    whose = f"rule {expected.rule!r}" if expected.rule is not None else "any rule"
+    if expected.step is not None and all(expected.step >= len(rule.ladder) for rule in about):
+        longest = max(len(rule.ladder) for rule in about)
+        yield source.fault((*path, "step"), f"the ladder of {whose} has the steps 0 to {longest - 1}")
+    elif expected.action is not None and not _taken(about, expected):
+        where = "" if expected.step is None else f" at step {expected.step}"
+        yield source.fault((*path, "action"), f"the ladder of {whose} has no {expected.action}{where}")
+
+
+def _taken(about: Sequence[RuleWords], expected: ExpectWords) -> bool:
+    actions = {rung.action for rule in about for step, rung in enumerate(rule.ladder) if expected.step in {None, step}}
+    return expected.action in actions

@@ -1,0 +1,123 @@
+"""What a model refused, as faults in the words and at the places of the file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from services.decider.core.faults import Fault, did_you_mean, shortened
+from services.decider.core.source import Path, Source
+
+_EXPECTED: Mapping[str, str] = {
+    "string_type": "expected a text",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+    "frozen_set_type": "expected a list",
+    "dict_type": "expected keys with values",
+    "model_type": "expected keys with values",
+    "model_attributes_type": "expected keys with values",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_pattern_mismatch": "expected small letters, digits and '-' between them",
+    "too_short": "expected at least {min_length} of them",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than_equal": "expected at most {le}",
+}
+_UNION_MEMBERS = frozenset({"str", "int", "float", "bool"})
+_COUNTED = frozenset({"too_short"})
+"""Complaints about how many there are, where showing what was found tells nothing more."""
+
+
+def faults_of(source: Source, invalid: ValidationError, sections: Mapping[str, type[BaseModel]]) -> list[Fault]:
+    """Return a fault for each thing that a model refused; `sections` names the model that a key holds."""
+    errors = (error for error in invalid.errors(include_url=False) if not _is_consequence(error))
+    return list(dict.fromkeys(_explained(source, error, sections) for error in errors))
+
+
+def _is_consequence(error: ErrorDetails) -> bool:
+    """Tell whether a list is only too short because pydantic leaves those of its items out that are wrong."""
+    found, least = error["input"], error.get("ctx", {}).get("min_length", 0)
+    return error["type"] == "too_short" and isinstance(found, list) and len(cast("list[object]", found)) >= least
+
+
+def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[BaseModel]]) -> Fault:
+    path = _path_in(source, error["loc"])
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(source, path, known=sorted(_known_keys(error["loc"], sections)))
+        case "missing":
+            return source.fault(path, f"key {path[-1]!r} is missing")
+        case "union_tag_not_found":
+            choices = _choices(error)
+            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(choices)}")
+        case "union_tag_invalid":
+            found = str(error.get("ctx", {}).get("tag", ""))
+            return _unknown_word(source, (*path, "action"), found=found, choices=_choices(error))
+        case "literal_error" | "enum":
+            return _unknown_word(source, path, found=str(error["input"]), choices=_choices(error))
+        case _:
+            return source.fault(path, _refused(error))
+
+
+def _unknown_key(source: Source, path: Path, *, known: Sequence[str]) -> Fault:
+    hint = did_you_mean(str(path[-1]), known)
+    expected = f"unknown key; expected one of: {', '.join(known)}"
+    return source.fault(path, expected, hint=hint, mark=source.key_of(path))
+
+
+def _unknown_word(source: Source, path: Path, *, found: str, choices: Sequence[str]) -> Fault:
+    listed = " or ".join([", ".join(map(repr, choices[:-1])), repr(choices[-1])]) if choices[1:] else repr(choices[0])
+    return source.fault(path, f"expected {listed}, found {shortened(found)}", hint=did_you_mean(found, choices))
+
+
+def _choices(error: ErrorDetails) -> list[str]:
+    context = error.get("ctx", {})
+    listed = str(context.get("expected") or context.get("expected_tags", "'restart-pod'"))
+    return [word.strip(" '") for word in listed.replace(" or ", ", ").split(",")]
+
+
+def _refused(error: ErrorDetails) -> str:
+    expected = _EXPECTED.get(error["type"])
+    if expected is None:
+        return error["msg"].removeprefix("Value error, ")
+    counted = expected.format(**error.get("ctx", {}))
+    return counted if error["type"] in _COUNTED else f"{counted}, found {_shown(error['input'])}"
+
+
+def _shown(found: object) -> str:
+    match found:
+        case None:
+            return "nothing"
+        case bool():
+            return str(found).lower()
+        case list():
+            return "a list"
+        case dict():
+            return "keys with values"
+        case _:
+            return shortened(str(found))
+
+
+def _path_in(source: Source, location: Sequence[str | int]) -> Path:
+    """Return the part of pydantic's location that exists in the file: it names union members on the way as well."""
+    path: Path = ()
+    for part in location[:-1]:
+        path = (*path, part) if (*path, part) in source.marks else path
+    if not location:
+        return path
+    last = location[-1]
+    is_member = (*path, last) in source.marks or (isinstance(last, str) and last.replace("_", "").isalnum())
+    return (*path, last) if is_member and last not in _UNION_MEMBERS else path
+
+
+def _known_keys(location: Sequence[str | int], sections: Mapping[str, type[BaseModel]]) -> Iterator[str]:
+    section = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "")
+    yield from sections[section].model_fields

@@ -1,0 +1,198 @@
+"""The commands that work on playbooks: check one, and try its cases."""
+
+import json
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from services.decider.adapters.cases_file import CasesFile, read_cases_file
+from services.decider.adapters.junit import write_junit
+from services.decider.adapters.playbook_file import read_playbook
+from services.decider.core.coverage import Coverage, coverage_of
+from services.decider.core.faults import Fault, PlaybookError
+from services.decider.core.playbook import Playbook
+from services.decider.core.trial import Trial, Verdict, try_cases
+from shared.kernel.errors import ConfigError
+
+app = typer.Typer(no_args_is_help=True, help="Work on playbooks.")
+_FAILED, _UNUSABLE = 1, 2
+
+
+class Output(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table for people, JSON for programs.")]
+
+
+@app.command("check")
+def check(file: Path, output: OutputOption = Output.TABLE) -> None:
+    """Check a playbook: exit code 0, or 1 with every fault's line, column and what was expected."""
+    try:
+        playbook = read_playbook(file)
+    except PlaybookError as invalid:
+        _print_faults(invalid.faults, output, what="the playbook cannot be used")
+        raise typer.Exit(_FAILED) from invalid
+    _print_playbook(playbook, file, output)
+
+
+@app.command("test")
+def try_files(
+    files: Annotated[list[Path], typer.Argument(help="Files of cases, each naming its playbook.")],
+    *,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report.", dir_okay=False)] = None,
+    coverage_threshold: Annotated[
+        float,
+        typer.Option("--coverage-threshold", help="Fail where less of the rules and steps is reached.", min=0, max=100),
+    ] = 0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Try a playbook's cases: exit code 0, 1 where one fails or too little is reached, 2 where a file is unusable."""
+    found = _read_all(files, output)
+    tried = [(file, try_cases(file.cases, file.playbook)) for file in found]
+    coverages = _coverages(tried)
+    if junit is not None:
+        write_junit(junit, [(str(file.path), trials) for file, trials in tried])
+    if output is Output.JSON:
+        print(json.dumps(_trials_words(tried, coverages), indent=2))
+    else:
+        _print_trials(tried, coverages)
+    too_low = [path for path, coverage in coverages.items() if coverage.percent < coverage_threshold]
+    for path in too_low:
+        typer.echo(f"{path}: {coverages[path].percent:.0f} % reached; expected {coverage_threshold:g} %", err=True)
+    if too_low or not all(trial.passed for _, trials in tried for trial in trials):
+        raise typer.Exit(_FAILED)
+
+
+def _read_all(files: Iterable[Path], output: Output) -> list[CasesFile]:
+    """Read all files before anything is tried, so that all faults are told at once."""
+    found: list[CasesFile] = []
+    faults: list[Fault] = []
+    unreadable: list[str] = []
+    for file in files:
+        try:
+            found.append(read_cases_file(file))
+        except PlaybookError as invalid:
+            faults += invalid.faults
+        except ConfigError as missing:
+            unreadable.append(str(missing))
+    for line in unreadable:
+        typer.echo(line, err=True)
+    if faults:
+        _print_faults(faults, output, what="nothing was tried")
+    if faults or unreadable:
+        raise typer.Exit(_UNUSABLE)
+    return found
+
+
+def _coverages(tried: Iterable[tuple[CasesFile, list[Trial]]]) -> dict[Path, Coverage]:
+    """Return what was reached of each playbook, by all files of cases that name it."""
+    playbooks: dict[Path, Playbook] = {}
+    trials: dict[Path, list[Trial]] = {}
+    for file, own in tried:
+        path = file.playbook_path.resolve()
+        playbooks[path] = file.playbook
+        trials.setdefault(path, []).extend(own)
+    return {path: coverage_of(playbook, trials[path]) for path, playbook in playbooks.items()}
+
+
+def _print_trials(tried: list[tuple[CasesFile, list[Trial]]], coverages: dict[Path, Coverage]) -> None:
+    table = Table("case", "place", "expected", "actual", title="Cases")
+    for file, trials in tried:
+        for place, trial in enumerate(trials):
+            table.add_section()
+            for row in _trial_rows(file, place, trial):
+                table.add_row(*map(escape, row))
+    Console().print(table)
+    passed = [trial.passed for _, trials in tried for trial in trials]
+    print(f"{sum(passed)} of {len(passed)} cases passed")
+    for path, coverage in coverages.items():
+        missed = f"; not reached: {', '.join(map(str, coverage.missed))}" if coverage.missed else ""
+        print(f"{path.name}: {coverage.percent:.0f} % of {coverage.parts} rules and steps reached{missed}")
+
+
+def _trial_rows(file: CasesFile, place: int, trial: Trial) -> Iterator[tuple[str, ...]]:
+    """Yield one row for a case that passed, and one for each expectation that was not met."""
+    if trial.passed:
+        line = file.cases.place_of(place).line
+        yield trial.case.name, f"{file.path.name}:{line}", f"{len(trial.verdicts)} expectations", "met"
+    for verdict in trial.verdicts:
+        if not verdict.met:
+            yield _verdict_row(file.path, verdict)
+
+
+def _verdict_row(path: Path, verdict: Verdict) -> tuple[str, ...]:
+    actual = verdict.actual.replace("; ", "\n")
+    return verdict.case, f"{path.name}:{verdict.mark.line}", verdict.expected, f"FAILED\n{actual}"
+
+
+def _trials_words(
+    tried: list[tuple[CasesFile, list[Trial]]], coverages: dict[Path, Coverage]
+) -> dict[str, list[dict[str, object]]]:
+    return {
+        "cases": [
+            {
+                "file": str(file.path),
+                "name": trial.case.name,
+                "passed": trial.passed,
+                "verdicts": [_verdict_words(verdict) for verdict in trial.verdicts],
+            }
+            for file, trials in tried
+            for trial in trials
+        ],
+        "coverage": [
+            {
+                "playbook": str(path),
+                "parts": coverage.parts,
+                "percent": round(coverage.percent, 1),
+                "missed": [{"rule": part.rule, "step": part.step} for part in coverage.missed],
+            }
+            for path, coverage in coverages.items()
+        ],
+    }
+
+
+def _verdict_words(verdict: Verdict) -> dict[str, object]:
+    return {
+        "line": verdict.mark.line,
+        "column": verdict.mark.column,
+        "expected": verdict.expected,
+        "actual": verdict.actual,
+        "met": verdict.met,
+    }
+
+
+def _print_faults(faults: list[Fault], output: Output, *, what: str) -> None:
+    if output is Output.JSON:
+        print(json.dumps([_fault_words(fault) for fault in faults], indent=2))
+        return
+    for fault in faults:
+        print(fault)
+    print(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}; {what}")
+
+
+def _fault_words(fault: Fault) -> dict[str, str | int]:
+    return {
+        "file": fault.file,
+        "line": fault.mark.line,
+        "column": fault.mark.column,
+        "path": fault.path,
+        "expected": fault.expected,
+        "hint": fault.hint,
+    }
+
+
+def _print_playbook(playbook: Playbook, file: Path, output: Output) -> None:
+    if output is Output.JSON:
+        print(json.dumps({"file": str(file), "hash": playbook.hash, "rules": list(playbook.rules)}))
+        return
+    print(f"{file}: {len(playbook.rules)} rules, hash {playbook.hash}: fit for use")

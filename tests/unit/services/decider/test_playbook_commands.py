@@ -1,0 +1,119 @@
+"""The commands on playbooks: what they print, and their exit codes."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.decider.commands import app
+from shared.kernel.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[4]
+SHIPPED = ROOT / "healing-playbook.test.yaml"
+PLAYBOOK = """\
+apiVersion: sre-agent.dev/v1alpha1
+kind: HealingPlaybook
+metadata: {name: test}
+spec:
+  rules:
+    - name: crash
+      signal: container
+      where: {reason: CrashLoopBackOff}
+      ladder: [{action: restart-pod, verify: {healthy_for: 5s, within: 1m}}, {action: escalate}]
+"""
+CASES = """\
+playbook: playbook.yaml
+cases:
+  - name: a crash is restarted
+    given:
+      - {at: 0s, signal: container, facts: {reason: CrashLoopBackOff}}
+    expect:
+      - {reason: action-ordered, rule: crash, step: 0, action: restart-pod}
+"""
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, ["playbook", *map(str, words)])
+
+
+def written(folder: Path, cases: str = CASES) -> Path:
+    (folder / "playbook.yaml").write_text(PLAYBOOK, encoding="utf-8")
+    path = folder / "playbook.test.yaml"
+    path.write_text(cases, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_playbook_passes_its_cases_which_reach_all_of_it() -> None:
+    tried = run("test", SHIPPED, "--coverage-threshold", "95", "-o", "json")
+    assert tried.exit_code == 0, tried.output
+    told = json.loads(tried.stdout)
+    assert all(case["passed"] for case in told["cases"])
+    assert told["coverage"][0]["missed"] == []
+
+
+def test_an_expectation_that_is_not_met_stands_against_what_was_decided(tmp_path: Path) -> None:
+    path = written(tmp_path, CASES.replace("step: 0, action: restart-pod", "at: 5s"))
+    tried = run("test", path, "-o", "json")
+    assert tried.exit_code == 1
+    verdict = json.loads(tried.stdout)["cases"][0]["verdicts"][0]
+    assert (verdict["line"], verdict["met"]) == (7, False)
+    assert "reason=action-ordered rule=crash step=0 attempt=1 action=restart-pod at=0s" in verdict["actual"]
+
+
+def test_the_table_names_the_place_of_what_was_not_met(tmp_path: Path) -> None:
+    tried = run("test", written(tmp_path, CASES.replace("step: 0", "attempt: 2")))
+    assert tried.exit_code == 1
+    assert "FAILED" in tried.stdout
+    assert "0 of 1 cases passed" in tried.stdout
+
+
+def test_too_little_reached_fails_though_every_case_passed(tmp_path: Path) -> None:
+    cases = CASES + "    until: 10s\n"
+    tried = run("test", written(tmp_path, cases), "--coverage-threshold", "95")
+    assert tried.exit_code == 1
+    assert "playbook.yaml: 67 % of 3 rules and steps reached; not reached: rule crash, step 1" in tried.stdout
+    assert run("test", written(tmp_path, cases), "--coverage-threshold", "60").exit_code == 0
+
+
+def test_a_rule_that_is_not_there_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    path = written(tmp_path, CASES.replace("rule: crash", "rule: crush"))
+    tried = run("test", path)
+    assert tried.exit_code == 2
+    assert tried.stdout.splitlines() == [
+        f"{path}:7:40: cases[0].expect[0].rule: no rule 'crush'; expected one of: crash (did you mean 'crash'?)",
+        "1 fault; nothing was tried",
+    ]
+
+
+def test_a_playbook_that_is_not_there_is_unusable(tmp_path: Path) -> None:
+    tried = run("test", written(tmp_path, CASES.replace("playbook.yaml", "nowhere.yaml")))
+    assert tried.exit_code == 2
+    assert "expected a readable playbook" in tried.output
+
+
+def test_a_report_for_ci_names_what_failed(tmp_path: Path) -> None:
+    path, report = (
+        written(tmp_path, CASES.replace("a crash", r'"a \x01 crash"').replace("step: 0", "attempt: 2")),
+        tmp_path / "junit.xml",
+    )
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('crash" is restarted', 'crash is restarted"'), encoding="utf-8"
+    )
+    assert run("test", path, "--junit", report).exit_code == 1
+    suite = ET.parse(report).getroot()[0]  # noqa: S314 - written by ourselves
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert (suite[0].get("name") or "").endswith("crash is restarted")
+    assert f"{path}:7:" in (suite[0][0].get("message") or "")
+
+
+def test_a_playbook_that_is_fit_is_told_with_its_hash() -> None:
+    checked = run("check", ROOT / "healing-playbook.yaml")
+    assert checked.exit_code == 0
+    assert "8 rules" in checked.stdout
+
+
+def test_a_playbook_that_cannot_be_read_is_for_the_user_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a readable playbook"):
+        CliRunner().invoke(app, ["playbook", "check", str(tmp_path / "none.yaml")], catch_exceptions=False)
