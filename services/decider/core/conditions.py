@@ -41,7 +41,10 @@ class Condition:
 
     def holds(self, facts: "Facts") -> bool:
         """Tell whether the condition is true; one that cannot be evaluated (a missing label, say) is not."""
-        answer = self.expression.eval(facts.activation)
+        try:
+            answer = self.expression.eval(facts.activation)
+        except RuntimeError:  # the budget of iterations is spent: raised, where other failures are answers
+            return False
         return answer.type() == cel.Type.BOOL and bool(answer.value())
 
 

@@ -29,3 +29,9 @@ def test_a_fact_that_is_not_there_is_named_with_its_place_and_a_hint() -> None:
         compile_condition("restarts > 1 &&\n  restart > 2", kind="container")
     assert (refused.value.line, refused.value.column) == (2, 3)
     assert "restarts" in refused.value.hint
+
+
+def test_a_condition_that_would_never_come_to_an_end_does_not_hold() -> None:
+    bomb = "[1,2,3,4,5,6,7,8,9,10].all(a," * 9 + "true" + ")" * 9
+    facts = {name: fact() for name, fact in fact_types("container").items()}
+    assert not compile_condition(bomb, kind="container").holds(Facts("container", facts))
