@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from services.decider.core.casting import FactWord, fact_faults, workload_named
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean
+from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
 from services.decider.core.language import Duration, RuleWords, SignalKind
 from services.decider.core.playbook import Playbook
 from services.decider.core.source import Path, Source, read_source
@@ -120,8 +120,8 @@ def read_cases(text: str, *, file: str) -> Cases:
     try:
         words = CasesWords.model_validate(source.value)
     except ValidationError as invalid:
-        raise PlaybookError(faults_of(source, invalid, _SECTIONS)) from invalid
-    faults = [*_name_faults(source, words), *_shape_faults(source, words)]
+        raise PlaybookError(joined(source.faults, faults_of(source, invalid, _SECTIONS))) from invalid
+    faults = [*source.faults, *_name_faults(source, words), *_shape_faults(source, words)]
     if faults:
         raise PlaybookError(faults)
     return Cases(source, words)

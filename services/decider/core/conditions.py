@@ -10,7 +10,10 @@ from cel_expr_python import cel
 from services.decider.core.faults import did_you_mean
 from shared.contracts.signals import FactType, FactValue, fact_types
 
-_POSITION = re.compile(r"<input>:(\d+):(\d+): (.*)")
+MAX_CHARS = 4_000
+MAX_DEPTH = 32
+_OPENING, _CLOSING = "([{", ")]}"
+_POSITION = re.compile(r"<input>:(-?\d+):(-?\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _RESERVED = re.compile(r"reserved identifier: (\w+)")
 _ESCAPED = {"namespace": "__namespace__"}
@@ -73,6 +76,7 @@ def compile_condition(text: str, *, kind: str) -> Condition:
     Raises:
         ConditionError: it is no CEL, asks for a fact that is not there, or is no yes-or-no question.
     """
+    _bound(text)
     try:
         expression = _environment(kind).compile(text)
     except RuntimeError as invalid:
@@ -82,6 +86,18 @@ def compile_condition(text: str, *, kind: str) -> Condition:
     return Condition(text, expression)
 
 
+def _bound(text: str) -> None:
+    """Refuse what the compiler should not be asked: its stack and its time grow with the nesting of a text."""
+    if len(text) > MAX_CHARS:
+        raise ConditionError(f"expected a condition of at most {MAX_CHARS} characters, found {len(text)}")
+    depth, line, column = 0, 1, 0
+    for sign in text:
+        line, column = (line + 1, 0) if sign == "\n" else (line, column + 1)
+        depth += (sign in _OPENING) - (sign in _CLOSING)
+        if depth > MAX_DEPTH:
+            raise ConditionError(f"expected at most {MAX_DEPTH} levels of nesting", line=line, column=column)
+
+
 def _explained(message: str, kind: str) -> ConditionError:
     position = _POSITION.search(message)
     if position is None:
@@ -89,8 +105,8 @@ def _explained(message: str, kind: str) -> ConditionError:
     problem = position[3].replace(" (in container '')", "")
     return ConditionError(
         f"expected a CEL condition over the facts of a {kind} signal: {problem}",
-        line=int(position[1]),
-        column=int(position[2]),
+        line=max(1, int(position[1])),  # -1 where it is about the whole
+        column=max(1, int(position[2])),
         hint=_hint(problem, kind),
     )
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.decider.core.faults import Fault, did_you_mean, shortened
+from services.decider.core.language import ACTIONS
 from services.decider.core.source import Path, Source
 
 _EXPECTED: Mapping[str, str] = {
@@ -56,13 +57,14 @@ def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[
         case "missing":
             return source.fault(path, f"key {path[-1]!r} is missing")
         case "union_tag_not_found":
-            choices = _choices(error)
-            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(choices)}")
+            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(ACTIONS)}")
         case "union_tag_invalid":
             found = str(error.get("ctx", {}).get("tag", ""))
-            return _unknown_word(source, (*path, "action"), found=found, choices=_choices(error))
+            return _unknown_word(source, (*path, "action"), found=found, choices=ACTIONS)
         case "literal_error" | "enum":
-            return _unknown_word(source, path, found=str(error["input"]), choices=_choices(error))
+            return _unknown_word(source, path, found=error["input"], choices=_choices(error))
+        case _ if _is_scalar_of_union(error):
+            return source.fault(path, "expected a text, a number, true or false, or a list of such values")
         case _:
             return source.fault(path, _refused(error))
 
@@ -73,14 +75,14 @@ def _unknown_key(source: Source, path: Path, *, known: Sequence[str]) -> Fault:
     return source.fault(path, expected, hint=hint, mark=source.key_of(path))
 
 
-def _unknown_word(source: Source, path: Path, *, found: str, choices: Sequence[str]) -> Fault:
+def _unknown_word(source: Source, path: Path, *, found: object, choices: Sequence[str]) -> Fault:
     listed = " or ".join([", ".join(map(repr, choices[:-1])), repr(choices[-1])]) if choices[1:] else repr(choices[0])
-    return source.fault(path, f"expected {listed}, found {shortened(found)}", hint=did_you_mean(found, choices))
+    return source.fault(path, f"expected {listed}, found {_shown(found)}", hint=did_you_mean(str(found), choices))
 
 
 def _choices(error: ErrorDetails) -> list[str]:
     context = error.get("ctx", {})
-    listed = str(context.get("expected") or context.get("expected_tags", "'restart-pod'"))
+    listed = str(context.get("expected"))
     return [word.strip(" '") for word in listed.replace(" or ", ", ").split(",")]
 
 
@@ -102,8 +104,16 @@ def _shown(found: object) -> str:
             return "a list"
         case dict():
             return "keys with values"
+        case str():
+            return shortened(found)
         case _:
-            return shortened(str(found))
+            return str(found)
+
+
+def _is_scalar_of_union(error: ErrorDetails) -> bool:
+    """Tell whether this is one of pydantic's several complaints that a value is none of a union's members."""
+    parts = [part for part in error["loc"] if isinstance(part, str)]
+    return bool(parts) and (parts[-1] in _UNION_MEMBERS or parts[-1].startswith("list["))
 
 
 def _path_in(source: Source, location: Sequence[str | int]) -> Path:

@@ -44,6 +44,12 @@ class PlaybookError(ConfigError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+def joined(refused: Sequence[Fault], others: Sequence[Fault]) -> list[Fault]:
+    """Return all faults once; where a value was refused as it is written, nothing more is said of it."""
+    places = {fault.mark for fault in refused}
+    return list(dict.fromkeys([*refused, *(fault for fault in others if fault.mark not in places)]))
+
+
 def shortened(text: str) -> str:
     """Return a text of the file as it is quoted to a person: on one line, and not beyond what tells it."""
     return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…")

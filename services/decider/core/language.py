@@ -14,6 +14,8 @@ LONGEST = timedelta(days=365)
 """Beyond this nobody waits, and moments would leave the calendar."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
+_DURATION_DIGITS = 9
+
 
 def _parse_duration(text: object) -> timedelta:
     if isinstance(text, timedelta):  # a default; YAML has no such value
@@ -21,10 +23,13 @@ def _parse_duration(text: object) -> timedelta:
     matched = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
     if matched is None:
         raise ValueError("expected a duration such as 30s, 5m or 1h30m")
-    days, hours, minutes, seconds = (int(part or 0) for part in matched.groups())
-    if ((days * 24 + hours) * 60 + minutes) * 60 + seconds > LONGEST // timedelta(seconds=1):
+    if any(len(part or "") > _DURATION_DIGITS for part in matched.groups()):
         raise ValueError(f"expected a duration of at most {LONGEST.days}d")
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    days, hours, minutes, seconds = (int(part or 0) for part in matched.groups())
+    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if length > LONGEST:
+        raise ValueError(f"expected a duration of at most {LONGEST.days}d")
+    return length
 
 
 def _format_duration(length: timedelta) -> str:
@@ -103,6 +108,7 @@ class EscalateRung(_Words):
     message: str = ""
 
 
+ACTIONS = ("restart-pod", "set-memory", "rollback", "escalate")
 ActionRung = RestartPodRung | SetMemoryRung | RollbackRung
 Rung = Annotated[ActionRung | EscalateRung, Field(discriminator="action")]
 

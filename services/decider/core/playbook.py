@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from services.decider.core.conditions import Condition, ConditionError, compile_condition
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean
+from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
 from services.decider.core.language import (
     ActionRung,
     Approval,
@@ -105,25 +105,37 @@ def load_playbook(text: str, *, file: str) -> Playbook:
         PlaybookError: with every fault that was found, in the order of the file.
     """
     source = read_source(text, file=file)
-    words = _words_of(source)
-    faults = [*_repeated_names(source, words)]
-    rules: dict[str, Rule] = {}
-    for index, rule in enumerate(words.spec.rules):
-        path: Path = ("spec", "rules", index)
-        faults += _where_faults(source, rule, path)
-        faults += _ladder_faults(source, rule, path)
-        faults += _condition_faults(source, rule, path)
-        rules[rule.name] = Rule(rule, _allowed(rule), _condition_of(rule) if not faults else None)
-    if faults:
-        raise PlaybookError(faults)
-    return Playbook(hash=hash_of(text), text=text, words=words, rules=rules)
+    words, faults = _words_of(source)
+    compiled: dict[str, Rule] = {}
+    for path, rule in _readable_rules(source, words):
+        condition, refused = _condition_of(source, rule, path)
+        faults += [*_where_faults(source, rule, path), *_ladder_faults(source, rule, path), *refused]
+        compiled[rule.name] = Rule(rule, _allowed(rule), condition)
+    if words is None or faults or source.faults:
+        raise PlaybookError(joined(source.faults, faults))
+    return Playbook(hash=hash_of(text), text=text, words=words, rules=compiled)
 
 
-def _words_of(source: Source) -> PlaybookWords:
+def _words_of(source: Source) -> tuple[PlaybookWords | None, list[Fault]]:
     try:
-        return PlaybookWords.model_validate(source.value)
+        words = PlaybookWords.model_validate(source.value)
     except ValidationError as invalid:
-        raise PlaybookError(faults_of(source, invalid, _SECTIONS)) from invalid
+        return None, faults_of(source, invalid, _SECTIONS)
+    return words, [*_repeated_names(source, words)]
+
+
+def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tuple[Path, RuleWords]]:
+    """Yield each rule with its place; where the file is broken those that are whole, so that all faults are told."""
+    if words is not None:
+        yield from ((("spec", "rules", index), rule) for index, rule in enumerate(words.spec.rules))
+        return
+    spec = source.value.get("spec") if isinstance(source.value, dict) else None
+    rules = spec.get("rules") if isinstance(spec, dict) else None
+    for index, found in enumerate(rules if isinstance(rules, list) else []):
+        try:
+            yield ("spec", "rules", index), RuleWords.model_validate(found)
+        except ValidationError:
+            continue
 
 
 def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
@@ -178,15 +190,18 @@ def _condition_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[F
         if name not in rule.where and re.search(_ASKS_FOR.format(name), rule.when):
             expected = f"a rule that asks for {name!r} says so in `where`; without it, it is {_shown(values)}"
             yield source.fault((*path, "when"), expected)
+
+
+def _condition_of(source: Source, rule: RuleWords, path: Path) -> tuple[Condition | None, list[Fault]]:
+    faults = [*_condition_faults(source, rule, path)]
+    if not rule.when:
+        return None, faults
     try:
-        _condition_of(rule)
+        return compile_condition(rule.when, kind=rule.signal), faults
     except ConditionError as invalid:
         place = (*path, "when")
-        yield source.fault(place, invalid.expected, hint=invalid.hint, mark=_within(source, place, invalid))
-
-
-def _condition_of(rule: RuleWords) -> Condition | None:
-    return compile_condition(rule.when, kind=rule.signal) if rule.when else None
+        mark = _within(source, place, invalid)
+        return None, [*faults, source.fault(place, invalid.expected, hint=invalid.hint, mark=mark)]
 
 
 def _within(source: Source, path: Path, invalid: ConditionError) -> Mark:

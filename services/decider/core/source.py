@@ -5,18 +5,23 @@ large files. `off` and `on` stay words: only `true` and `false` are booleans.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NoReturn, cast
 
 import yaml
 
-from services.decider.core.faults import Fault, Mark, PlaybookError
+from services.decider.core.faults import Fault, Mark, PlaybookError, shortened
 from shared.contracts.model import JsonScalar, JsonValue
 
 MAX_CHARS = 1_000_000
 MAX_DEPTH = 32
+MAX_VALUES = 50_000
+MAX_FAULTS = 100
+"""Beyond this many a person starts again anyway."""
 Path = tuple[str | int, ...]
 
+_KEY_CHARS = 60
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, JsonScalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -32,6 +37,7 @@ class Source:
     keys: dict[Path, Mark] = field(default_factory=dict[Path, Mark])
     styles: dict[Path, str] = field(default_factory=dict[Path, str])
     lines: list[str] = field(default_factory=list[str])
+    faults: list[Fault] = field(default_factory=list[Fault])
 
     def indent_of(self, line: int) -> int:
         """Return how many blanks a line starts with; lines count from 1."""
@@ -57,45 +63,51 @@ def dotted(path: Path) -> str:
     """Return a path as a person writes it: `rules[2].when`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text += f"[{part}]" if isinstance(part, int) else f".{_cut(part)}" if text else _cut(part)
     return text
 
 
+def _cut(key: str) -> str:
+    return key if len(key) <= _KEY_CHARS else f"{key[:_KEY_CHARS]}…"
+
+
 def read_source(text: str, *, file: str) -> Source:
-    """Return the document of a text.
+    """Return the document of a text; what it uses and is refused stands in its faults, so that others can join them.
 
     Raises:
-        PlaybookError: the text is no YAML, or uses what is refused.
+        PlaybookError: the text is no YAML, or there is too much of it.
     """
     source = Source(file, lines=text.splitlines())
     if len(text) > MAX_CHARS:
         raise PlaybookError([source.fault((), f"expected at most {MAX_CHARS} characters, found {len(text)}")])
+    events = cast("Iterator[yaml.Event]", yaml.parse(text, Loader=yaml.CSafeLoader))  # pyright: ignore[reportUnknownMemberType] - untyped
+    reader = _Reader(source, events)
     try:
-        events = list[yaml.Event](cast("list[yaml.Event]", yaml.parse(text, Loader=yaml.CSafeLoader)))  # pyright: ignore[reportUnknownMemberType] - untyped
-        reader = _Reader(source, events)
+        source.value = reader.document()
     except yaml.YAMLError as broken:
-        raise PlaybookError([_syntax_fault(source, broken)]) from broken
-    source.value = reader.document()
-    if reader.faults:
-        raise PlaybookError(reader.faults)
+        raise PlaybookError([*reader.faults, _syntax_fault(source, broken)]) from broken
+    source.faults = reader.faults
     return source
 
 
 def _syntax_fault(source: Source, broken: yaml.YAMLError) -> Fault:
     if not isinstance(broken, yaml.MarkedYAMLError) or broken.problem_mark is None:
-        return source.fault((), f"expected YAML: {broken}")
+        return source.fault((), f"expected YAML: {str(broken).splitlines()[0]}")
     mark = Mark(broken.problem_mark.line + 1, broken.problem_mark.column + 1)
     context = f", {broken.context}" if broken.context else ""
     return source.fault((), f"expected YAML: {broken.problem}{context}", mark=mark)
 
 
 class _Reader:
-    """Builds values from the parser's events, one nesting level a call; the depth is bounded before it recurses."""
+    """Builds values from the parser's events, one nesting level a call; it bounds what it reads before it reads on.
 
-    def __init__(self, source: Source, events: list[yaml.Event]) -> None:
+    The parser is asked event by event: on nothing but brackets its own time grows with the square of their depth.
+    """
+
+    def __init__(self, source: Source, events: Iterator[yaml.Event]) -> None:
         self.faults: list[Fault] = []
         self._source = source
-        self._events = iter(events)
+        self._events = events
 
     def document(self) -> JsonValue:
         for event in self._events:
@@ -114,7 +126,9 @@ class _Reader:
     def _value(self, event: yaml.Event, path: Path) -> JsonValue:
         self._source.marks[path] = _mark(event)
         if len(path) > MAX_DEPTH:
-            raise PlaybookError([self._source.fault(path, f"expected at most {MAX_DEPTH} levels of nesting")])
+            self._give_up(event, f"expected at most {MAX_DEPTH} levels of nesting")
+        if len(self._source.marks) > MAX_VALUES:
+            self._give_up(event, f"expected at most {MAX_VALUES} values")
         self._refuse_references(event, path)
         match event:
             case yaml.ScalarEvent():
@@ -146,21 +160,29 @@ class _Reader:
         members: dict[str, JsonValue] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             name = self._key(event, path)
+            if name is None:
+                self._value(next(self._events), (*path, "?"))
+                continue
             if name in members:
-                self._blame((*path, name), event, f"key {name!r} is given twice; expected it once")
+                self._blame((*path, name), event, f"key {shortened(name)} is given twice; expected it once")
             self._source.keys[*path, name] = _mark(event)
             members[name] = self._value(next(self._events), (*path, name))
         return members
 
-    def _key(self, event: yaml.Event, path: Path) -> str:
+    def _key(self, event: yaml.Event, path: Path) -> str | None:
         if isinstance(event, yaml.ScalarEvent) and event.tag is None and event.anchor is None:
             return event.value
         self._blame(path, event, "expected a plain word as key")
         self._value(event, (*path, "?"))
-        return "?"
+        return None
 
     def _blame(self, path: Path, event: yaml.Event, expected: str) -> None:
         self.faults.append(self._source.fault(path, expected, mark=_mark(event)))
+        if len(self.faults) >= MAX_FAULTS:
+            self._give_up(event, "expected a playbook; this text has too many faults to name them all")
+
+    def _give_up(self, event: yaml.Event, expected: str) -> NoReturn:
+        raise PlaybookError([*self.faults, self._source.fault((), expected, mark=_mark(event))])
 
 
 def _mark(event: yaml.Event) -> Mark:

@@ -35,3 +35,9 @@ def test_a_condition_that_would_never_come_to_an_end_does_not_hold() -> None:
     bomb = "[1,2,3,4,5,6,7,8,9,10].all(a," * 9 + "true" + ")" * 9
     facts = {name: fact() for name, fact in fact_types("container").items()}
     assert not compile_condition(bomb, kind="container").holds(Facts("container", facts))
+
+
+@pytest.mark.parametrize("text", ["(" * 33 + "true" + ")" * 33, "restarts > 1 || " * 300 + "true"])
+def test_a_condition_that_the_compiler_should_not_be_asked_is_refused(text: str) -> None:
+    with pytest.raises(ConditionError, match="at most"):
+        compile_condition(text, kind="container")
