@@ -1,7 +1,8 @@
-"""The commands that work on playbooks: check one, and try its cases."""
+"""The commands that work on playbooks: check one, try its cases, tell what a rule does, and compare two."""
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +15,12 @@ from rich.table import Table
 from services.decider.adapters.cases_file import CasesFile, read_cases_file
 from services.decider.adapters.junit import write_junit
 from services.decider.adapters.playbook_file import read_playbook
+from services.decider.core.comparing import Difference, differences_between
 from services.decider.core.coverage import Coverage, coverage_of
-from services.decider.core.faults import Fault, PlaybookError
+from services.decider.core.faults import Fault, PlaybookError, did_you_mean
+from services.decider.core.linting import Level, Remark, remarks_on
 from services.decider.core.playbook import Playbook
+from services.decider.core.telling import rule_in_words
 from services.decider.core.trial import Trial, Verdict, try_cases
 from shared.kernel.errors import ConfigError
 
@@ -35,14 +39,68 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table fo
 
 
 @app.command("check")
-def check(file: Path, output: OutputOption = Output.TABLE) -> None:
+def check(
+    file: Path,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings as well.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Check a playbook: exit code 0, or 1 with every fault's line, column and what was expected."""
     try:
         playbook = read_playbook(file)
     except PlaybookError as invalid:
         _print_faults(invalid.faults, output, what="the playbook cannot be used")
         raise typer.Exit(_FAILED) from invalid
-    _print_playbook(playbook, file, output)
+    remarks = remarks_on(playbook, file=str(file))
+    _print_playbook(playbook, remarks, file=file, output=output)
+    if any(strict or remark.level is Level.ERROR for remark in remarks):
+        raise typer.Exit(_FAILED)
+
+
+@app.command("explain")
+def explain(
+    rule: str,
+    *,
+    file: Annotated[Path, typer.Option("--file", "-f", help="The playbook.")] = Path("healing-playbook.yaml"),
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell in words what a rule does, with the modes that hold after all that is around them."""
+    playbook = read_playbook(file)
+    found = playbook.rules.get(rule)
+    if found is None:
+        known, hint = list(playbook.rules), did_you_mean(rule, list(playbook.rules))
+        typer.echo(f"{file} has no rule {rule!r}; expected one of: {', '.join(known)}{hint and f' ({hint})'}", err=True)
+        raise typer.Exit(_UNUSABLE)
+    lines = rule_in_words(playbook, found)
+    print(
+        json.dumps({"rule": rule, "hash": playbook.hash, "words": lines}, indent=2)
+        if _is_json(output)
+        else "\n".join(lines)
+    )
+
+
+@app.command("diff")
+def diff(before: Path, after: Path, output: OutputOption = Output.TABLE) -> None:
+    """Show what changed between two playbooks: exit code 0 where nothing did, 1 where something did."""
+    found = differences_between(read_playbook(before), read_playbook(after))
+    if _is_json(output):
+        print(json.dumps([asdict(difference) for difference in found], indent=2))
+    for difference in [] if _is_json(output) else found:
+        print(_difference_line(difference))
+    if found:
+        raise typer.Exit(_FAILED)
+
+
+def _is_json(output: Output) -> bool:
+    return output is Output.JSON
+
+
+def _difference_line(difference: Difference) -> str:
+    whose = f"rule {difference.rule}" if difference.rule else "playbook"
+    if not difference.field:
+        return f"{difference.change.value:8} {whose}"
+    before, after = (json.dumps(value, ensure_ascii=False) for value in (difference.before, difference.after))
+    return f"{difference.change.value:8} {whose}: {difference.field}: {before} → {after}"
 
 
 @app.command("test")
@@ -191,8 +249,11 @@ def _fault_words(fault: Fault) -> dict[str, str | int]:
     }
 
 
-def _print_playbook(playbook: Playbook, file: Path, output: Output) -> None:
+def _print_playbook(playbook: Playbook, remarks: list[Remark], *, file: Path, output: Output) -> None:
     if output is Output.JSON:
-        print(json.dumps({"file": str(file), "hash": playbook.hash, "rules": list(playbook.rules)}))
+        told = [{"level": remark.level.value, **_fault_words(remark.fault)} for remark in remarks]
+        print(json.dumps({"file": str(file), "hash": playbook.hash, "rules": list(playbook.rules), "remarks": told}))
         return
+    for remark in remarks:
+        print(remark)
     print(f"{file}: {len(playbook.rules)} rules, hash {playbook.hash}: fit for use")

@@ -204,6 +204,16 @@ def fact_types(kind: str) -> Mapping[str, FactType]:
     return _fact_types()[kind]
 
 
+def values_of(kind: str, fact: str) -> frozenset[str]:
+    """Return all values that a fact of a kind of signal can have; empty where they are not listed anywhere."""
+    model = next(model for model in SIGNALS if model.model_fields["kind"].default == kind)
+    field = model.model_fields.get(fact)
+    annotation = field.annotation if field is not None else None
+    if not (isinstance(annotation, type) and issubclass(annotation, StrEnum)):
+        return frozenset()
+    return frozenset(str(one.value) for one in annotation)
+
+
 def facts_of(signal: Signal) -> dict[str, FactValue]:
     """Return a signal's facts: its own fields, and the names of its workload and object, flat."""
     facts: dict[str, FactValue] = {

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import TypeAdapter
 
@@ -10,7 +9,7 @@ from services.decider.core.faults import Fault, did_you_mean
 from services.decider.core.language import Scalar
 from services.decider.core.source import Path, Source
 from shared.contracts.model import JsonValue
-from shared.contracts.signals import SIGNALS, FactType, Signal, fact_types
+from shared.contracts.signals import SIGNALS, FactType, Signal, fact_types, values_of
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive
 
@@ -95,12 +94,8 @@ def _asked_for(kind: str) -> Iterator[str]:
 def _refused(source: Source, facts: Mapping[str, FactWord], *, kind: str, path: Path) -> Iterator[Fault]:
     """Yield the facts whose values no such signal has, such as the state `dead` of a container."""
     for name, value in facts.items():
-        known = _MODELS[kind].model_fields.get(name)
-        annotation = known.annotation if known is not None else None
-        if not (isinstance(annotation, type) and issubclass(annotation, StrEnum)):
-            continue
-        choices = [str(one.value) for one in annotation]
-        if value not in choices:
+        choices = sorted(values_of(kind, name))
+        if choices and value not in choices:
             hint = did_you_mean(str(value), choices)
             yield source.fault((*path, name), f"expected one of: {', '.join(choices)}; found {value!r}", hint=hint)
 

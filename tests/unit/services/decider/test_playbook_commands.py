@@ -117,3 +117,46 @@ def test_a_playbook_that_is_fit_is_told_with_its_hash() -> None:
 def test_a_playbook_that_cannot_be_read_is_for_the_user_to_mend(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a readable playbook"):
         CliRunner().invoke(app, ["playbook", "check", str(tmp_path / "none.yaml")], catch_exceptions=False)
+
+
+def test_warnings_fail_only_where_they_are_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "playbook.yaml"
+    path.write_text(PLAYBOOK.replace(", {action: escalate}", ""), encoding="utf-8")
+    assert run("check", path).exit_code == 0
+    assert run("check", path, "--strict").exit_code == 1
+    told = json.loads(run("check", path, "-o", "json").stdout)
+    assert [(one["level"], one["line"]) for one in told["remarks"]] == [("warning", 9)]
+
+
+def test_a_rule_that_can_never_be_met_fails_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "playbook.yaml"
+    path.write_text(PLAYBOOK.replace("{reason: CrashLoopBackOff}", "{state: dead}"), encoding="utf-8")
+    assert run("check", path).exit_code == 1
+
+
+def test_faults_are_told_for_programs_too(tmp_path: Path) -> None:
+    path = tmp_path / "playbook.yaml"
+    path.write_text(PLAYBOOK.replace("signal:", "signl:"), encoding="utf-8")
+    checked = run("check", path, "-o", "json")
+    assert checked.exit_code == 1
+    assert [one["line"] for one in json.loads(checked.stdout)] == [6, 7]
+
+
+def test_a_rule_is_told_in_words_and_a_wrong_name_with_a_hint() -> None:
+    assert "looks at: pod signals" in run("explain", "evicted", "--file", ROOT / "healing-playbook.yaml").stdout
+    wrong = run("explain", "evictd", "--file", ROOT / "healing-playbook.yaml")
+    assert wrong.exit_code == 2
+    assert "did you mean 'evicted'?" in wrong.output
+
+
+def test_two_playbooks_differ_by_their_exit_code_and_their_lines(tmp_path: Path) -> None:
+    before, after = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    before.write_text(PLAYBOOK, encoding="utf-8")
+    after.write_text(PLAYBOOK.replace("spec:\n", "spec:\n  mode: dry-run\n"), encoding="utf-8")
+    assert run("diff", before, before).exit_code == 0
+    assert run("diff", before, after, "-o", "json").exit_code == 1
+    assert run("diff", before, after).stdout.splitlines() == [
+        'stricter playbook: spec.mode: "live" → "dry-run"',
+        'stricter rule crash: effective mode: "live" → "dry-run"',
+        'stricter rule crash: effective mode of step 0 (restart-pod): "live" → "dry-run"',
+    ]

@@ -87,7 +87,7 @@ def tried(text: str) -> Trial:
         (
             case("{at: 0s, signal: container, facts: {state: runing}}"),
             (
-                "c:5:52: cases[0].given[0].facts.state: expected one of: waiting, running, terminated; found 'runing'"
+                "c:5:52: cases[0].given[0].facts.state: expected one of: running, terminated, waiting; found 'runing'"
                 " (did you mean 'running'?)"
             ),
         ),

@@ -1,0 +1,117 @@
+"""Two playbooks side by side: rules that came, went or changed, field by field, and where more or less is allowed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import cast
+
+from pydantic import BaseModel
+
+from services.decider.core.ladder import mode_of
+from services.decider.core.language import EscalateRung
+from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.source import Path, dotted
+from shared.contracts.incidents import Mode, strictest
+from shared.contracts.model import JsonValue
+
+
+class Change(StrEnum):
+    """What became of a rule or a field; of a mode, whether it allows more or less than before."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    WIDER = "wider"
+    STRICTER = "stricter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One difference; `rule` is empty where it is about the playbook as a whole. None is where a side has nothing."""
+
+    change: Change
+    rule: str
+    field: str = ""
+    before: JsonValue = None
+    after: JsonValue = None
+
+
+def differences_between(before: Playbook, after: Playbook) -> list[Difference]:
+    """Return what is different, first of the whole, then of the rules that went, came and changed."""
+    return [*_of_the_whole(before, after), *_of_names(before, after), *_of_common(before, after)]
+
+
+def _of_the_whole(before: Playbook, after: Playbook) -> Iterator[Difference]:
+    one, other = before.words, after.words
+    yield from _changed("", {"metadata": _json(one.metadata)}, {"metadata": _json(other.metadata)})
+    yield from _mode_changed("", "spec.mode", before=one.spec.mode, after=other.spec.mode)
+    earlier, later = one.spec.protected.namespaces, other.spec.protected.namespaces
+    field = "spec.protected.namespaces"
+    for namespace in sorted(earlier - later):
+        yield Difference(change=Change.WIDER, rule="", field=field, before=namespace)
+    for namespace in sorted(later - earlier):
+        yield Difference(change=Change.STRICTER, rule="", field=field, after=namespace)
+
+
+def _of_names(before: Playbook, after: Playbook) -> Iterator[Difference]:
+    for name in before.rules:
+        if name not in after.rules:
+            yield Difference(change=Change.REMOVED, rule=name)
+    for name in after.rules:
+        if name not in before.rules:
+            yield Difference(change=Change.ADDED, rule=name)
+
+
+def _of_common(before: Playbook, after: Playbook) -> Iterator[Difference]:
+    for name, rule in before.rules.items():
+        other = after.rules.get(name)
+        if other is None:
+            continue
+        yield from _changed(name, _json(rule.words), _json(other.words))
+        yield from _modes_changed(name, _modes(before, rule), _modes(after, other))
+
+
+def _changed(rule: str, before: JsonValue, after: JsonValue, *, path: Path = ()) -> Iterator[Difference]:
+    """Yield each field that differs, as deep as both sides have the same shape."""
+    if before == after:
+        return
+    one, other = _members(before), _members(after)
+    if not one or not other:
+        yield Difference(change=Change.CHANGED, rule=rule, field=dotted(path), before=before, after=after)
+        return
+    for name in [*one, *(name for name in other if name not in one)]:
+        yield from _changed(rule, one.get(name), other.get(name), path=(*path, name))
+
+
+def _members(value: JsonValue) -> Mapping[str | int, JsonValue]:
+    if isinstance(value, dict):
+        return cast("Mapping[str | int, JsonValue]", value)
+    is_nested = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    return dict(enumerate(cast("list[JsonValue]", value))) if is_nested else {}
+
+
+def _modes_changed(rule: str, before: Mapping[str, Mode], after: Mapping[str, Mode]) -> Iterator[Difference]:
+    for place, mode in before.items():
+        if place in after:
+            yield from _mode_changed(rule, place, before=mode, after=after[place])
+
+
+def _mode_changed(rule: str, field: str, *, before: Mode, after: Mode) -> Iterator[Difference]:
+    if before is not after:
+        change = Change.WIDER if after.strictness < before.strictness else Change.STRICTER
+        yield Difference(change=change, rule=rule, field=field, before=before.value, after=after.value)
+
+
+def _modes(playbook: Playbook, rule: Rule) -> Mapping[str, Mode]:
+    """Return the modes that hold for a rule and its rungs, within all that is around them."""
+    mode = mode_of(playbook, rule)
+    rungs = {
+        f"effective mode of step {step} ({rung.action})": strictest(mode, rung.mode)
+        for step, rung in enumerate(rule.words.ladder)
+        if not isinstance(rung, EscalateRung)
+    }
+    return {"effective mode": mode, **rungs}
+
+
+def _json(words: BaseModel) -> JsonValue:
+    return cast("JsonValue", words.model_dump(mode="json"))

@@ -1,0 +1,119 @@
+"""What a playbook that can be used says and cannot mean; only what is certain, each by its level."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from services.decider.core.deciding import MANUAL
+from services.decider.core.faults import Fault
+from services.decider.core.ladder import mode_of
+from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
+from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.source import Path, Source, read_source
+from shared.contracts.incidents import Mode, strictest
+from shared.contracts.signals import values_of
+
+_ABLE = {
+    "rollback": frozenset({"Deployment"}),
+    "set-memory": frozenset({"Deployment", "StatefulSet", "DaemonSet"}),
+}
+"""The kinds of workload that an action is done to; the remediator refuses it on others."""
+
+
+class Level(StrEnum):
+    """How bad it is: an error can never do what it says, a warning seldom does what is meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing that a person should look at."""
+
+    level: Level
+    fault: Fault
+
+    def __str__(self) -> str:
+        """Return the fault with its level."""
+        return f"{self.fault} [{self.level.value}]"
+
+
+def remarks_on(playbook: Playbook, *, file: str) -> list[Remark]:
+    """Return the remarks on a playbook, in the order of the file."""
+    source = read_source(playbook.text, file=file)
+    found = [
+        remark
+        for index, rule in enumerate(playbook.rules.values())
+        for remark in _of_rule(source, playbook, rule, path=("spec", "rules", index))
+    ]
+    return sorted(found, key=lambda remark: remark.fault.mark)
+
+
+def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Remark]:
+    yield from _unmeetable(source, rule, path=path)
+    yield from _ending(source, rule, path=path)
+    mode = mode_of(playbook, rule)
+    if rule.name == MANUAL:
+        yield _warning(source, (*path, "name"), f"{MANUAL!r} is what decisions about a person's own actions say")
+    if mode is Mode.OFF:
+        return
+    for step, rung in enumerate(rule.words.ladder):
+        if isinstance(rung, EscalateRung):
+            continue
+        place = (*path, "ladder", step)
+        yield from _powerless(source, rule, rung, path=place)
+        if strictest(mode, rung.mode) is Mode.LIVE and rule.words.cooldown <= timedelta(0):
+            expected = "expected a cooldown: without one an action may follow the last at once, again and again"
+            yield _warning(source, (*path, "cooldown"), expected)
+            return
+
+
+def _unmeetable(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
+    """Yield why no signal can ever open an incident by a rule."""
+    for name, allowed in rule.where.items():
+        place = (*path, "where", name)
+        known = values_of(rule.words.signal, name)
+        if not allowed:
+            yield _error(source, place, "no signal meets an empty list; expected at least one value")
+        elif known and not allowed & known:
+            yield _error(source, place, f"no signal has such a value; expected one of: {', '.join(sorted(known))}")
+    if rule.words.window.within <= timedelta(0):
+        yield _error(source, (*path, "window", "within"), "nothing happens within no time; expected a longer window")
+
+
+def _ending(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
+    last = len(rule.words.ladder) - 1
+    if not isinstance(rule.words.ladder[last], EscalateRung):
+        expected = "expected `escalate` as the last rung, with a message to the person who takes over"
+        yield _warning(source, (*path, "ladder", last), expected)
+
+
+def _powerless(source: Source, rule: Rule, rung: ActionRung, *, path: Path) -> Iterator[Remark]:
+    """Yield why an action can never do anything."""
+    if isinstance(rung, SetMemoryRung) and rung.cap <= 0:
+        yield _error(source, (*path, "cap"), "every limit is beyond this cap; expected a larger one")
+    kinds, able = _kinds_of(rule), _ABLE.get(rung.action, frozenset())
+    if kinds and able and not kinds & able:
+        expected = f"{rung.action} is done to a {_listed(able)}; this rule is about: {_listed(kinds)}"
+        yield _error(source, (*path, "action"), expected)
+
+
+def _listed(kinds: frozenset[str]) -> str:
+    return ", ".join(sorted(kinds))
+
+
+def _kinds_of(rule: Rule) -> frozenset[str]:
+    """Return the kinds of workload that a rule is about; empty where it says nothing of them."""
+    if rule.words.signal == "node":
+        return frozenset({"Node"})
+    return frozenset(map(str, rule.where.get("workload_kind", ())))
+
+
+def _error(source: Source, path: Path, expected: str) -> Remark:
+    return Remark(Level.ERROR, source.fault(path, expected))
+
+
+def _warning(source: Source, path: Path, expected: str) -> Remark:
+    return Remark(Level.WARNING, source.fault(path, expected))

@@ -1,0 +1,195 @@
+"""What is said about a playbook that can be used: remarks, a rule in words, and how two differ."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.decider.core.comparing import Change, differences_between
+from services.decider.core.linting import remarks_on
+from services.decider.core.playbook import Playbook, load_playbook
+from services.decider.core.telling import duration, rule_in_words
+from shared.contracts.incidents import Mode
+
+ROOT = Path(__file__).resolve().parents[5]
+SHIPPED = (ROOT / "healing-playbook.yaml").read_text(encoding="utf-8")
+MODES = st.sampled_from([mode.value for mode in Mode])
+TEXT = """\
+apiVersion: sre-agent.dev/v1alpha1
+kind: HealingPlaybook
+metadata: {{name: test}}
+spec:
+  mode: {mode}
+  rules:
+    - name: {name}
+      mode: {rule}
+      signal: {signal}
+      where: {where}
+      window: {window}
+      cooldown: {cooldown}
+      ladder: {ladder}
+"""
+USUAL = {
+    "mode": "live",
+    "name": "one",
+    "rule": "live",
+    "signal": "container",
+    "where": "{reason: Error}",
+    "window": "{count: 1, within: 5m}",
+    "cooldown": "5m",
+    "ladder": "[{action: rollback}, {action: escalate}]",
+}
+
+
+def playbook(**words: str) -> Playbook:
+    return load_playbook(TEXT.format(**{**USUAL, **words}), file="p")
+
+
+def remarks(**words: str) -> list[str]:
+    return [str(remark) for remark in remarks_on(playbook(**words), file="p")]
+
+
+def test_nothing_is_remarked_on_the_shipped_playbook() -> None:
+    assert remarks_on(load_playbook(SHIPPED, file="p"), file="p") == []
+    assert remarks() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "remark"),
+    [
+        (
+            {"where": "{reason: []}"},
+            "p:10:23: spec.rules[0].where.reason: no signal meets an empty list; expected at least one value [error]",
+        ),
+        (
+            {"where": "{state: dead}"},
+            (
+                "p:10:22: spec.rules[0].where.state: no signal has such a value;"
+                " expected one of: running, terminated, waiting [error]"
+            ),
+        ),
+        (
+            {"window": "{count: 2, within: 0s}"},
+            "p:11:34: spec.rules[0].window.within: nothing happens within no time; expected a longer window [error]",
+        ),
+        (
+            {"ladder": "[{action: set-memory, cap: 0Mi}, {action: escalate}]"},
+            "p:13:42: spec.rules[0].ladder[0].cap: every limit is beyond this cap; expected a larger one [error]",
+        ),
+        (
+            {"where": "{workload_kind: [Job, StatefulSet]}"},
+            (
+                "p:13:25: spec.rules[0].ladder[0].action: rollback is done to a Deployment;"
+                " this rule is about: Job, StatefulSet [error]"
+            ),
+        ),
+        (
+            {"signal": "node", "where": "{ready: false}"},
+            (
+                "p:13:25: spec.rules[0].ladder[0].action: rollback is done to a Deployment;"
+                " this rule is about: Node [error]"
+            ),
+        ),
+        (
+            {"ladder": "[{action: rollback}]"},
+            (
+                "p:13:16: spec.rules[0].ladder[0]: expected `escalate` as the last rung,"
+                " with a message to the person who takes over [warning]"
+            ),
+        ),
+        (
+            {"cooldown": "0s"},
+            (
+                "p:12:17: spec.rules[0].cooldown: expected a cooldown: without one an action may follow"
+                " the last at once, again and again [warning]"
+            ),
+        ),
+        (
+            {"name": "manual"},
+            "p:7:13: spec.rules[0].name: 'manual' is what decisions about a person's own actions say [warning]",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_remarked_with_its_place_and_level(words: dict[str, str], remark: str) -> None:
+    assert remarks(**words) == [remark]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"where": "{workload_kind: [Deployment, Job]}"},
+        {"where": "{state: [dead, waiting]}"},
+        {"cooldown": "0s", "rule": "approval"},
+        {"cooldown": "0s", "mode": "dry-run"},
+        {"signal": "node", "where": "{ready: false}", "mode": "off"},
+    ],
+)
+def test_what_may_be_meant_is_left_alone(words: dict[str, str]) -> None:
+    assert remarks(**words) == []
+
+
+@settings(deadline=None)
+@given(st.integers(min_value=0, max_value=300 * 86_400))
+def test_a_length_of_time_is_spelled_as_a_playbook_reads_it(seconds: int) -> None:
+    spelled = duration(timedelta(seconds=seconds))
+    read = playbook(cooldown=spelled).rules["one"].words.cooldown
+    assert read == timedelta(seconds=seconds)
+
+
+def test_a_rule_is_told_with_the_modes_that_hold() -> None:
+    found = playbook(
+        mode="approval",
+        where="{reason: [Error, Failed]}",
+        window="{count: 3, within: 90s}",
+        ladder="[{action: set-memory, cap: 1Gi, attempts: 2}, {action: rollback, mode: dry-run},"
+        " {action: escalate, message: Look}]",
+    )
+    told = rule_in_words(found, found.rules["one"])
+    for line in (
+        "where: reason is Error or Failed",
+        "opens an incident: at 3 such signals within 1m30s, in the signals' own time",
+        (
+            "step 0: multiply the container's memory limit by 2, up to 1Gi;"
+            " approval: previewed, then it waits for a person"
+        ),
+        "  waits for a person: 30m, then escalates",
+        "  attempts: 2, 10s apart at first, twice as long each time",
+        (
+            "step 1: roll back to the revision before;"
+            " dry-run: the API server is asked what would change, and nothing does"
+        ),
+        "step 2: escalate to a person: Look",
+        "then rests: 5m for the workload",
+    ):
+        assert line in told
+
+
+def test_a_playbook_does_not_differ_from_itself() -> None:
+    assert differences_between(load_playbook(SHIPPED, file="a"), load_playbook(SHIPPED + "# more\n", file="b")) == []
+
+
+def test_rules_that_came_went_and_changed_are_told_field_by_field() -> None:
+    after = playbook(cooldown="6m", where="{reason: Other}")
+    found = [(one.change, one.field, one.before, one.after) for one in differences_between(playbook(), after)]
+    assert found == [
+        (Change.CHANGED, "where.reason", "Error", "Other"),
+        (Change.CHANGED, "cooldown", "300s", "360s"),
+    ]
+    names = [(one.change, one.rule) for one in differences_between(playbook(), playbook(name="two"))]
+    assert names == [(Change.REMOVED, "one"), (Change.ADDED, "two")]
+
+
+@settings(deadline=None)
+@given(outer=st.tuples(MODES, MODES), inner=st.tuples(MODES, MODES))
+def test_wider_is_said_exactly_where_more_may_be_done(outer: tuple[str, str], inner: tuple[str, str]) -> None:
+    before, after = (playbook(mode=f"'{one}'", rule=f"'{two}'") for one, two in zip(outer, inner, strict=True))
+    said = {one.field: one.change for one in differences_between(before, after) if one.field.startswith("effective")}
+    back = {one.field: one.change for one in differences_between(after, before) if one.field.startswith("effective")}
+    one, other = (max(Mode(a).strictness, Mode(b).strictness) for a, b in zip(outer, inner, strict=True))
+    assert (said.get("effective mode") is Change.WIDER) == (other < one)
+    assert (said.get("effective mode") is Change.STRICTER) == (other > one)
+    assert {field: change is Change.WIDER for field, change in said.items()} == {
+        field: change is Change.STRICTER for field, change in back.items()
+    }
