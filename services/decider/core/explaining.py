@@ -64,7 +64,8 @@ def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[
         case "literal_error" | "enum":
             return _unknown_word(source, path, found=error["input"], choices=_choices(error))
         case _ if _is_scalar_of_union(error):
-            return source.fault(path, "expected a text, a number, true or false, or a list of such values")
+            others = "labels" if "facts" in path else "a list of such values"
+            return source.fault(path, f"expected a text, a number, true or false, or {others}")
         case _:
             return source.fault(path, _refused(error))
 

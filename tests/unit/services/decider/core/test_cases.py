@@ -81,6 +81,10 @@ def tried(text: str) -> Trial:
             "(did you mean 'reason'?)",
         ),
         (
+            case("{at: 0s, signal: container, facts: {restarts: [1]}}"),
+            "c:5:55: cases[0].given[0].facts.restarts: expected a text, a number, true or false, or labels",
+        ),
+        (
             case("{at: 0s, signal: container, facts: {restarts: many}}"),
             "c:5:55: cases[0].given[0].facts.restarts: expected a whole number, found 'many'",
         ),
