@@ -182,7 +182,12 @@ def _trial_rows(file: CasesFile, place: int, trial: Trial) -> Iterator[tuple[str
     """Yield one row for a case that passed, and one for each expectation that was not met."""
     if trial.passed:
         line = file.cases.place_of(place).line
-        yield trial.case.name, f"{file.path.name}:{line}", f"{len(trial.verdicts)} expectations", "met"
+        yield (
+            trial.case.name,
+            f"{file.path.name}:{line}",
+            f"{len(trial.verdicts)} expectation{'s' if trial.verdicts[1:] else ''}",
+            "met",
+        )
     for verdict in trial.verdicts:
         if not verdict.met:
             yield _verdict_row(file.path, verdict)
