@@ -1,4 +1,4 @@
-"""Broken and hostile playbooks: each is refused within a second, with exactly these words, and all faults at once.
+"""Broken and hostile playbooks: each is refused soon, with exactly these words, and all faults at once.
 
 `broken/` holds the playbooks, each beside the text that a person is shown; what is too large to be kept is made here.
 """
@@ -20,6 +20,8 @@ metadata: {name: broken}
 spec:
   rules:
 """
+NOT_RUNAWAY_S = 5
+"""The slowest takes 0.3 s of a processor; a bound that a noisy machine keeps, and that nothing exponential does."""
 RULE = "    - {{name: {name}, signal: container, when: {when}, ladder: [{{action: escalate}}]}}\n"
 HOSTILE = {
     "ten megabytes": ("a" * 10_000_000, "1:1: expected at most 1000000 characters, found 10000000"),
@@ -56,7 +58,7 @@ def faults_of(text: str) -> list[str]:
     begun = time.process_time()
     with pytest.raises(PlaybookError) as refused:
         load_playbook(text, file="playbook.yaml")
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < NOT_RUNAWAY_S
     return [str(fault).removeprefix("playbook.yaml:") for fault in refused.value.faults]
 
 
