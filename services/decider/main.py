@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from services.decider.adapters.playbook_file import PlaybookFile, read_playbook
 from services.decider.core.playbook import Playbook
+from services.decider.core.steps import WAKE_EVERY
 from services.decider.handlers import Activation, Deciding, InForce, Matching, Wakes
 from services.decider.settings import DeciderSettings
 from shared.contracts.codec import Record
@@ -29,7 +30,6 @@ from shared.runtime.tasks import every
 
 NAME = "decider"
 _MATCH_GROUP = "sre-decider-match"
-_WAKE_EVERY = timedelta(milliseconds=100)
 _BACKOFF = Backoff()
 _LOOK_EVERY = timedelta(seconds=1)
 
@@ -138,7 +138,7 @@ async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Ma
                 signals, decider.matching.handle, publisher=publisher, runtime=runtime, name="signal"
             ),
             "look": lambda: every(_LOOK_EVERY, decider.look, runtime=runtime),
-            "wake": lambda: every(_WAKE_EVERY, decider.wake, runtime=runtime),
+            "wake": lambda: every(WAKE_EVERY, decider.wake, runtime=runtime),
         }
 
 

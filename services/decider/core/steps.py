@@ -17,6 +17,8 @@ COMMAND_EXPIRES = timedelta(seconds=60)
 RESULT_WITHIN = timedelta(seconds=120)
 """Longer than a command lives, so that a result that does not come can only mean that none will."""
 PAUSE_POLL = timedelta(seconds=10)
+WAKE_EVERY = timedelta(milliseconds=100)
+"""How often it is looked whether a moment has come at which time alone may change an incident."""
 REMEMBERED = 64
 """How many ended incidents a workload remembers; a cooldown lies between those of one rule."""
 

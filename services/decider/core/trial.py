@@ -14,6 +14,7 @@ from services.decider.core.faults import Mark
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import PartitionState, WorkloadState
+from services.decider.core.steps import WAKE_EVERY
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Approval, InboxEntry, Outcome, Pause, Result, Resume, WakeUp
 from shared.contracts.incidents import Decision, Reason
@@ -73,6 +74,7 @@ class _Course:
     workloads: dict[str, WorkloadState] = field(default_factory=dict[str, WorkloadState])
     made: list[Made] = field(default_factory=list[Made])
     commands: dict[str, Command] = field(default_factory=dict[str, Command])
+    woken: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
     def take(self, entry: InboxEntry, now: datetime) -> None:
         offset = self.partition.offset + 1
@@ -90,15 +92,21 @@ class _Course:
     def let_pass(self, until: datetime, *, inclusive: bool) -> None:
         """Wake workloads at the moments that they asked for."""
         while (due := self._next_due()) is not None and (due[0] < until or (inclusive and due[0] == until)):
-            moment, key = due
+            moment, key, asked = due
             wake_up = WakeUp(
-                id=derive("wakeup", key, moment.isoformat()), at=moment, workload=WorkloadRef.parse(key), due=moment
+                id=derive("wakeup", key, asked.isoformat()), at=moment, workload=WorkloadRef.parse(key), due=asked
             )
+            self.woken[key] = moment
             self.take(wake_up, moment)
 
-    def _next_due(self) -> tuple[datetime, str] | None:
-        asked = ((state.wake_at, key) for key, state in self.workloads.items())
-        return min(((moment, key) for moment, key in asked if moment is not None), default=None)
+    def _next_due(self) -> tuple[datetime, str, datetime] | None:
+        asking = ((key, state.wake_at) for key, state in self.workloads.items())
+        return min(((self._moment_of(key, at), key, at) for key, at in asking if at is not None), default=None)
+
+    def _moment_of(self, key: str, asked: datetime) -> datetime:
+        """Return when a wake-up comes: when it was asked for, or at the next look after one that changed nothing."""
+        woken = self.woken.get(key)
+        return asked if woken is None or asked > woken else woken + WAKE_EVERY
 
     def _action_of(self, decision: Decision) -> str:
         if decision.reason is Reason.ESCALATED:
