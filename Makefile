@@ -46,7 +46,7 @@ architecture: setup ## import-linter and deptry
 	@$(BIN)/python -m scripts.reference --check
 
 unit: setup ## unit tests, without network
-	@$(BIN)/pytest tests/unit -q -n 2
+	@$(BIN)/pytest tests/unit -q -n 2 --dist worksteal
 
 properties: setup ## what holds for every history of the decider, on 2,000 histories each
 	@$(BIN)/pytest tests/unit/services/decider/core/test_properties.py -q --hypothesis-profile long
