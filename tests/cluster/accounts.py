@@ -6,8 +6,7 @@
 
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from kubernetes import client, config
 from tests.cluster.audit import username
 from tests.cluster.objects import BANK, PROTECTED, eviction, path_of, waiting_pod
 from tests.cluster.rights import KUBERNETES
+from tests.contracts.cluster.backend import until
 
 REAL = "SRE_TEST_KUBECONFIG"
 MANIFESTS = (KUBERNETES / "rbac.yaml", KUBERNETES / "admission.yaml")
@@ -94,14 +94,6 @@ def apply_rights(api: client.ApiClient) -> None:
         for document in yaml.safe_load_all(path.read_text()):
             apply(api, document)
     _until_in_force(api)
-
-
-def until(holds: Callable[[], bool], *, within: timedelta = timedelta(seconds=60)) -> None:
-    """Return when something holds; fail at the deadline."""
-    deadline = time.monotonic() + within.total_seconds()
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
 
 
 def _until_in_force(api: client.ApiClient) -> None:

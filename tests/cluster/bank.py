@@ -14,8 +14,9 @@ from kubernetes import client
 from shared.contracts.actions import Action, RestartPod, SetMemory
 from shared.contracts.commands import Command
 from shared.contracts.workloads import WorkloadRef
-from tests.cluster.accounts import MERGE, apply, ask, until
+from tests.cluster.accounts import MERGE, apply, ask
 from tests.cluster.objects import BANK, TOKEN, path_of, running
+from tests.contracts.cluster.backend import until
 
 MEBIBYTE = 1 << 20
 PODS = f"/api/v1/namespaces/{BANK}/pods"

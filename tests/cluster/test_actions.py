@@ -17,9 +17,9 @@ from shared.contracts.actions import Action, RestartPod, Rollback
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.infra.kube import KubeClient
-from tests.cluster.accounts import until
 from tests.cluster.bank import BROKEN_IMAGE, MEBIBYTE, MORE_MEMORY, SOUND_IMAGE, Bank, command, restart_of
 from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, running, waiting_pod
+from tests.contracts.cluster.backend import until
 
 pytestmark = pytest.mark.cluster
 TOKEN_NOW = 7

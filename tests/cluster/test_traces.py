@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.stack import detached
+from tests.contracts.cluster.backend import until
 
 pytestmark = pytest.mark.cluster
 SETTINGS = (
@@ -60,13 +60,6 @@ def processes_of(directory: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def until(holds: Callable[[], bool], *, within: timedelta = timedelta(seconds=20)) -> None:
-    deadline = time.monotonic() + within.total_seconds()
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
-
-
 def cluster(command: str, directory: Path) -> None:
     program = [sys.executable, "-m", "shared.runtime.cli", "cluster", command, "--directory", str(directory)]
     subprocess.run(program, check=True, timeout=120)
@@ -96,7 +89,7 @@ def test_its_script_killed_it_leaves_no_process_and_down_sweeps_the_rest(directo
     supervisor = detached.running(directory)
     assert supervisor is not None
     os.kill(supervisor, signal.SIGKILL)
-    until(lambda: not processes_of(directory))
+    until(lambda: not processes_of(directory), within=timedelta(seconds=20))
     after = traces(directory)
     assert (after.settings, after.mounts) == (before.settings, before.mounts)
     cluster("down", directory)
