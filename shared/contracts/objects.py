@@ -8,6 +8,9 @@ from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
 from shared.kernel.quantities import parse_bytes
 
 _MOST = 2**63 - 1
+MOST_LABELS = 64
+_LABEL_CHARS, _LABEL_VALUE_CHARS = 317, 63
+"""What Kubernetes takes for a label at the longest: 253 of a prefix, its slash and 63; and for the value of one."""
 
 
 def section(parent: JsonObject, *path: str) -> JsonObject:
@@ -50,6 +53,13 @@ def moment(parent: JsonObject, name: str) -> datetime | None:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def labels_of(source: JsonObject) -> dict[str, str]:
+    """Return an object's labels in the order of their names: the first 64, without what cannot be one."""
+    told = section(source, "metadata", "labels").items()
+    held = ((name, value) for name, value in told if isinstance(value, str) and len(value) <= _LABEL_VALUE_CHARS)
+    return dict(sorted(label for label in held if len(label[0]) <= _LABEL_CHARS)[:MOST_LABELS])
 
 
 def size_bytes(parent: JsonObject, name: str) -> int:

@@ -1,4 +1,7 @@
-"""Signals: single observations of a cluster, as the collector publishes them, and the API those of Alertmanager."""
+"""Signals: single observations of a cluster, as the collector publishes them, and the API those of Alertmanager.
+
+`labels` are those of the signal's own object: a container has its pod's. What was told before there were any has none.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -68,6 +71,7 @@ class ContainerSignal(_Signal):
     memory_limit_bytes: int = 0
     node: str = ""
     template_hash: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class PodSignal(_Signal):
@@ -88,6 +92,7 @@ class PodSignal(_Signal):
     terminating: bool = False
     deleted: bool = False
     node: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class WorkloadSignal(_Signal):
@@ -111,6 +116,7 @@ class WorkloadSignal(_Signal):
     message: str = ""
     paused: bool = False
     deleted: bool = False
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class NodeSignal(_Signal):
@@ -129,6 +135,7 @@ class NodeSignal(_Signal):
     disk_pressure: bool = False
     pid_pressure: bool = False
     deleted: bool = False
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class SampleSignal(_Signal):

@@ -5,7 +5,9 @@ from hashlib import blake2b
 
 from shared.contracts.signals import AlertSignal, ContainerSignal, EventSignal, SampleSignal, Signal
 
-_UNTOLD = {"id": True, "at": True, "object": {"resource_version"}}
+_UNTOLD = {"id": True, "at": True, "object": {"resource_version"}, "labels": True}
+"""What changes without anything having become of the object. A label that a person sets on a pod in a crash loop must
+not count as one crash more; the next thing that does become of it tells the labels as they are by then."""
 _DIGEST_BYTES = 16
 _Part = tuple[str, str]
 

@@ -11,6 +11,7 @@ from shared.contracts.model import JsonObject
 from shared.contracts.objects import (
     condition,
     flag,
+    labels_of,
     moment,
     number,
     reference,
@@ -59,6 +60,7 @@ def pod_signals(
         terminating=terminating,
         deleted=deleted,
         node=text(section(pod, "spec"), "nodeName"),
+        labels=labels_of(pod),
     )
     if terminating or deleted:
         return  # how a container ends that is being removed is no fault
@@ -93,6 +95,7 @@ def workload_signal(
         message=text(progressing, "message")[:_MESSAGE_CHARS],
         paused=flag(section(source, "spec"), "paused"),
         deleted=deleted,
+        labels=labels_of(source),
     )
 
 
@@ -119,6 +122,7 @@ def node_signal(
         disk_pressure=disk,
         pid_pressure=pid,
         deleted=deleted,
+        labels=labels_of(node),
     )
 
 
@@ -187,6 +191,7 @@ def _container(
         memory_limit_bytes=_memory_limit(pod, name),
         node=text(section(pod, "spec"), "nodeName"),
         template_hash=text(section(pod, "metadata", "labels"), _TEMPLATE_HASH),
+        labels=labels_of(pod),
     )
 
 

@@ -146,4 +146,5 @@ async def test_a_pods_containers_are_told_under_their_deployment_though_its_repl
             await collecting.handle([Observation(kind, pod)])
     records = [one for number in range(6) for one in broker.log(SIGNALS_KUBERNETES.name, number)]
     signals = [decode(record).message for record in records]
-    assert [one.workload.key for one in signals if isinstance(one, ContainerSignal)] == ["bank/Deployment/web"]
+    told = [(one.workload.key, one.labels["app"]) for one in signals if isinstance(one, ContainerSignal)]
+    assert told == [("bank/Deployment/web", "web")]

@@ -13,7 +13,15 @@ from shared.contracts.codec import Outgoing, Record, begun_trace, body_of, decod
 from shared.contracts.inbox import Finding, Pause, Resume
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.model import Message
-from shared.contracts.signals import SIGNALS, EventSignal, fact_types
+from shared.contracts.signals import (
+    SIGNALS,
+    ContainerSignal,
+    EventSignal,
+    NodeSignal,
+    PodSignal,
+    WorkloadSignal,
+    fact_types,
+)
 from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, TOPICS
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.errors import PoisonError
@@ -74,6 +82,14 @@ def test_a_broken_record_is_poison_that_says_what_was_expected(changed: dict[str
     out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
     with pytest.raises(PoisonError, match=told):
         decode(record(out, **changed))
+
+
+@pytest.mark.parametrize("model", [PodSignal, ContainerSignal, WorkloadSignal, NodeSignal])
+def test_a_signal_from_before_there_were_labels_has_none(model: type[PodSignal]) -> None:
+    workload = WorkloadRef(kind="Deployment", namespace="bank", name="web")
+    told = {"id": "s", "at": NOW, "cluster": "c", "workload": workload, "object": {"kind": "Pod", "name": "web-1"}}
+    said = {"phase": "Running", "container": "app", "state": "waiting", "healthy": True, "ready": True}
+    assert model.model_validate(told | said).labels == {}
 
 
 def test_a_message_of_a_newer_version_is_poison_and_not_guessed_at() -> None:

@@ -11,6 +11,7 @@ from services.collector.core.owners import Owners, self_of
 from services.collector.core.queries import Query, problem_of, samples_of
 from services.collector.core.signals import event_signal, node_signal, pod_signals, workload_signal
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import MOST_LABELS
 from shared.contracts.signals import ContainerSignal, ContainerState, PodSignal
 from shared.contracts.workloads import WorkloadRef
 from tests.json_documents import spoiled
@@ -107,6 +108,42 @@ def test_the_same_state_is_news_once_whatever_its_version() -> None:
     news.told(first)
     assert not news.is_news(same)
     assert news.is_news(changed)
+
+
+def labelled(labels: object) -> Any:
+    source = crashing()
+    source["metadata"]["labels"] = labels
+    return source
+
+
+def test_a_pod_and_its_containers_tell_the_labels_of_the_pod() -> None:
+    told = list(pod_signals(labelled({"tier": "database", "app": "web"}), FRONTEND, cluster="c", now=NOW))
+    assert [one.labels for one in told if isinstance(one, PodSignal | ContainerSignal)] == [
+        {"app": "web", "tier": "database"}
+    ] * 2
+
+
+def test_a_workload_and_a_node_tell_their_own_labels() -> None:
+    source = labelled({"tier": "database"})
+    assert workload_signal(source, WEB, cluster="c", now=NOW).labels == {"tier": "database"}
+    assert node_signal(source, NODE, cluster="c", now=NOW).labels == {"tier": "database"}
+
+
+def test_a_label_alone_is_no_news() -> None:
+    news = News()
+    news.told(container_of(labelled({"app": "web"})))
+    assert not news.is_news(container_of(labelled({"app": "web", "looked-at-by": "ada"})))
+
+
+@pytest.mark.parametrize("labels", [None, [], "tier", {"tier": 1}, {"tier": "x" * 64}, {"x" * 318: "database"}])
+def test_what_cannot_be_a_label_is_none(labels: object) -> None:
+    assert container_of(labelled(labels)).labels == {}
+
+
+def test_an_object_with_more_labels_than_are_told_tells_the_same_ones_each_time() -> None:
+    labels = {f"label-{number:03}": "x" * 63 for number in range(MOST_LABELS + 10)}
+    told = container_of(labelled(dict(reversed(labels.items())))).labels
+    assert list(told) == sorted(labels)[:MOST_LABELS]
 
 
 @pytest.mark.parametrize(
