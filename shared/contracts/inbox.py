@@ -1,7 +1,7 @@
 """The inbox: everything that can change an incident, one ordered log per partition.
 
-Findings and results concern one workload; a playbook, and a pause of everything, is written once into every
-partition under one id, so that the log itself says what was in force at which offset.
+Findings, observations and results concern one workload; a playbook, and a pause of everything, is written once into
+every partition under one id, so that the log itself says what was in force at which offset.
 """
 
 from enum import StrEnum
@@ -23,13 +23,34 @@ class _Entry(Message):
 
 
 class Finding(_Entry):
-    """A rule's condition held on a signal."""
+    """A rule's condition held on a signal.
+
+    `workload` is what the rule groups by: the signal's own, or a node, a namespace or a group of them. `group` are the
+    further facts by which it is counted apart.
+    """
 
     TYPE: ClassVar[str] = "finding"
 
     rule: str
     playbook: str
     signal: Signal
+    group: str = ""
+
+
+class Observation(_Entry):
+    """What a signal says about a rule beside its trouble: that it is over, that its partner came, that a cure shows.
+
+    `part` names which part of the rule was asked, `holds` what the answer was.
+    """
+
+    TYPE: ClassVar[str] = "observation"
+
+    rule: str
+    playbook: str
+    part: str
+    holds: bool
+    signal: Signal
+    group: str = ""
 
 
 class WakeUp(_Entry):
@@ -130,6 +151,6 @@ class PlaybookActivated(_Broadcast):
     text: str
 
 
-WorkloadEntry = Finding | WorkloadSignal | NodeSignal | Result | Approval | ManualAction | WakeUp
+WorkloadEntry = Finding | Observation | WorkloadSignal | NodeSignal | Result | Approval | ManualAction | WakeUp
 Broadcast = Pause | Resume | PlaybookActivated
 InboxEntry = WorkloadEntry | Broadcast

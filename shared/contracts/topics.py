@@ -14,6 +14,7 @@ from shared.contracts.inbox import (
     Approval,
     Finding,
     ManualAction,
+    Observation,
     Pause,
     PlaybookActivated,
     Result,
@@ -88,6 +89,7 @@ INBOX = Topic(
     purpose="All that can change an incident, in one order per partition.",
     messages=(
         Finding,
+        Observation,
         WorkloadSignal,
         NodeSignal,
         Result,

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
+from services.decider.core.clauses import unknown_fact
 from services.decider.core.faults import Fault, did_you_mean
 from services.decider.core.language import Scalar
 from services.decider.core.source import Path, Source
@@ -71,8 +72,7 @@ def fact_faults(source: Source, facts: Mapping[str, FactWord], *, kind: str, pat
     for name, value in facts.items():
         place = (*path, name)
         if name not in types:
-            expected = f"a {kind} signal has no fact {name!r}; expected one of: {', '.join(sorted(types))}"
-            yield source.fault(place, expected, hint=did_you_mean(name, sorted(types)), mark=source.key_of(place))
+            yield unknown_fact(source, place, kind=kind, name=name)
         elif name in _NAMED:
             yield source.fault(place, "said by `workload: namespace/Kind/name`", mark=source.key_of(place))
         elif not _is_of(types[name], value):

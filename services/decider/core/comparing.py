@@ -114,4 +114,4 @@ def _modes(playbook: Playbook, rule: Rule) -> Mapping[str, Mode]:
 
 
 def _json(words: BaseModel) -> JsonValue:
-    return cast("JsonValue", words.model_dump(mode="json"))
+    return cast("JsonValue", words.model_dump(mode="json", by_alias=True))

@@ -131,4 +131,4 @@ def _path_in(source: Source, location: Sequence[str | int]) -> Path:
 
 def _known_keys(location: Sequence[str | int], sections: Mapping[str, type[BaseModel]]) -> Iterator[str]:
     section = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "")
-    yield from sections[section].model_fields
+    yield from (field.alias or name for name, field in sections[section].model_fields.items())

@@ -4,12 +4,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from shared.contracts.incidents import Mode, Severity
 from shared.kernel.quantities import format_bytes, parse_bytes
 
 API_VERSION = "sre-agent.dev/v1alpha1"
+MOST_COUNTED = 1000
+"""What a window counts at most; it is remembered for each workload."""
 LONGEST = timedelta(days=365)
 """Beyond this nobody waits, and moments would leave the calendar."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -32,8 +34,18 @@ def _parse_duration(text: object) -> timedelta:
     return length
 
 
+def _not_nothing(length: timedelta) -> timedelta:
+    if length <= timedelta(0):
+        raise ValueError("expected a duration longer than 0s")
+    return length
+
+
 def _format_duration(length: timedelta) -> str:
     return f"{length // timedelta(seconds=1)}s"
+
+
+def _as_list(names: object) -> object:
+    return [names] if isinstance(names, str) else names
 
 
 def _parse_size(text: object) -> int:
@@ -43,9 +55,14 @@ def _parse_size(text: object) -> int:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(_format_duration)]
+Length = Annotated[Duration, AfterValidator(_not_nothing)]
+"""A duration within which something can happen."""
 Size = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_bytes)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Scalar = str | int | float | bool
+WORKLOAD = "workload"
+"""What rules group by where they say nothing else: the workload that a signal is about."""
+By = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=4)]
 SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
 
 
@@ -54,10 +71,28 @@ class _Words(BaseModel):
 
 
 class Window(_Words):
-    """How often, within what time of the signals, a condition must hold before an incident is opened."""
+    """How often, within what time of the signals, a condition must hold before an incident is opened.
 
-    count: int = Field(ge=1, le=1000)
-    within: Duration
+    `distinct` counts the different values of a fact instead of the signals. `rate` asks how fast it goes: so many
+    signals a `per`, or, with `of`, such an increase of a number that a signal tells (a counter that began anew is taken
+    to have begun at 0).
+    """
+
+    count: int = Field(default=1, ge=1, le=MOST_COUNTED)
+    distinct: str = ""
+    rate: float | None = Field(default=None, gt=0)
+    of: str = ""
+    per: Length = timedelta(minutes=1)
+    within: Length
+
+
+class Partner(_Words):
+    """Signals of another kind that a rule's own are held against, and within what time of each other."""
+
+    signal: SignalKind
+    where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict[str, "Scalar | list[Scalar]"])
+    when: str = ""
+    within: Length
 
 
 class Verify(_Words):
@@ -124,6 +159,10 @@ class RuleWords(_Words):
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict[str, "Scalar | list[Scalar]"])
     when: str = ""
     window: Window = Window(count=1, within=timedelta(minutes=5))
+    held_for: Length | None = Field(default=None, alias="for")
+    after: Partner | None = None
+    without: Partner | None = None
+    by: By = (WORKLOAD,)
     cooldown: Duration = timedelta(minutes=5)
     ladder: tuple[Rung, ...] = Field(min_length=1)
 

@@ -75,12 +75,10 @@ def _unmeetable(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
     for name, allowed in rule.where.items():
         place = (*path, "where", name)
         known = values_of(rule.words.signal, name)
-        if not allowed:
+        if not allowed.exact and not allowed.globs:
             yield _error(source, place, "no signal meets an empty list; expected at least one value")
-        elif known and not allowed & known:
+        elif known and not any(value in allowed for value in known):
             yield _error(source, place, f"no signal has such a value; expected one of: {', '.join(sorted(known))}")
-    if rule.words.window.within <= timedelta(0):
-        yield _error(source, (*path, "window", "within"), "nothing happens within no time; expected a longer window")
 
 
 def _ending(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
@@ -108,7 +106,8 @@ def _kinds_of(rule: Rule) -> frozenset[str]:
     """Return the kinds of workload that a rule is about; empty where it says nothing of them."""
     if rule.words.signal == "node":
         return frozenset({"Node"})
-    return frozenset(map(str, rule.where.get("workload_kind", ())))
+    allowed = rule.where.get("workload_kind")
+    return frozenset(map(str, allowed.exact)) if allowed is not None and not allowed.globs else frozenset()
 
 
 def _error(source: Source, path: Path, expected: str) -> Remark:

@@ -1,23 +1,26 @@
 """`match`: which rules does a signal meet? Stateless, so that any number of processes may do it side by side."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from services.decider.core.clauses import Allowed, fact_of
 from services.decider.core.conditions import Facts
+from services.decider.core.grouping import Subject, subject_of
 from services.decider.core.language import Scalar
-from services.decider.core.playbook import Playbook, Rule
-from shared.contracts.inbox import Finding
+from services.decider.core.playbook import Playbook
+from services.decider.core.watching import Tells, Watch, watches_of
+from shared.contracts.inbox import Finding, Observation
 from shared.contracts.signals import FactValue, HealthSignal, NodeSignal, Signal, WorkloadSignal, facts_of
 from shared.kernel.ids import derive
 
-Matched = Finding | HealthSignal
-_Placed = tuple[int, Rule]
+Matched = Finding | Observation | HealthSignal
+_Placed = tuple[int, Watch]
 
 
 @dataclass(frozen=True, slots=True)
 class _KindIndex:
-    """The rules of one kind of signal, each under the one fact of its `where` that tells most rules apart."""
+    """What is watched for in one kind of signal, each under the one fact of its scope that tells most rules apart."""
 
     by_fact: Mapping[str, Mapping[Scalar, Sequence[_Placed]]]
     always: Sequence[_Placed]
@@ -25,8 +28,8 @@ class _KindIndex:
     def candidates(self, facts: Mapping[str, FactValue]) -> list[_Placed]:
         found = list(self.always)
         for name, buckets in self.by_fact.items():
-            value = facts[name]
-            if not isinstance(value, dict):
+            value = fact_of(facts, name)
+            if value is not None and not isinstance(value, dict):
                 found.extend(buckets.get(value, ()))
         return sorted(found, key=_place) if len(found) > 1 else found
 
@@ -42,13 +45,14 @@ class RuleIndex:
 def index_rules(playbook: Playbook) -> RuleIndex:
     """Return the index of a playbook's rules; built once, when the playbook comes into force."""
     by_kind: defaultdict[str, list[_Placed]] = defaultdict(list)
-    for place, rule in enumerate(playbook.rules.values()):
-        by_kind[rule.words.signal].append((place, rule))
-    return RuleIndex(playbook.hash, {kind: _index_of(rules) for kind, rules in by_kind.items()})
+    watches = (watch for rule in playbook.rules.values() for watch in watches_of(rule))
+    for place, watch in enumerate(watches):
+        by_kind[watch.clause.kind].append((place, watch))
+    return RuleIndex(playbook.hash, {kind: _index_of(placed) for kind, placed in by_kind.items()})
 
 
 def match(rules: RuleIndex, signal: Signal) -> list[Matched]:
-    """Return what of a signal concerns incidents: a finding a rule, in the order of the file, and health as it is.
+    """Return what of a signal concerns incidents: what rules have to say of it, in their order, and health as it is.
 
     A workload's health is passed on whatever the rules say, because cures are proven by it.
     """
@@ -57,50 +61,82 @@ def match(rules: RuleIndex, signal: Signal) -> list[Matched]:
     if index is None:
         return matched
     facts = Facts(signal.kind, facts_of(signal))
-    met = (rule for _, rule in index.candidates(facts.values) if _holds(rule, facts))
-    return [*matched, *(_finding(rules.playbook, rule, signal) for rule in met)]
+    for _, watch in index.candidates(facts.values):
+        matched += _told(watch, signal, facts, playbook=rules.playbook)
+    return matched
 
 
 def _place(placed: _Placed) -> int:
     return placed[0]
 
 
-def _holds(rule: Rule, facts: Facts) -> bool:
-    for name, allowed in rule.where.items():
-        if facts.values[name] not in allowed:
-            return False
-    return rule.condition is None or rule.condition.holds(facts)
+def _told(watch: Watch, signal: Signal, facts: Facts, *, playbook: str) -> Iterator[Matched]:
+    """Yield the answer to a question, if it is one that is to be told."""
+    holds = watch.clause.holds(facts)
+    if not holds and not (watch.tells is Tells.EITHER and _is_within(watch.scope, facts)):
+        return
+    subject = subject_of(watch.rule.words.by, signal, facts.values)
+    if subject is None:
+        return
+    if holds and watch.tells in {Tells.TROUBLE, Tells.EITHER}:
+        yield _finding(watch, signal, subject, playbook=playbook)
+    else:
+        yield _observation(watch, signal, subject, playbook=playbook, holds=watch.tells is Tells.HOLDING)
 
 
-def _finding(playbook: str, rule: Rule, signal: Signal) -> Finding:
+def _is_within(scope: Mapping[str, Allowed], facts: Facts) -> bool:
+    return all(fact_of(facts.values, name) in allowed for name, allowed in scope.items())
+
+
+def _finding(watch: Watch, signal: Signal, subject: Subject, *, playbook: str) -> Finding:
     return Finding(
-        id=derive("finding", playbook, rule.name, signal.id),
+        id=derive("finding", playbook, watch.rule.name, signal.id),
         at=signal.at,
-        workload=signal.workload,
-        rule=rule.name,
+        workload=subject.workload,
+        rule=watch.rule.name,
         playbook=playbook,
         signal=signal,
+        group=subject.group,
     )
 
 
-def _index_of(rules: Sequence[_Placed]) -> _KindIndex:
-    variety = _variety(rule for _, rule in rules)
+def _observation(watch: Watch, signal: Signal, subject: Subject, *, playbook: str, holds: bool) -> Observation:
+    return Observation(
+        id=derive("observation", playbook, watch.rule.name, watch.part, signal.id),
+        at=signal.at,
+        workload=subject.workload,
+        rule=watch.rule.name,
+        playbook=playbook,
+        part=watch.part,
+        holds=holds,
+        signal=signal,
+        group=subject.group,
+    )
+
+
+def _index_of(watches: Sequence[_Placed]) -> _KindIndex:
+    variety = _variety(watch for _, watch in watches)
     by_fact: defaultdict[str, defaultdict[Scalar, list[_Placed]]] = defaultdict(lambda: defaultdict(list))
     always: list[_Placed] = []
-    for placed in rules:
-        where = placed[1].where
-        if not where:
+    for placed in watches:
+        exact = _exact(placed[1])
+        if not exact:
             always.append(placed)
             continue
-        best = max(sorted(where), key=variety.__getitem__)
-        for value in where[best]:
+        best = max(sorted(exact), key=variety.__getitem__)
+        for value in exact[best]:
             by_fact[best][value].append(placed)
     return _KindIndex(by_fact, always)
 
 
-def _variety(rules: Iterable[Rule]) -> Mapping[str, int]:
+def _exact(watch: Watch) -> Mapping[str, frozenset[Scalar]]:
+    """Return the facts of a scope whose values are all written out; a glob can be found by asking alone."""
+    return {name: allowed.exact for name, allowed in watch.scope.items() if not allowed.globs}
+
+
+def _variety(watches: Iterable[Watch]) -> Mapping[str, int]:
     values: defaultdict[str, set[Scalar]] = defaultdict(set)
-    for rule in rules:
-        for name, allowed in rule.where.items():
-            values[name] |= allowed
+    for watch in watches:
+        for name, exact in _exact(watch).items():
+            values[name] |= exact
     return {name: len(found) for name, found in values.items()}

@@ -6,17 +6,10 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from services.decider.core.playbook import Playbook, load_playbook
+from services.decider.core.tallies import Tally
 from shared.contracts.inbox import Finding, ManualAction, Pause
 from shared.contracts.incidents import Incident
 from shared.contracts.model import Moment
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One finding that counts towards a rule's window; `at` is the signal's moment."""
-
-    at: Moment
-    signal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class WorkloadState:
     manual: ManualAction | None = None
     explained: bool = False
     health: Health | None = None
-    hits: Mapping[str, tuple[Hit, ...]] = field(default_factory=dict[str, tuple[Hit, ...]])
+    tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
     cooldowns: Mapping[str, Moment] = field(default_factory=dict[str, Moment])
     wake_at: Moment | None = None
     past: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from services.decider.core.ladder import Plan, described
 from services.decider.core.state import Health
+from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.commands import Command
@@ -112,11 +113,11 @@ def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
     incident, rule = turn.incident, turn.rule
     turn.decide(reason, detail=detail)
     explain(turn, None)
-    hits = {name: hits for name, hits in turn.state.hits.items() if name != incident.rule}
+    tallies = {key: tally for key, tally in turn.state.tallies.items() if rule_of_key(key) != incident.rule}
     cooldowns = {name: until for name, until in turn.state.cooldowns.items() if until > turn.now}
     if rule is not None:
         cooldowns[incident.rule] = turn.now + rule.words.cooldown
-    turn.remember(hits=hits, cooldowns=cooldowns, past=(*turn.state.past, incident.id)[-REMEMBERED:])
+    turn.remember(tallies=tallies, cooldowns=cooldowns, past=(*turn.state.past, incident.id)[-REMEMBERED:])
 
 
 def explain(turn: Turn, evidence: EvidenceRef | None) -> None:

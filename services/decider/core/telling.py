@@ -1,12 +1,22 @@
 """A rule in words: what it looks at, when it acts, how far, and what ends it."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
+from services.decider.core.clauses import Clause
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import EscalateRung, RestartPodRung, RollbackRung, Rung, SetMemoryRung
-from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.language import (
+    WORKLOAD,
+    EscalateRung,
+    RestartPodRung,
+    RollbackRung,
+    RuleWords,
+    Rung,
+    SetMemoryRung,
+)
+from services.decider.core.playbook import Playbook
+from services.decider.core.rules import Rule, partners_of
 from shared.contracts.incidents import Mode, strictest
+from shared.kernel.durations import format_duration
 from shared.kernel.quantities import format_bytes
 
 _MODE_WORDS = {
@@ -19,7 +29,6 @@ _ENDS = (
     "ends: healed, also by itself; escalated after the last rung, or without a person's yes;"
     " closed when the workload is gone"
 )
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 def rule_in_words(playbook: Playbook, rule: Rule) -> list[str]:
@@ -29,36 +38,47 @@ def rule_in_words(playbook: Playbook, rule: Rule) -> list[str]:
         f"rule {rule.name} ({words.severity.value}){f': {words.description}' if words.description else ''}",
         f"looks at: {words.signal} signals",
         *_conditions(rule),
-        f"opens an incident: {_window(rule)}",
+        f"opens an incident: {_window(words)}",
         *([f"mode {_MODE_WORDS[Mode.OFF]}; nothing is opened"] if mode is Mode.OFF else []),
         *(line for step, rung in enumerate(words.ladder) for line in _rung(step, rung, mode=mode)),
         f"not in the namespaces: {', '.join(sorted(playbook.words.spec.protected.namespaces)) or 'none'}",
         _ENDS,
-        f"then rests: {duration(words.cooldown)} for the workload",
+        f"then rests: {format_duration(words.cooldown)} for the workload",
     ]
 
 
-def duration(length: timedelta) -> str:
-    """Return a length of time as a playbook spells it."""
-    left, text = int(length.total_seconds()), ""
-    for seconds, unit in _UNITS:
-        count, left = divmod(left, seconds)
-        text += f"{count}{unit}" if count else ""
-    return text or "0s"
-
-
 def _conditions(rule: Rule) -> Iterator[str]:
-    for name, allowed in rule.where.items():
-        yield f"where: {name} is {' or '.join(sorted(map(str, allowed)))}"
-    if rule.words.when:
-        yield f"when: {' '.join(rule.words.when.split())}"
+    yield from _clause(rule.clause, rule.words.when)
+    for name, partner in partners_of(rule.words).items():
+        yield f"{name}: {partner.signal} signals"
+        yield from (f"  {line}" for line in _clause(rule.partners[name], partner.when))
+    if rule.words.by != (WORKLOAD,):
+        yield f"by: {', '.join(rule.words.by)}"
 
 
-def _window(rule: Rule) -> str:
-    window = rule.words.window
+def _clause(clause: Clause, when: str) -> Iterator[str]:
+    for name, allowed in clause.where.items():
+        yield f"where: {name} is {allowed}"
+    if when:
+        yield f"when: {' '.join(when.split())}"
+
+
+def _window(words: RuleWords) -> str:
+    window = words.window
+    within = f"within {format_duration(window.within)}, in the signals' own time"
+    if words.held_for is not None:
+        return f"when it has held for {format_duration(words.held_for)} without a break"
+    if words.without is not None:
+        return f"when what is named `without` did not come within {format_duration(words.without.within)} after it"
+    after = f", each at most {format_duration(words.after.within)} after what is named `after`" if words.after else ""
+    if window.rate is not None:
+        what = f"{window.of} grows by" if window.of else "there are"
+        return f"when {what} {window.rate:g} or more per {format_duration(window.per)}, {within}{after}"
+    if window.distinct:
+        return f"at {window.count} different values of {window.distinct} {within}{after}"
     if window.count == 1:
-        return "at the first such signal"
-    return f"at {window.count} such signals within {duration(window.within)}, in the signals' own time"
+        return f"at the first such signal{after}"
+    return f"at {window.count} such signals {within}{after}"
 
 
 def _rung(step: int, rung: Rung, *, mode: Mode) -> Iterator[str]:
@@ -68,11 +88,12 @@ def _rung(step: int, rung: Rung, *, mode: Mode) -> Iterator[str]:
     effective = strictest(mode, rung.mode)
     yield f"step {step}: {_action(rung)}; {_MODE_WORDS[effective]}"
     if effective is Mode.APPROVAL:
-        yield f"  waits for a person: {duration(rung.approval.expires)}, then escalates"
+        yield f"  waits for a person: {format_duration(rung.approval.expires)}, then escalates"
     if rung.attempts > 1:
-        yield f"  attempts: {rung.attempts}, {duration(rung.backoff)} apart at first, twice as long each time"
+        yield f"  attempts: {rung.attempts}, {format_duration(rung.backoff)} apart at first, twice as long each time"
     verify = rung.verify
-    yield f"  proven: healthy for {duration(verify.healthy_for)}, at the latest {duration(verify.within)} after it"
+    healthy_for, within = format_duration(verify.healthy_for), format_duration(verify.within)
+    yield f"  proven: healthy for {healthy_for}, at the latest {within} after it"
 
 
 def _action(rung: RestartPodRung | SetMemoryRung | RollbackRung) -> str:

@@ -72,7 +72,7 @@ def test_what_was_counted_before_an_incident_does_not_open_the_next() -> None:
     story.take(gone(seconds=2_000), seconds=2_000)
     story.take(finding("twice", reason="Error", seconds=2_301), seconds=2_301)
     assert story.reasons[-1] is Reason.WINDOW_NOT_REACHED
-    assert len(story.workload.hits["twice"]) == 1
+    assert len(story.workload.tallies["twice"].hits) == 1
 
 
 def test_a_late_finding_does_not_replace_a_newer_one_as_what_is_acted_on() -> None:

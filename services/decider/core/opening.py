@@ -1,0 +1,195 @@
+"""How findings become an incident: what bars it, what is counted, and when that is enough."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from services.decider.core.ladder import mode_of
+from services.decider.core.rules import Rule
+from services.decider.core.steps import start_step
+from services.decider.core.tallies import Tally, key_of, lacking, rule_of_key, with_finding, with_observation
+from services.decider.core.turn import Turn
+from shared.contracts.inbox import Finding, Observation
+from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity
+from shared.contracts.workloads import WorkloadRef
+from shared.kernel.ids import derive
+
+BARRED_POLL = timedelta(minutes=1)
+"""How often it is looked whether what bars an incident that is due is over."""
+
+
+def found(turn: Turn, finding: Finding) -> None:
+    """Take up that a rule's condition held: count it, or say why not."""
+    rule = _rule_of(turn, finding.rule)
+    if rule is None:
+        turn.decide(Reason.RULE_UNKNOWN, rule=finding.rule)
+        return
+    reason = _reason_to_leave(turn, finding, rule)
+    if reason is not None:
+        turn.decide(reason, rule=finding.rule)
+        return
+    if rule.words.held_for is not None:  # told once, when it begins: known also where it opens nothing now
+        _tally(turn, rule, finding)
+    if turn.state.open_incident is not None:
+        _found_again(turn, finding)
+    elif _is_resting(turn, rule.name):
+        turn.decide(Reason.COOLDOWN, rule=rule.name)
+    else:
+        _count(turn, finding, rule)
+
+
+def observed(turn: Turn, seen: Observation) -> None:
+    """Take up what a signal says beside a rule's trouble; where nothing waits for it, nothing is decided."""
+    rule, key = _rule_of(turn, seen.rule), key_of(seen.rule, seen.group)
+    before = turn.state.tallies.get(key, Tally())
+    if rule is None or (before.is_empty and rule.words.held_for is not None):
+        return
+    after = with_observation(before, seen, words=rule.words, now=turn.now)
+    turn.remember(tallies={**turn.state.tallies, key: after})
+    if after.finding is None or turn.state.open_incident is not None or _is_resting(turn, rule.name):
+        return
+    missing = lacking(after, words=rule.words, now=turn.now)
+    if missing is None:
+        _open_if_allowed(turn, key, rule)
+    elif missing.until is None and lacking(before, words=rule.words, now=turn.now) != missing:
+        turn.decide(missing.reason, rule=rule.name, detail=missing.detail)
+
+
+def open_due(turn: Turn) -> None:
+    """Open the incident for which only time was lacking, if its time has come; one at a time, in the rules' order."""
+    for key in sorted(turn.state.tallies):
+        rule, tally = _rule_of(turn, rule_of_key(key)), turn.state.tallies[key]
+        if turn.state.open_incident is not None:
+            return
+        if rule is not None and _is_due(turn, rule, tally):
+            _open_if_allowed(turn, key, rule)
+
+
+def due_at(turn: Turn) -> datetime | None:
+    """Return the next moment at which time alone may open an incident; None while one is open."""
+    if turn.state.open_incident is not None:
+        return None
+    moments = (_due_of(turn, key, tally) for key, tally in turn.state.tallies.items())
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def incident_id(workload: WorkloadRef, *, rule: str, cause: str) -> str:
+    """Return the id of the incident that a cause opens: the same cause never opens two."""
+    return derive("inc", workload.key, rule, cause)
+
+
+def incident_of(turn: Turn, workload: WorkloadRef, *, rule: str, cause: str) -> Incident:
+    """Return an incident that has just begun."""
+    return Incident(
+        id=incident_id(workload, rule=rule, cause=cause),
+        at=turn.now,
+        workload=workload,
+        rule=rule,
+        playbook=turn.world.playbook.hash if turn.world.playbook else "",
+        severity=Severity.WARNING,
+        mode=Mode.LIVE,
+        summary="",
+        phase=Phase.WAITING,
+        reason=Reason.INCIDENT_OPENED,
+        signal_at=turn.now,
+        opened_at=turn.now,
+    )
+
+
+def _rule_of(turn: Turn, name: str) -> Rule | None:
+    return turn.world.playbook.rules.get(name) if turn.world.playbook else None
+
+
+def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
+    playbook, newest = turn.world.playbook, turn.state.incident
+    if newest is not None and newest.closed_at is not None:
+        is_told_again = incident_id(finding.workload, rule=finding.rule, cause=finding.id) in turn.state.past
+        if is_told_again or finding.at <= newest.closed_at:
+            return Reason.STALE_FINDING
+    if playbook is not None and mode_of(playbook, rule) is Mode.OFF:
+        return Reason.MODE_OFF
+    if turn.is_protected:
+        return Reason.PROTECTED
+    return None
+
+
+def _is_resting(turn: Turn, rule: str) -> bool:
+    return turn.now < turn.state.cooldowns.get(rule, turn.now)
+
+
+def _found_again(turn: Turn, finding: Finding) -> None:
+    incident = turn.incident
+    if finding.rule != incident.rule:
+        turn.revise(other_rules=tuple(sorted({*incident.other_rules, finding.rule})))
+        turn.decide(Reason.INCIDENT_ALREADY_OPEN, rule=finding.rule)
+        return
+    latest = turn.state.finding
+    is_newer = latest is None or finding.at >= latest.at
+    turn.remember(finding=finding if is_newer else latest, found_at=turn.now)
+    turn.revise(findings=incident.findings + 1)
+    turn.decide(Reason.REPEATED_FINDING)
+
+
+def _count(turn: Turn, finding: Finding, rule: Rule) -> None:
+    tally = _tally(turn, rule, finding)
+    missing = lacking(tally, words=rule.words, now=turn.now)
+    if missing is not None:
+        turn.decide(missing.reason, rule=rule.name, detail=missing.detail)
+        return
+    _open(turn, finding, rule, findings=max(1, len(tally.hits)))
+
+
+def _tally(turn: Turn, rule: Rule, finding: Finding) -> Tally:
+    key = key_of(rule.name, finding.group)
+    tally = with_finding(turn.state.tallies.get(key, Tally()), finding, words=rule.words, now=turn.now)
+    turn.remember(tallies={**turn.state.tallies, key: tally})
+    return tally
+
+
+def _is_due(turn: Turn, rule: Rule, tally: Tally) -> bool:
+    is_of_time = rule.words.held_for is not None or rule.words.without is not None
+    is_told = tally.finding is not None and not _is_resting(turn, rule.name)
+    return is_of_time and is_told and lacking(tally, words=rule.words, now=turn.now) is None
+
+
+def _open_if_allowed(turn: Turn, key: str, rule: Rule) -> None:
+    """Open the incident of a tally, or say once what bars it."""
+    tally = turn.state.tallies[key]
+    if tally.finding is None:
+        return
+    reason = _reason_to_leave(turn, tally.finding, rule)
+    if reason is None:
+        _open(turn, tally.finding, rule, findings=max(1, len(tally.hits)))
+    elif reason is not tally.barred:
+        turn.decide(reason, rule=rule.name)
+        turn.remember(tallies={**turn.state.tallies, key: replace(tally, barred=reason)})
+
+
+def _due_of(turn: Turn, key: str, tally: Tally) -> datetime | None:
+    rule = _rule_of(turn, rule_of_key(key))
+    if rule is None or tally.finding is None or (rule.words.held_for is None and rule.words.without is None):
+        return None
+    rests_until = turn.state.cooldowns.get(rule.name, turn.now)
+    missing = lacking(tally, words=rule.words, now=turn.now)
+    if missing is not None:
+        return max(missing.until, rests_until) if missing.until is not None else None
+    return rests_until if tally.barred is None else max(turn.now + BARRED_POLL, rests_until)
+
+
+def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
+    incident = incident_of(turn, finding.workload, rule=rule.name, cause=finding.id)
+    turn.remember(
+        incident=incident.model_copy(
+            update={
+                "severity": rule.words.severity,
+                "summary": rule.words.description or f"{rule.name} on {finding.workload.key}",
+                "findings": findings,
+                "signal_at": finding.at,
+            }
+        ),
+        finding=finding,
+        found_at=turn.now,
+        manual=None,
+        explained=False,
+    )
+    turn.decide(Reason.INCIDENT_OPENED)
+    start_step(turn)

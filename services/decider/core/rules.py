@@ -1,0 +1,113 @@
+"""A rule, compiled: what it is about, what its trouble is held against, and what of it cannot be meant."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from services.decider.core.clauses import Allowed, Clause, clause_of, type_of, unknown_fact
+from services.decider.core.conditions import Condition
+from services.decider.core.faults import Fault
+from services.decider.core.language import MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
+from services.decider.core.source import Path, Source
+
+_NUMBERS = frozenset({int, float})
+_GROUPING = frozenset({str, int, bool})
+"""The types of facts that tell groups apart; a number with a point is seldom the same twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: the clause of its trouble, and those of its partners (`after`, `without`) by name."""
+
+    words: RuleWords
+    clause: Clause
+    partners: Mapping[str, Clause]
+
+    @property
+    def name(self) -> str:
+        """Return the rule's name."""
+        return self.words.name
+
+    @property
+    def where(self) -> Mapping[str, Allowed]:
+        """Return the values that the facts of its trouble may have."""
+        return self.clause.where
+
+    @property
+    def condition(self) -> Condition | None:
+        """Return the condition of its trouble."""
+        return self.clause.condition
+
+    @property
+    def is_of_workloads(self) -> bool:
+        """Tell whether its incidents are about single workloads, which alone can be acted on."""
+        return WORKLOAD in self.words.by
+
+
+def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fault]]:
+    """Return the rule that stands at a path, with all that is wrong with its clauses and its counting."""
+    clause, faults = clause_of(source, words, path)
+    partners: dict[str, Clause] = {}
+    for name, partner in partners_of(words).items():
+        partners[name], refused = clause_of(source, partner, (*path, name))
+        faults += refused
+    faults += _window_faults(source, words, path=(*path, "window"))
+    faults += [*_timing_faults(source, words, path=path), *_grouping_faults(source, words, path=(*path, "by"))]
+    return Rule(words, clause, partners), faults
+
+
+def partners_of(words: RuleWords) -> dict[str, Partner]:
+    """Return what a rule's trouble is held against, by its name."""
+    named = {"after": words.after, "without": words.without}
+    return {name: partner for name, partner in named.items() if partner is not None}
+
+
+def _window_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:
+    window = words.window
+    if window.distinct:
+        yield from _fact_faults(source, words.signal, window.distinct, types=_GROUPING, path=(*path, "distinct"))
+    if window.of:
+        yield from _fact_faults(source, words.signal, window.of, types=_NUMBERS, path=(*path, "of"))
+    if window.rate is None:
+        for name in {"of", "per"} & window.model_fields_set:
+            yield source.fault((*path, name), "only a window with a `rate` has it", mark=source.key_of((*path, name)))
+        return
+    if window.distinct or "count" in window.model_fields_set:
+        yield source.fault((*path, "rate"), "expected either `rate` or `count`: a window asks one question")
+    elif not window.of and _signals_for(window) > MOST_COUNTED:
+        expected = f"expected at most {MOST_COUNTED} signals in a window, found {_signals_for(window):g}"
+        yield source.fault((*path, "rate"), expected)
+
+
+def _signals_for(window: Window) -> float:
+    """Return how many signals the rate of a window asks for."""
+    return (window.rate or 0) * (window.within / window.per)
+
+
+def _fact_faults(source: Source, kind: SignalKind, name: str, *, types: frozenset[type], path: Path) -> Iterator[Fault]:
+    found = type_of(kind, name)
+    if found is None:
+        yield unknown_fact(source, path, kind=kind, name=name)
+    elif found not in types:
+        wanted = "a number" if types is _NUMBERS else "a text, a whole number, or true or false"
+        yield source.fault(path, f"expected a fact that is {wanted}, found {name!r}")
+
+
+def _timing_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:
+    said = [name for name in ("for", *partners_of(words)) if name != "for" or words.held_for is not None]
+    for name in said[1:]:
+        yield source.fault((*path, name), f"expected either `{said[0]}` or `{name}`: a rule asks one question of time")
+    if words.held_for is not None and words.signal == "event":
+        yield source.fault((*path, "for"), "an event only happens, nothing holds; expected a `window`")
+    if "window" in words.model_fields_set and said and said[0] != "after":
+        yield source.fault(
+            (*path, "window"), f"expected either `window` or `{said[0]}`: a rule asks one question of time"
+        )
+
+
+def _grouping_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:
+    kinds: dict[SignalKind, None] = {words.signal: None}
+    kinds |= {partner.signal: None for partner in partners_of(words).values()}
+    for place, name in enumerate(words.by):
+        if name != WORKLOAD:
+            for kind in kinds:
+                yield from _fact_faults(source, kind, name, types=_GROUPING, path=(*path, place))

@@ -1,0 +1,74 @@
+"""What a rule watches for: its trouble, the end of it, its partners; each a question to one kind of signal."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from services.decider.core.clauses import LABEL, Allowed, Clause
+from services.decider.core.language import SignalKind
+from services.decider.core.rules import Rule
+
+TROUBLE, HELD = "trouble", "for"
+"""Names of parts of a rule; the others are its partners' words, `after` and `without`."""
+_NAMES = frozenset({"cluster", "namespace", "workload", "workload_kind", "object", "object_kind", "container"})
+_TELLERS: Mapping[SignalKind, frozenset[str]] = {
+    "sample": frozenset({"query"}),
+    "alert": frozenset({"alertname", "fingerprint"}),
+}
+_POD_IS_GONE: tuple[Mapping[str, Allowed], ...] = (
+    {"deleted": Allowed(frozenset({True}))},
+    {"terminating": Allowed(frozenset({True}))},
+)
+
+
+class Tells(Enum):
+    """When a question's answer is told."""
+
+    TROUBLE = auto()
+    """If it holds, as a finding."""
+    HOLDING = auto()
+    """If it holds, as an observation."""
+    EITHER = auto()
+    """Whatever it is: a finding if it holds, else an observation that it does not."""
+    ENDING = auto()
+    """If it holds, as an observation that the trouble does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One question; only signals within `scope`, a part of the clause's `where`, are asked at all."""
+
+    rule: Rule
+    part: str
+    clause: Clause
+    tells: Tells
+    scope: Mapping[str, Allowed]
+
+
+def watches_of(rule: Rule) -> Iterator[Watch]:
+    """Yield all that a rule watches for."""
+    if rule.words.held_for is None:
+        yield Watch(rule, TROUBLE, rule.clause, Tells.TROUBLE, rule.clause.where)
+    else:
+        yield Watch(rule, HELD, rule.clause, Tells.EITHER, _lasting(rule.clause))
+        yield from _endings(rule)
+    for name, clause in rule.partners.items():
+        yield Watch(rule, name, clause, Tells.HOLDING, clause.where)
+
+
+def _lasting(clause: Clause) -> Mapping[str, Allowed]:
+    """Return what of a clause cannot change for what a signal is about, so that the end of its trouble is seen, too."""
+    names = _NAMES | _TELLERS.get(clause.kind, frozenset())
+    are_labels_lasting = clause.kind in _TELLERS  # those of an object can be edited
+    return {
+        name: allowed
+        for name, allowed in clause.where.items()
+        if name in names or (are_labels_lasting and name.startswith(LABEL))
+    }
+
+
+def _endings(rule: Rule) -> Iterator[Watch]:
+    """Yield what ends a trouble without a signal of its own kind: with a pod go its containers."""
+    if rule.clause.kind in {"container", "pod"}:
+        for where in _POD_IS_GONE:
+            yield Watch(rule, HELD, Clause("pod", where, None), Tells.ENDING, where)
