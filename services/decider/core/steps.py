@@ -87,7 +87,7 @@ def order(turn: Turn, action: Action, *, dry_run: bool) -> None:
         workload=incident.workload,
         incident=incident.id,
         rule=incident.rule,
-        playbook=incident.playbook,
+        playbook=turn.world.playbook.hash if turn.world.playbook else "",
         step=incident.step,
         attempt=incident.attempt,
         action=action,

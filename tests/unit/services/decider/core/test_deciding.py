@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.decider.core.faults import PlaybookError
-from services.decider.core.playbook import load_playbook
+from services.decider.core.playbook import hash_of, load_playbook
 from shared.contracts.actions import RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Outcome
 from shared.contracts.incidents import Decision, Phase, Reason
@@ -289,6 +289,16 @@ def test_a_namespace_protected_meanwhile_gets_no_further_command() -> None:
     story.wake()
     assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.PROTECTED)
     assert len(story.commands) == 1
+
+
+def test_a_command_names_the_playbook_in_force_when_it_is_ordered_and_the_incident_that_at_its_opening() -> None:
+    story = applied()
+    other = PLAYBOOK.replace("attempts: 2", "attempts: 3")
+    story.take(activated(other), seconds=3)
+    story.wake()
+    story.wake()
+    assert [command.playbook for command in story.commands] == [hash_of(PLAYBOOK), hash_of(other)]
+    assert story.incident.playbook == hash_of(PLAYBOOK)
 
 
 @pytest.mark.parametrize(
