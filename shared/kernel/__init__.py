@@ -1,1 +1,1 @@
-"""Ideas everything rests on, from the standard library alone: ids, errors, clock, back-off, quantities, globs."""
+"""Ideas everything rests on, from the standard library alone: ids, errors, time, quantities, globs, redaction."""

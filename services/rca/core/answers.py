@@ -3,9 +3,9 @@
 from pydantic import BaseModel, Field, ValidationError
 
 from services.rca.core.bundle import Bundle
-from services.rca.core.redaction import redact
 from services.rca.core.rules import Analysis
 from shared.contracts.reports import Claim, Confidence
+from shared.kernel.redaction import redact
 
 _MAX_CHARS = 2_000
 _MAX_CLAIMS = 12

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.rca.core.redaction import redact
 from shared.contracts.evidence import ContainerLog, Evidence
 from shared.contracts.inbox import Finding
 from shared.contracts.incidents import Incident
 from shared.contracts.reports import Citation, RcaRequest
 from shared.contracts.signals import facts_of
+from shared.kernel.redaction import redact
 
 _LOG_CHARS = 4_000
 _MAX_EVENTS = 20

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 
 from services.rca.core.bundle import Bundle
-from services.rca.core.redaction import redact
 from shared.contracts.inbox import Finding
 from shared.contracts.reports import Citation, Claim, Confidence
 from shared.contracts.signals import AlertSignal, ContainerSignal, SampleSignal
 from shared.kernel.quantities import format_bytes
+from shared.kernel.redaction import redact
 
 _TROUBLE = re.compile(r"(?i)\b(fatal|panic|exception|error|out of memory|refused|denied|cannot|failed)\b")
 _SIGKILL = 137
