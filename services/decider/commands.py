@@ -1,69 +1,181 @@
-"""The decider's part of the CLI: playbooks, and the topics replayed."""
+"""The decider's part of the CLI: playbooks, the topics replayed, incidents exported."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.decider import playbook_commands
-from services.decider.adapters.replaying import Replay, differences, replay_inbox
+from services.decider.adapters.export_file import STDOUT, ExportArchive, read_export_file, write_export
+from services.decider.adapters.exporting import export_incident
+from services.decider.adapters.replaying import differences, replay_inbox
+from services.decider.core.replaying import Placed, Replay, Span
 from services.decider.playbook_commands import Output, OutputOption
 from shared.contracts.codec import body_of
-from shared.contracts.incidents import Decision
+from shared.infra.broker import Archive
 from shared.infra.kafka import KafkaArchive
+from shared.kernel.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(playbook_commands.app, name="playbook")
+_DIFFERS = 1
 
 
 BootstrapOption = Annotated[
     str, typer.Option("--bootstrap", envvar="SRE_KAFKA_BOOTSTRAP", help="The broker, host:port.")
 ]
+LOCAL = "127.0.0.1:9092"
 
 
 @app.command()
 def replay(
-    bootstrap: BootstrapOption = "127.0.0.1:9092",
+    file: Annotated[Path | None, typer.Argument(help="A file of `sre-agent export`, instead of Kafka.")] = None,
+    *,
+    bootstrap: BootstrapOption = LOCAL,
     compare: Annotated[
         bool,
         typer.Option("--check", help="Compare with the decisions that were made live; exit code 1 if they differ."),
     ] = False,
+    begin: Annotated[str, typer.Option("--from", help="Print from this moment on: 2026-11-25T10:00:00Z.")] = "",
+    end: Annotated[str, typer.Option("--until", help="Print what is before this moment.")] = "",
+    first: Annotated[
+        list[str] | None, typer.Option("--from-offset", help="Print from PARTITION:OFFSET of the inbox on; repeatable.")
+    ] = None,
+    last: Annotated[
+        list[str] | None, typer.Option("--until-offset", help="Print up to PARTITION:OFFSET and with it; repeatable.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Read the topics again, decide again, and print the decisions; nothing is published."""
-    replayed, differing = asyncio.run(_replay(bootstrap, compare=compare))
-    _print_decisions(replayed, output)
-    console = Console(stderr=True)
-    for line in differing:
-        console.print(line, markup=False, highlight=False)
-    if compare:
-        count = sum(1 for _ in replayed.decisions())
-        verdict = f"{len(differing)} differences" if differing else "byte for byte the same as live"
-        console.print(f"{count} decisions replayed, {len(replayed.findings)} findings: {verdict}")
-    if differing:
-        raise typer.Exit(1)
+    """Read the inbox again, decide again, and print the decisions; nothing is published.
 
-
-async def _replay(bootstrap: str, *, compare: bool) -> tuple[Replay, list[str]]:
-    async with KafkaArchive(bootstrap) as archive:
-        replayed = await replay_inbox(archive)
-        return replayed, await differences(archive, replayed) if compare else []
-
-
-def _print_decisions(replayed: Replay, output: Output) -> None:
-    if output is Output.JSON:
-        for _, decision in replayed.decisions():
-            print(body_of(decision).decode())
+    It is decided from the inbox's beginning (what retention kept of it), whatever part of it is to be printed: what is
+    open at a moment follows from what came before. A file is always compared with the decisions that it holds.
+    """
+    span = _span(begin, end, first=first or [], last=last or [])
+    log = _log(file, bootstrap)
+    replayed, differing = asyncio.run(_replay(log, compare=compare))
+    _print_decisions(replayed.within(span), output)
+    _print_cut(log.begins or replayed.begins)
+    if differing is None:
         return
-    table = Table("time", "workload", "rule", "reason", "step", "detail", title="Decisions, replayed")
-    for _, decision in replayed.decisions():
-        table.add_row(*_row(decision))
+    _print_verdict(replayed, differing)
+    if differing:
+        raise typer.Exit(_DIFFERS)
+
+
+@app.command()
+def export(
+    incident: str,
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Where to; INCIDENT.jsonl where not said, - for stdout.")
+    ] = None,
+    bootstrap: BootstrapOption = LOCAL,
+) -> None:
+    """Write all that the topics hold about an incident into one file, which `replay FILE` and `explain` read offline.
+
+    Secrets and personal data are taken out of the evidence; signals and decisions are as they were, byte for byte.
+    """
+    path = file or Path(f"{incident}.jsonl")
+    found = asyncio.run(export_incident(KafkaArchive(bootstrap), incident))
+    write_export(path, found)
+    if path != STDOUT:
+        header = found.header
+        print(f"{path}: {header.records} records about {header.workload}, {header.redactions} redactions in evidence")
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """Where the topics are read; of a file it is known where its partition began."""
+
+    archive: Archive
+    begins: Mapping[int, int]
+
+    @property
+    def is_file(self) -> bool:
+        return bool(self.begins)
+
+
+def _log(file: Path | None, bootstrap: str) -> _Log:
+    if file is None:
+        return _Log(KafkaArchive(bootstrap), {})
+    found = read_export_file(file)
+    return _Log(ExportArchive(found), {found.header.partition: found.header.begins})
+
+
+async def _replay(log: _Log, *, compare: bool) -> tuple[Replay, list[str] | None]:
+    replayed = await replay_inbox(log.archive)
+    if log.is_file:
+        return replayed, await differences(log.archive, replayed, looks=0)
+    return replayed, await differences(log.archive, replayed) if compare else None
+
+
+def _span(begin: str, end: str, *, first: list[str], last: list[str]) -> Span:
+    return Span(
+        begin=_moment("--from", begin),
+        end=_moment("--until", end),
+        first=_offsets("--from-offset", first),
+        last=_offsets("--until-offset", last),
+    )
+
+
+def _moment(option: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigError(f"{option}: expected a moment with its zone such as 2026-11-25T10:00:00Z, found {text!r}")
+    return moment
+
+
+def _offsets(option: str, texts: list[str]) -> dict[int, int]:
+    places: dict[int, int] = {}
+    for text in texts:
+        partition, _, offset = text.partition(":")
+        if not (partition.isdecimal() and offset.isdecimal()):
+            raise ConfigError(f"{option}: expected PARTITION:OFFSET such as 3:1500, found {text!r}")
+        places[int(partition)] = int(offset)
+    return places
+
+
+def _print_cut(begins: Mapping[int, int]) -> None:
+    for partition, begin in sorted(begins.items()):
+        if begin:
+            line = f"partition {partition}: begins at offset {begin}; what was open before it is not known"
+            typer.echo(line, err=True)
+
+
+def _print_verdict(replayed: Replay, differing: list[str]) -> None:
+    for line in differing:
+        typer.echo(line, err=True)
+    verdict = f"{len(differing)} differences" if differing else "byte for byte the same as live"
+    typer.echo(f"{len(replayed.made)} decisions replayed, {len(replayed.findings)} findings: {verdict}", err=True)
+
+
+def _print_decisions(made: list[Placed], output: Output) -> None:
+    if output is Output.JSON:
+        for one in made:
+            print(body_of(one.decision).decode())
+        return
+    table = Table("time", "place", "workload", "rule", "reason", "step", "detail", title="Decisions, replayed")
+    for one in made:
+        table.add_row(*map(escape, _row(one)))
     Console().print(table)
 
 
-def _row(decision: Decision) -> tuple[str, ...]:
+def _row(one: Placed) -> tuple[str, ...]:
+    decision = one.decision
     step = "" if decision.step is None else f"{decision.step}.{decision.attempt}"
     moment = decision.at.isoformat(timespec="milliseconds")
-    return moment, decision.workload.key, decision.rule, decision.reason.value, step, decision.detail
+    place = f"{one.partition}:{one.offset}"
+    return moment, place, decision.workload.key, decision.rule, decision.reason.value, step, decision.detail

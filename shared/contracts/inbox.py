@@ -12,6 +12,9 @@ from shared.contracts.model import Message, Moment, Value
 from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal
 from shared.contracts.workloads import WorkloadRef
 
+EVERYBODY = "*"
+"""The key of what concerns all workloads of a partition."""
+
 
 class _Entry(Message):
     workload: WorkloadRef
@@ -122,7 +125,7 @@ class _Broadcast(Message):
     @property
     def key(self) -> str:
         """Return the key of what concerns everybody; a broadcast is sent to each partition by number."""
-        return "*"
+        return EVERYBODY
 
 
 class Pause(_Broadcast):

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from services.decider.adapters.replaying import Replay
 from services.decider.core.absorbing import topic_of
+from services.decider.core.replaying import Replay
 from services.decider.core.turn import Output
 from shared.contracts.codec import TYPE_PREFIX, Record, body_of
 from shared.contracts.topics import INBOX

@@ -3,65 +3,26 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
-from services.decider.core.absorbing import absorb
+from services.decider.core.absorbing import topic_of
 from services.decider.core.matching import RuleIndex, index_rules, match
-from services.decider.core.playbook import Playbook
-from services.decider.core.state import PartitionState, WorkloadState
-from services.decider.core.turn import Output
+from services.decider.core.replaying import Replay, signal_in
 from shared.contracts.codec import Record, body_of, decode
 from shared.contracts.inbox import Finding
-from shared.contracts.incidents import Decision
-from shared.contracts.signals import SIGNALS
-from shared.contracts.topics import DECISIONS, INBOX, SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
+from shared.contracts.signals import Signal
+from shared.contracts.topics import (
+    COMMANDS,
+    DECISIONS,
+    INBOX,
+    INCIDENTS,
+    RCA_REQUESTS,
+    SIGNALS_KUBERNETES,
+    SIGNALS_PROMETHEUS,
+    Topic,
+)
 from shared.infra.broker import Archive
-from shared.kernel.clock import from_millis
-from shared.kernel.errors import PoisonError
 
 _LOOKS, _LOOK_S = 20, 0.5
-
-
-@dataclass(slots=True)
-class Replay:
-    """The inbox decided again, partition by partition; nothing is published."""
-
-    outputs: dict[int, list[Output]] = field(default_factory=lambda: defaultdict(list))
-    playbooks: dict[str, Playbook] = field(default_factory=dict[str, Playbook])
-    findings: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    ends: dict[int, int] = field(default_factory=dict[int, int])
-    _partitions: dict[int, PartitionState] = field(default_factory=dict[int, PartitionState])
-    _workloads: dict[str, WorkloadState] = field(default_factory=dict[str, WorkloadState])
-
-    def take(self, record: Record) -> list[Output]:
-        """Decide one record of the inbox; poison is passed by, as it was live."""
-        self.ends[record.partition] = record.offset + 1
-        partition = self._partitions.get(record.partition, PartitionState())
-        try:
-            entry = decode(record).message
-            absorbed = absorb(
-                partition,
-                self._workloads.get(entry.key, WorkloadState()),
-                entry,  # type: ignore[arg-type]
-                offset=record.offset,
-                now=from_millis(record.timestamp_ms),
-            )
-        except PoisonError:
-            return []
-        if isinstance(entry, Finding):
-            self.findings[entry.id] = body_of(entry)
-        self._partitions[record.partition] = absorbed.partition
-        if absorbed.workload is not None:
-            self._workloads[entry.key] = absorbed.workload
-        if absorbed.partition.playbook is not None:
-            self.playbooks.setdefault(absorbed.partition.playbook.hash, absorbed.partition.playbook)
-        self.outputs[record.partition].extend(absorbed.outputs)
-        return list(absorbed.outputs)
-
-    def decisions(self) -> Iterator[tuple[int, Decision]]:
-        """Return all decisions with their partition, partition by partition."""
-        for partition in sorted(self.outputs):
-            yield from ((partition, output) for output in self.outputs[partition] if isinstance(output, Decision))
 
 
 async def replay_inbox(archive: Archive) -> Replay:
@@ -72,8 +33,8 @@ async def replay_inbox(archive: Archive) -> Replay:
     return replay
 
 
-async def differences(archive: Archive, replay: Replay) -> list[str]:
-    """Return where the replay and the topics differ: decisions byte for byte, findings by id and body.
+async def differences(archive: Archive, replay: Replay, *, looks: int = _LOOKS) -> list[str]:
+    """Return where the replay and the topics differ: decisions byte for byte, findings and other outputs by their ids.
 
     The system may go on meanwhile: decisions about the last inputs are waited for, and those about what came after the
     replay are left out.
@@ -81,20 +42,23 @@ async def differences(archive: Archive, replay: Replay) -> list[str]:
     replayed: defaultdict[int, list[bytes]] = defaultdict(list)
     for partition, decision in replay.decisions():
         replayed[partition].append(body_of(decision))
-    published = await _published_at_least(archive, {partition: len(bodies) for partition, bodies in replayed.items()})
+    counts = {partition: len(bodies) for partition, bodies in replayed.items()}
+    published = await _published_at_least(archive, counts, looks=looks)
     ends = await archive.end_offsets(INBOX)
     found: list[str] = []
     for partition in sorted({*published, *replayed}):
         live, again = published[partition], replayed[partition]
         is_whole = ends.get(partition) == replay.ends.get(partition, 0)
         found += _compared(partition, live if is_whole else live[: len(again)], again)
-    return [*found, *await _unmatched(archive, replay)]
+    return [*found, *await _otherwise(archive, replay), *await _unmatched(archive, replay)]
 
 
-async def _published_at_least(archive: Archive, counts: Mapping[int, int]) -> defaultdict[int, list[bytes]]:
+async def _published_at_least(
+    archive: Archive, counts: Mapping[int, int], *, looks: int
+) -> defaultdict[int, list[bytes]]:
     """Return the published decisions once there are as many as were replayed, or when waiting for them is no use."""
     published = await _published(archive.read(DECISIONS))
-    for _ in range(_LOOKS):
+    for _ in range(looks):
         if all(len(published[partition]) >= count for partition, count in counts.items()):
             break
         await asyncio.sleep(_LOOK_S)
@@ -123,13 +87,39 @@ def _compared(partition: int, published: Iterable[bytes], replayed: Iterable[byt
             yield f"partition {partition}, decision {place}:\n  live   {one.decode()}\n  replay {other.decode()}"
 
 
+async def _otherwise(archive: Archive, replay: Replay) -> list[str]:
+    """Return what is still on the other topics under an id that the replay knows, with a body that it does not."""
+    known: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
+    for output in (output for outputs in replay.outputs.values() for output in outputs):
+        known[topic_of(output).name, output.id].add(body_of(output))
+    return [
+        f"{topic.name}: {name} was published with another body than it has again"
+        for topic in (COMMANDS, RCA_REQUESTS, INCIDENTS)
+        async for name, body in _bodies(archive, topic)
+        if (topic.name, name) in known and body not in known[topic.name, name]
+    ]
+
+
+async def _bodies(archive: Archive, topic: Topic) -> AsyncIterator[tuple[str, bytes]]:
+    async for record in archive.read(topic):
+        if record.value is not None:
+            yield decode(record).message.id, record.value
+
+
 async def _unmatched(archive: Archive, replay: Replay) -> list[str]:
-    """Return the findings of the inbox that its signals, matched again, do not give."""
-    indexes = [index_rules(playbook) for playbook in replay.playbooks.values()]
+    """Return the findings that their signals, matched again, do not give; a signal that is gone is in its finding."""
+    indexes = {name: index_rules(playbook) for name, playbook in replay.playbooks.items()}
     matched: dict[str, bytes] = {}
+    there: set[str] = set()
     for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
         async for record in archive.read(topic):
-            matched.update(_findings_of(record, indexes))
+            signal = signal_in(record)
+            if signal is not None:
+                there.add(signal.id)
+                matched.update(_findings_of(signal, indexes.values()))
+    for finding in map(Finding.model_validate_json, _missing(replay, matched)):
+        if finding.signal.id not in there and finding.playbook in indexes:
+            matched.update(_findings_of(finding.signal, [indexes[finding.playbook]]))
     return [
         f"finding {name}: the signals, matched again, do not give it"
         for name, body in replay.findings.items()
@@ -137,14 +127,12 @@ async def _unmatched(archive: Archive, replay: Replay) -> list[str]:
     ]
 
 
-def _findings_of(record: Record, indexes: Iterable[RuleIndex]) -> Iterator[tuple[str, bytes]]:
-    try:
-        signal = decode(record).message
-    except PoisonError:
-        return
-    if not isinstance(signal, SIGNALS):
-        return
+def _missing(replay: Replay, matched: Mapping[str, bytes]) -> list[bytes]:
+    return [body for name, body in replay.findings.items() if name not in matched]
+
+
+def _findings_of(signal: Signal, indexes: Iterable[RuleIndex]) -> Iterator[tuple[str, bytes]]:
     for index in indexes:
-        for entry in match(index, signal):  # type: ignore[arg-type]
+        for entry in match(index, signal):
             if isinstance(entry, Finding):
                 yield entry.id, body_of(entry)

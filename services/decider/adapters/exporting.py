@@ -1,0 +1,122 @@
+"""An incident gathered from the topics: all that concerns its workload, until the decisions about it are there."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from services.decider.adapters.export_file import ExportArchive
+from services.decider.adapters.replaying import differences, replay_inbox
+from services.decider.core.exports import Export, export_of, redacted
+from shared.contracts.codec import Record, decode
+from shared.contracts.inbox import EVERYBODY
+from shared.contracts.incidents import Decision, Incident
+from shared.contracts.topics import (
+    COMMANDS,
+    DECISIONS,
+    EVIDENCE,
+    INBOX,
+    INCIDENTS,
+    RCA_REPORTS,
+    RCA_REQUESTS,
+    SIGNALS_KUBERNETES,
+    SIGNALS_PROMETHEUS,
+    Topic,
+)
+from shared.contracts.workloads import WorkloadRef
+from shared.infra.broker import Archive
+from shared.kernel.errors import PoisonError, SreAgentError
+
+_LOOKS, _LOOK_S = 20, 0.5
+_OF_WORKLOADS = (COMMANDS, EVIDENCE)
+_OF_INCIDENTS = (INCIDENTS, RCA_REQUESTS, RCA_REPORTS)
+
+
+class IncidentUnknownError(SreAgentError):
+    """Signal that no topic knows an incident."""
+
+
+async def export_incident(archive: Archive, incident: str) -> Export:
+    """Return all that the topics hold about an incident's workload.
+
+    The system may go on meanwhile: it is gathered again until the decisions fit the inputs, or waiting is no use.
+
+    Raises:
+        IncidentUnknownError: there is no such incident.
+        UnavailableError: the broker does not answer.
+    """
+    workload = await _workload_of(archive, incident)
+    signals = [
+        record for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS) for record in await _of(archive, topic, workload)
+    ]
+    gathered = await _gathered(archive, incident, workload=workload, signals=signals)
+    for _ in range(_LOOKS):
+        again = ExportArchive(gathered)
+        if not await differences(again, await replay_inbox(again), looks=0):
+            break
+        await asyncio.sleep(_LOOK_S)
+        gathered = await _gathered(archive, incident, workload=workload, signals=signals)
+    return gathered
+
+
+async def _workload_of(archive: Archive, incident: str) -> WorkloadRef:
+    async for record in archive.read(INCIDENTS):
+        if record.key == incident.encode():
+            found = decode(record).message
+            if isinstance(found, Incident):
+                return found.workload
+    raise IncidentUnknownError(f"no incident {incident!r} is on {INCIDENTS.name}; `sre-agent incidents` lists them")
+
+
+async def _gathered(archive: Archive, incident: str, *, workload: WorkloadRef, signals: Sequence[Record]) -> Export:
+    begins, inbox = await _inbox_of(archive, workload)
+    decisions = await _of(archive, DECISIONS, workload)
+    others = [record for topic in _OF_WORKLOADS for record in await _of(archive, topic, workload)]
+    names = {name.encode() for name in (incident, *_incidents_in(decisions))}
+    others += [
+        record for topic in _OF_INCIDENTS for record in await _kept(archive, topic, lambda one: one.key in names)
+    ]
+    cleaned = [redacted(record) if record.topic == EVIDENCE.name else (record, 0) for record in others]
+    return export_of(
+        [*signals, *inbox, *decisions, *(record for record, _ in cleaned)],
+        incident=incident,
+        workload=workload,
+        begins=begins,
+        redactions=sum(count for _, count in cleaned),
+    )
+
+
+async def _inbox_of(archive: Archive, workload: WorkloadRef) -> tuple[int, list[Record]]:
+    """Return where a workload's partition begins, and of it the workload's entries and what was said to everybody."""
+    begins: dict[int, int] = {}
+    key, everybody = workload.key.encode(), EVERYBODY.encode()
+    records: list[Record] = []
+    async for record in archive.read(INBOX):
+        begins.setdefault(record.partition, record.offset)
+        if _holds(record, lambda one: one.key in {key, everybody}):
+            records.append(record)
+    partition = next((record.partition for record in records if record.key == key), 0)
+    return begins.get(partition, 0), [record for record in records if record.partition == partition]
+
+
+async def _of(archive: Archive, topic: Topic, workload: WorkloadRef) -> list[Record]:
+    key = workload.key.encode()
+    return await _kept(archive, topic, lambda one: one.key == key)
+
+
+async def _kept(archive: Archive, topic: Topic, is_wanted: Callable[[Record], bool]) -> list[Record]:
+    """Return the records of a topic that are wanted and can be read: poison changed nothing when it came."""
+    return [record async for record in archive.read(topic) if _holds(record, is_wanted)]
+
+
+def _holds(record: Record, is_wanted: Callable[[Record], bool]) -> bool:
+    if not is_wanted(record):
+        return False
+    try:
+        decode(record)
+    except PoisonError:
+        return False
+    return True
+
+
+def _incidents_in(decisions: Sequence[Record]) -> set[str]:
+    messages = (decode(record).message for record in decisions)
+    return {one.incident for one in messages if isinstance(one, Decision) and one.incident is not None}

@@ -1,0 +1,94 @@
+"""An incident exported from the topics: all that concerns its workload, and enough to decide it again elsewhere."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from services.decider.adapters.export_file import ExportArchive
+from services.decider.adapters.exporting import IncidentUnknownError, export_incident
+from services.decider.adapters.replaying import differences, replay_inbox
+from services.decider.core.exports import Export
+from shared.contracts.codec import Record
+from shared.contracts.topics import (
+    COMMANDS,
+    DECISIONS,
+    EVIDENCE,
+    INBOX,
+    INCIDENTS,
+    RCA_REQUESTS,
+    SIGNALS_KUBERNETES,
+    Topic,
+)
+from shared.contracts.workloads import WorkloadRef
+from tests.unit.services.decider.core.build import FRONTEND, container, pause
+from tests.unit.services.decider.world import World, healed
+
+OTHER = WorkloadRef(kind="Deployment", namespace="bank", name="other-6")
+
+
+async def busy() -> World:
+    """Return a world in which another workload, in the same partition, has trouble as well."""
+    world = World()
+    await world.load()
+    signal = container(seconds=0, reason="CrashLoopBackOff").model_copy(update={"workload": OTHER, "id": "sig-other"})
+    await world.tell(signal, seconds=0)
+    await healed(world, begin=1)
+    await world.broker.publisher("api").broadcast(pause(60), topic=INBOX)
+    return world
+
+
+async def again(export: Export) -> list[str]:
+    archive = ExportArchive(export)
+    return await differences(archive, await replay_inbox(archive), looks=0)
+
+
+async def test_all_that_concerns_the_workload_is_in_the_file_and_nothing_of_others() -> None:
+    world = await busy()
+    export = await export_incident(world.archive, world.incident.id)
+    counts = Counter(record.topic for record in export.records)
+    assert counts == {
+        SIGNALS_KUBERNETES.name: 3,
+        INBOX.name: 7,
+        DECISIONS.name: 4,
+        COMMANDS.name: 1,
+        EVIDENCE.name: 1,
+        INCIDENTS.name: 4,
+        RCA_REQUESTS.name: 1,
+    }
+    assert not any(b"other-6" in (record.value or b"") for record in export.records)
+    assert (export.header.workload, export.header.redactions) == (FRONTEND.key, 2)
+
+
+async def test_it_is_decided_again_byte_for_byte_from_the_file_alone() -> None:
+    world = await busy()
+    export = await export_incident(world.archive, world.incident.id)
+    assert await again(export) == []
+
+
+@pytest.mark.parametrize("topic", [DECISIONS, COMMANDS, INCIDENTS], ids=lambda topic: topic.name)
+async def test_an_output_that_is_not_what_is_decided_again_is_told(topic: Topic) -> None:
+    world = await busy()
+    export = await export_incident(world.archive, world.incident.id)
+    changed = [_changed(record) if record.topic == topic.name else record for record in export.records]
+    assert await again(Export(export.header, changed)) != []
+
+
+def _changed(record: Record) -> Record:
+    return replace(record, value=(record.value or b"").replace(b'"crash"', b'"other"'))
+
+
+async def test_an_incident_that_no_topic_knows_is_an_error() -> None:
+    with pytest.raises(IncidentUnknownError, match=r"no incident 'inc-0' is on sre\.incidents"):
+        await export_incident((await healed()).archive, "inc-0")
+
+
+async def test_a_finding_is_held_against_its_own_signal_where_the_topic_has_lost_it() -> None:
+    world = await busy()
+    export = await export_incident(world.archive, world.incident.id)
+    without = [record for record in export.records if record.topic != SIGNALS_KUBERNETES.name]
+    assert await again(Export(export.header, without)) == []
+    told = [
+        replace(record, value=(record.value or b"").replace(b'"rule":"crash"', b'"rule":"twice"')) for record in without
+    ]
+    assert any("matched again, do not give it" in line for line in await again(Export(export.header, told)))

@@ -1,0 +1,95 @@
+"""The commands on the log: what they print of a file, and their exit codes."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.decider.adapters.export_file import write_export
+from services.decider.adapters.exporting import export_incident
+from services.decider.commands import app
+from services.decider.core.exports import Export
+from shared.kernel.errors import ConfigError
+from tests.unit.services.decider.world import healed
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [*map(str, words)])
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    path = tmp_path / "incident.jsonl"
+    write_export(path, asyncio.run(_healed_incident()))
+    return path
+
+
+async def _healed_incident() -> Export:
+    world = await healed()
+    return await export_incident(world.archive, world.incident.id)
+
+
+def reasons(told: Result) -> list[str]:
+    return [json.loads(line)["reason"] for line in told.stdout.splitlines()]
+
+
+def test_a_file_is_decided_again_and_said_to_be_the_same(exported: Path) -> None:
+    told = run("replay", exported, "-o", "json")
+    assert told.exit_code == 0, told.output
+    assert reasons(told) == ["incident-opened", "action-ordered", "action-applied", "verified"]
+    assert "4 decisions replayed, 1 findings: byte for byte the same as live" in told.stderr
+
+
+def test_a_file_whose_decisions_are_others_fails(exported: Path) -> None:
+    text = exported.read_text(encoding="utf-8").replace('"reason":"verified"', '"reason":"recovered"')
+    exported.write_text(text, encoding="utf-8")
+    told = run("replay", exported)
+    assert told.exit_code == 1
+    assert "2 differences" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--from", "2026-01-01T12:00:02Z"], ["action-applied", "verified"]),
+        (["--from", "2026-01-01T13:00:02+01:00"], ["action-applied", "verified"]),
+        (["--until", "2026-01-01T12:00:02Z"], ["incident-opened", "action-ordered"]),
+        (["--from-offset", "5:3"], ["action-applied", "verified"]),
+        (["--from-offset", "5:3", "--until-offset", "5:3"], ["action-applied"]),
+        (["--from-offset", "0:0"], []),
+    ],
+)
+def test_only_a_part_is_printed_though_all_is_decided(exported: Path, options: list[str], expected: list[str]) -> None:
+    told = run("replay", exported, "-o", "json", *options)
+    assert reasons(told) == expected
+    assert told.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "expected"),
+    [
+        (
+            "--from",
+            "yesterday",
+            "--from: expected a moment with its zone such as 2026-11-25T10:00:00Z, found",
+        ),
+        ("--until", "2026-01-01T12:00:02", "--until: expected a moment with its zone"),
+        ("--from-offset", "5", "--from-offset: expected PARTITION:OFFSET such as 3:1500, found '5'"),
+    ],
+)
+def test_a_part_that_is_none_is_for_the_user_to_mend(exported: Path, option: str, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        CliRunner().invoke(app, ["replay", str(exported), option, text], catch_exceptions=False)
+
+
+def test_what_retention_took_is_said(exported: Path) -> None:
+    text = exported.read_text(encoding="utf-8").replace('"begins":0', '"begins":7')
+    exported.write_text(text, encoding="utf-8")
+    assert "partition 5: begins at offset 7; what was open before it is not known" in run("replay", exported).stderr
+
+
+def test_a_file_that_is_none_is_for_the_user_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a readable export"):
+        CliRunner().invoke(app, ["replay", str(tmp_path / "none.jsonl")], catch_exceptions=False)
