@@ -1,6 +1,6 @@
 """The order of the doing: claim, admit, capture, act, tell. A crash anywhere in between is settled by looking."""
 
-from time import monotonic
+import asyncio
 
 from services.remediator.adapters.acting import Actor, Done, Refused
 from services.remediator.adapters.capturing import Capture
@@ -18,7 +18,7 @@ from shared.kernel.ids import derive
 
 
 class Tenure:
-    """This process' hold on the lease, by its own monotonic clock: it ends here before it can end in the store."""
+    """This process' hold on the lease, by its loop's monotonic clock: it ends here before it can end in the store."""
 
     def __init__(self, term: Term, *, until: float) -> None:
         self.term = term
@@ -27,10 +27,10 @@ class Tenure:
     @property
     def is_held(self) -> bool:
         """Tell whether the hold is certain."""
-        return monotonic() < self._until
+        return asyncio.get_running_loop().time() < self._until
 
     def extend(self, until: float) -> None:
-        """Hold on until a moment of the monotonic clock."""
+        """Hold on until a moment of the loop's clock."""
         self._until = until
 
     def end(self) -> None:

@@ -1,16 +1,17 @@
 """Wires the remediator: one process holds the lease and works, the others stand by to take it over."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from time import monotonic
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 
 from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.cluster import Cluster
 from services.remediator.handlers import Remediation, Tenure
 from services.remediator.settings import RemediatorSettings
 from shared.contracts.topics import COMMANDS
+from shared.infra.broker import Archive, Consumer, Publisher
 from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher
 from shared.infra.kube import KubeClient
 from shared.infra.redis import Lease, Redis, Term, connect
@@ -23,30 +24,30 @@ from shared.runtime.settings import read_settings
 from shared.runtime.tasks import pause
 
 NAME = "remediator"
-_GROUP = "sre-remediator"
+GROUP = "sre-remediator"
 _SAFETY = 0.7
 """The share of the lease's length that a holder trusts; the rest is for pauses and clocks that differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the remediator stands on; `commands` opens all partitions of the commands' topic."""
+
+    publisher: Publisher
+    archive: Archive
+    commands: Callable[[], AbstractAsyncContextManager[Consumer]]
+    cluster: Cluster
+    redis: Redis
 
 
 class Leadership:
     """Stand by for the lease; work while it is held; let go when it may be lost."""
 
-    def __init__(
-        self,
-        settings: RemediatorSettings,
-        publisher: KafkaPublisher,
-        client: KubeClient,
-        *,
-        redis: Redis,
-        runtime: Runtime,
-    ) -> None:
+    def __init__(self, settings: RemediatorSettings, ports: Ports, *, runtime: Runtime) -> None:
         self._settings = settings
-        self._publisher = publisher
-        self._client = client
-        self._redis = redis
+        self._ports = ports
         self._runtime = runtime
-        self._archive = KafkaArchive(settings.kafka_bootstrap)
-        self._lease = Lease(redis, NAME, ttl=settings.lease_ttl)
+        self._lease = Lease(ports.redis, NAME, ttl=settings.lease_ttl)
         self._check = runtime.health.watch("lease")
         self._renew_every = settings.lease_ttl / 4
 
@@ -63,8 +64,8 @@ class Leadership:
     async def _try_once(self) -> None:
         if not await self._lease.is_free():
             return
-        floor = sum((await self._archive.end_offsets(COMMANDS)).values())
-        began = monotonic()
+        floor = sum((await self._ports.archive.end_offsets(COMMANDS)).values())
+        began = asyncio.get_running_loop().time()
         term = await self._lease.acquire(self._settings.instance, floor=floor)
         if term is None:
             return
@@ -87,9 +88,9 @@ class Leadership:
     async def _work(self, tenure: Tenure, ended: asyncio.Event) -> None:
         """Carry out commands until the tenure ends; the lease is held meanwhile, also while the broker is slow."""
         working = replace(self._runtime, stopping=ended)
-        async with AssignedConsumer(self._settings.kafka_bootstrap, topics=[COMMANDS], group=_GROUP) as commands:
+        async with self._ports.commands() as commands:
             handle = self._remediation(tenure).handle
-            await consume(commands, handle, publisher=self._publisher, runtime=working, name="command")
+            await consume(commands, handle, publisher=self._ports.publisher, runtime=working, name="command")
 
     async def _hold(self, term: Term, tenure: Tenure, ended: asyncio.Event) -> None:
         """Renew until the service stops or the lease may be somebody else's; then end the work."""
@@ -101,7 +102,7 @@ class Leadership:
             ended.set()
 
     async def _renewed(self, term: Term, tenure: Tenure) -> bool:
-        began = monotonic()
+        began = asyncio.get_running_loop().time()
         try:
             if not await self._lease.renew(term):
                 return False
@@ -118,11 +119,11 @@ class Leadership:
 
     def _remediation(self, tenure: Tenure) -> Remediation:
         return Remediation(
-            self._publisher,
-            Actor(self._client),
-            Capture(self._client),
+            self._ports.publisher,
+            Actor(self._ports.cluster),
+            Capture(self._ports.cluster),
             lease=self._lease,
-            redis=self._redis,
+            redis=self._ports.redis,
             tenure=tenure,
             clock=self._runtime.clock,
             settings=self._settings,
@@ -137,7 +138,14 @@ async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator
         KubeClient(settings.kubeconfig) as client,
         connect(settings.redis_url) as redis,
     ):
-        yield {"lead": Leadership(settings, publisher, client, redis=redis, runtime=runtime).run}
+        ports = Ports(
+            publisher=publisher,
+            archive=KafkaArchive(settings.kafka_bootstrap),
+            commands=lambda: AssignedConsumer(settings.kafka_bootstrap, topics=[COMMANDS], group=GROUP),
+            cluster=client,
+            redis=redis,
+        )
+        yield {"lead": Leadership(settings, ports, runtime=runtime).run}
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from services.remediator.adapters.cluster import Cluster
 from services.remediator.core.admission import Refusal
 from services.remediator.core.changes import (
     Change,
@@ -19,7 +20,7 @@ from shared.contracts.actions import RestartPod, Rollback, SetMemory
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.contracts.workloads import WorkloadRef
-from shared.infra.kube import KubeClient, KubeError, PatchType
+from shared.infra.kube import KubeError, PatchType
 
 _PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments/{}",
@@ -58,7 +59,7 @@ class Refused:
 class Actor:
     """Carry actions out under a leader's token."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: Cluster) -> None:
         self._client = client
 
     async def act(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:

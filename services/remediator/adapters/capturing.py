@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
+from services.remediator.adapters.cluster import Cluster
 from services.remediator.core.evidence import (
     BETWEEN,
     LOG_BYTES,
@@ -25,7 +26,7 @@ from shared.contracts.evidence import ContainerLog, EventLine, Evidence
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import reference
 from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
-from shared.infra.kube import KubeClient, KubeError
+from shared.infra.kube import KubeError
 from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
 
@@ -39,7 +40,7 @@ T = TypeVar("T")
 class Capture:
     """Capture evidence for one command after another."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: Cluster) -> None:
         self._client = client
 
     async def evidence(self, command: Command, *, now: datetime) -> Evidence:

@@ -1,0 +1,35 @@
+"""What is asked of a cluster's API server, as raw objects; `KubeClient` is it."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from shared.contracts.model import JsonObject, JsonValue
+from shared.infra.kube import Listing, PatchType
+
+
+class Cluster(Protocol):
+    """Reads and changes objects.
+
+    Each method raises `KubeError` where the server refuses, and `UnavailableError` where it does not answer: what was
+    to be changed may have been changed all the same.
+    """
+
+    async def get(self, path: str) -> JsonObject:
+        """Return one object."""
+        ...
+
+    async def list(self, path: str) -> Listing:
+        """Return all objects of a path."""
+        ...
+
+    async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
+        """Create an object, or a subresource such as an eviction."""
+        ...
+
+    async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
+        """Patch an object and return it."""
+        ...
+
+    async def logs(self, path: str, **query: str) -> str:
+        """Return the end of a container's log."""
+        ...
