@@ -18,7 +18,7 @@ from shared.contracts.signals import SIGNALS
 from shared.contracts.topics import INBOX, Topic
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
-from shared.infra.stream import Step
+from shared.infra.contiguity import Step
 from shared.kernel.clock import Clock, from_millis
 from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive

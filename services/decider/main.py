@@ -1,7 +1,7 @@
 """Wires the decider: settings → adapters → handlers → supervised tasks."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -18,8 +18,10 @@ from shared.contracts.topics import (
     SIGNALS_PROMETHEUS,
     WORKLOADS_TABLE,
 )
+from shared.infra.broker import Publisher
+from shared.infra.contiguity import Following, Step, Stream, Table
 from shared.infra.kafka import KafkaConsumer, KafkaPublisher
-from shared.infra.stream import StatefulStream, Step, StreamSettings, Table
+from shared.infra.stream import StatefulStream, StreamSettings
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError
 from shared.runtime.consuming import bury, consume
@@ -29,7 +31,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.tasks import every
 
 NAME = "decider"
-_MATCH_GROUP = "sre-decider-match"
+MATCH_GROUP = "sre-decider-match"
 _BACKOFF = Backoff()
 _LOOK_EVERY = timedelta(seconds=1)
 
@@ -37,7 +39,14 @@ _LOOK_EVERY = timedelta(seconds=1)
 class Decider:
     """The stream and the tasks beside it, which wait until its table is recovered."""
 
-    def __init__(self, settings: DeciderSettings, publisher: KafkaPublisher, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        settings: DeciderSettings,
+        publisher: Publisher,
+        *,
+        runtime: Runtime,
+        stream: Callable[[Following], Stream],
+    ) -> None:
         self._runtime = runtime
         self._in_force = InForce()
         self._check = runtime.health.watch("stream")
@@ -56,18 +65,7 @@ class Decider:
             clock=runtime.clock,
             check=runtime.health.watch("playbook"),
         )
-        self._stream = StatefulStream(
-            StreamSettings(
-                bootstrap=settings.kafka_bootstrap,
-                app=DECIDER_APP,
-                table=WORKLOADS_TABLE,
-                inbox=INBOX,
-                instance=settings.instance,
-            ),
-            absorb=self._absorb,
-            position=self._deciding.position,
-            on_gap=self._note_gap,
-        )
+        self._stream = stream(Following(absorb=self._absorb, position=self._deciding.position, on_gap=self._note_gap))
 
     async def stream(self) -> None:
         """Follow the inbox until told to stop; what makes Faust crash ends the process."""
@@ -128,10 +126,12 @@ async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Ma
     async with (
         KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KafkaConsumer(
-            settings.kafka_bootstrap, topics=[SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS], group=_MATCH_GROUP
+            settings.kafka_bootstrap, topics=[SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS], group=MATCH_GROUP
         ) as signals,
     ):
-        decider = Decider(settings, publisher, runtime)
+        decider = Decider(
+            settings, publisher, runtime=runtime, stream=lambda following: _faust_stream(settings, following)
+        )
         yield {
             "stream": decider.stream,
             "match": lambda: consume(
@@ -140,6 +140,19 @@ async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Ma
             "look": lambda: every(_LOOK_EVERY, decider.look, runtime=runtime),
             "wake": lambda: every(WAKE_EVERY, decider.wake, runtime=runtime),
         }
+
+
+def _faust_stream(settings: DeciderSettings, following: Following) -> Stream:
+    return StatefulStream(
+        StreamSettings(
+            bootstrap=settings.kafka_bootstrap,
+            app=DECIDER_APP,
+            table=WORKLOADS_TABLE,
+            inbox=INBOX,
+            instance=settings.instance,
+        ),
+        following,
+    )
 
 
 def main() -> int:

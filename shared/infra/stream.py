@@ -1,45 +1,23 @@
 """The stateful stream: Faust carries the inbox to one function, and keeps that function's state in a table.
 
-Faust is not trusted with exactness. The function's state says which offset it has absorbed; `position` reads it, and
-the stream holds Faust to it: an offset that was absorbed is passed by, a gap is sought back. Outputs are acknowledged
-before `absorb` returns, rows are written after that, and the offset is committed last (ADR 0002).
+Faust is not trusted with exactness, it is held to contiguity. Outputs are acknowledged before `absorb` returns, rows
+are written after that, and the offset is committed last (ADR 0002).
 """
 
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import faust
 from faust.types import TP
 
 from shared.contracts.codec import Record
 from shared.contracts.topics import Topic
-
-Rows = Mapping[str, bytes]
-"""Rows of the table that an input changed, in the order in which they are to be written."""
-
-
-class Table(Protocol):
-    """The state as it stands: what was written, and what Faust recovered from the changelog."""
-
-    def get(self, key: str) -> bytes | None:
-        """Return a row; None if it is not there."""
-        ...
-
-    def items(self) -> Iterator[tuple[str, bytes]]:
-        """Return all rows of the partitions that this process has."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one record led to; a record that is skipped changes no row."""
-
-    rows: Rows
+from shared.infra.contiguity import Contiguity, Following, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +35,9 @@ class StreamSettings:
 
 
 class StatefulStream:
-    """Run `absorb` on each record of the inbox, in the order of its partition, once."""
+    """Let what follows the inbox absorb each record of it, in the order of its partition, once."""
 
-    def __init__(
-        self,
-        settings: StreamSettings,
-        *,
-        absorb: Callable[[Record, Table], Awaitable[Step]],
-        position: Callable[[int, Table], int],
-        on_gap: Callable[[int, int, int], None],
-    ) -> None:
-        self._absorb = absorb
-        self._position = position
-        self._on_gap = on_gap
+    def __init__(self, settings: StreamSettings, following: Following) -> None:
         self._inbox = settings.inbox
         self._app = _faust_app(settings)
         # Faust is untyped where it matters here; what it yields becomes a Record at once
@@ -80,6 +48,7 @@ class StatefulStream:
             partitions=settings.inbox.partitions,
         )
         self.rows: Table = _FaustTable(self._table)
+        self._contiguity = Contiguity(following, places=_FaustPlaces(self._app, settings.inbox), rows=self.rows)
         self._app.agent(self._topic(settings.inbox), name="inbox")(self._follow)
 
     async def start(self) -> None:
@@ -113,17 +82,8 @@ class StatefulStream:
         return frozenset(tp.partition for tp in assigned if tp.topic == self._inbox.name)
 
     async def realign(self) -> None:
-        """Seek to what follows the last offset absorbed, wherever the group's own offset is ahead of it.
-
-        A worker that died between its commit and its changelog would else skip inputs until the next one arrives.
-        """
-        consumer: Any = self._app.consumer
-        for partition in self.partitions:
-            place = TP(self._inbox.name, partition)
-            absorbed = self._position(partition, self.rows)
-            position = await consumer.position(place)
-            if position is not None and position > absorbed + 1:
-                await consumer.seek(place, max(absorbed, 0))
+        """Read on after the last offset absorbed, wherever the group's own offset is ahead of it."""
+        await self._contiguity.realign(self.partitions)
 
     def _topic(self, topic: Topic) -> Any:  # noqa: ANN401
         return self._app.topic(
@@ -137,29 +97,29 @@ class StatefulStream:
 
     async def _follow(self, stream: Any) -> None:  # noqa: ANN401
         async for event in stream.events():
-            await self._take(_record_of(event.message))
+            rows = await self._contiguity.take(_record_of(event.message))
+            for key, row in rows.items():
+                self._table[key.encode()] = row
 
-    async def _take(self, record: Record) -> None:
-        absorbed = self._position(record.partition, self.rows)
-        if record.offset <= absorbed:
-            return
-        if record.offset > absorbed + 1 and await self._is_gap(record, absorbed):
-            return
-        step = await self._absorb(record, self.rows)
-        for key, row in step.rows.items():
-            self._table[key.encode()] = row
 
-    async def _is_gap(self, record: Record, absorbed: int) -> bool:
-        """Tell whether inputs were skipped, and seek back to them; what retention has removed is no gap."""
-        consumer: Any = self._app.consumer
-        tp = TP(record.topic, record.partition)
-        earliest: Mapping[TP, int] = await consumer.earliest_offsets(tp)
-        expected = max(absorbed + 1, earliest.get(tp, 0))
-        if record.offset <= expected:
-            return False
-        self._on_gap(record.partition, expected, record.offset)
-        await consumer.seek(tp, max(expected - 1, 0))  # Faust reads on after the offset that it is given
-        return True
+class _FaustPlaces:
+    def __init__(self, app: Any, inbox: Topic) -> None:  # noqa: ANN401
+        self._app = app
+        self._inbox = inbox
+
+    async def earliest(self, partition: int) -> int:
+        place = self._at(partition)
+        found: Mapping[TP, int] = await self._app.consumer.earliest_offsets(place)
+        return found.get(place, 0)
+
+    async def position(self, partition: int) -> int | None:
+        return await self._app.consumer.position(self._at(partition))
+
+    async def read_on_from(self, partition: int, offset: int) -> None:
+        await self._app.consumer.seek(self._at(partition), max(offset - 1, 0))  # it reads on after what it is given
+
+    def _at(self, partition: int) -> TP:
+        return TP(self._inbox.name, partition)
 
 
 class _FaustTable:
