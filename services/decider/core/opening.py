@@ -100,11 +100,20 @@ def _rule_of(turn: Turn, name: str) -> Rule | None:
 
 
 def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
-    playbook, newest = turn.world.playbook, turn.state.incident
-    if newest is not None and newest.closed_at is not None:
-        is_told_again = incident_id(finding.workload, rule=finding.rule, cause=finding.id) in turn.state.past
-        if is_told_again or finding.at <= newest.closed_at:
-            return Reason.STALE_FINDING
+    newest = turn.state.incident
+    closed_at = newest.closed_at if newest is not None else None
+    if closed_at is not None and (_has_opened(turn, finding) or finding.at <= closed_at):
+        return Reason.STALE_FINDING
+    return _barred(turn, rule)
+
+
+def _has_opened(turn: Turn, finding: Finding) -> bool:
+    return incident_id(finding.workload, rule=finding.rule, cause=finding.id) in turn.state.past
+
+
+def _barred(turn: Turn, rule: Rule) -> Reason | None:
+    """Return why no incident of a rule may be opened now."""
+    playbook = turn.world.playbook
     if playbook is not None and mode_of(playbook, rule) is Mode.OFF:
         return Reason.MODE_OFF
     if turn.is_protected:
@@ -152,11 +161,11 @@ def _is_due(turn: Turn, rule: Rule, tally: Tally) -> bool:
 
 
 def _open_if_allowed(turn: Turn, key: str, rule: Rule) -> None:
-    """Open the incident of a tally, or say once what bars it."""
+    """Open the incident of a tally, or say once what bars it; what still holds is not stale, however old its signal."""
     tally = turn.state.tallies[key]
     if tally.finding is None:
         return
-    reason = _reason_to_leave(turn, tally.finding, rule)
+    reason = Reason.STALE_FINDING if _has_opened(turn, tally.finding) else _barred(turn, rule)
     if reason is None:
         _open(turn, tally.finding, rule, findings=max(1, len(tally.hits)))
     elif reason is not tally.barred:

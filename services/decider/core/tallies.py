@@ -21,6 +21,8 @@ from shared.kernel.durations import format_duration
 
 AHEAD = timedelta(minutes=5)
 """How far a signal's clock may be ahead of the inbox; one that is further counts as of when it came."""
+LATE = timedelta(minutes=5)
+"""How much later than what it belongs to a signal may be told and still find it."""
 FRESH = timedelta(minutes=5)
 """How long a sample counts as what still is; Prometheus itself looks back as far."""
 
@@ -115,7 +117,7 @@ def with_observation(tally: Tally, seen: Observation, *, words: RuleWords, now: 
     if partner is None:
         return tally
     partners = _with(tally.partners, Hit(moment, seen.signal.id))
-    reach = partner.within + (words.window.within if words.after else timedelta(0))
+    reach = partner.within + words.window.within + LATE
     reached = replace(tally, partners=_within(partners, reach)[-MOST_COUNTED:])
     return reached if words.without is None else _answered(reached, words.without)
 
@@ -255,7 +257,7 @@ def _ended(held: Held, name: str, moment: datetime, *, now: datetime) -> Held:
 def _not_forgotten(held: Iterable[Held], moment: datetime) -> Iterator[Held]:
     """Yield what holds, and what is over for so short a time that something late may be about it."""
     for one in held:
-        if one.since is not None or (one.over is not None and moment - one.over < AHEAD):
+        if one.since is not None or (one.over is not None and moment - one.over < LATE):
             yield one
 
 

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from services.decider.adapters.rows import States
 from services.decider.core.absorbing import absorb
+from services.decider.core.matching import index_rules, match
 from services.decider.core.playbook import Playbook, load_playbook
 from shared.contracts.codec import Record, body_of, decode, encode
 from shared.contracts.commands import Command
 from shared.contracts.inbox import InboxEntry, Outcome
 from shared.contracts.incidents import Incident, Mode
+from shared.contracts.signals import Signal
 from shared.contracts.topics import INBOX
+from shared.contracts.workloads import ObjectRef
 from shared.kernel.clock import to_millis
 from shared.kernel.errors import PoisonError
 from tests.unit.services.decider.core.build import (
@@ -24,6 +27,8 @@ from tests.unit.services.decider.core.build import (
     activated,
     approval,
     at,
+    container,
+    event,
     finding,
     gone,
     health,
@@ -35,21 +40,45 @@ from tests.unit.services.decider.core.build import (
     wake_up,
 )
 
+RULES = (
+    PLAYBOOK
+    + """\
+    - name: hung
+      signal: container
+      where: {reason: Hung}
+      for: 60s
+      ladder: [{action: restart-pod, verify: {healthy_for: 30s, within: 2m}}, {action: escalate}]
+    - name: unanswered
+      signal: event
+      where: {reason: Killing}
+      without: {signal: event, where: {reason: Started}, within: 60s}
+      ladder: [{action: restart-pod, verify: {healthy_for: 30s, within: 2m}}, {action: escalate}]
+    - name: after-scaling
+      signal: event
+      where: {reason: Failed}
+      after: {signal: event, where: {reason: Scaled}, within: 60s}
+      window: {count: 2, distinct: object, within: 2m}
+      ladder: [{action: escalate}]
+"""
+)
+"""The tests' playbook, and rules that ask for what lasts, stays away or came before."""
+INDEX = index_rules(load_playbook(RULES, file="test"))
+
 
 def in_mode(mode: Mode) -> str:
-    """Return the tests' playbook in a mode."""
-    return PLAYBOOK.replace("spec:", f"spec:\n  mode: {mode.value}")
+    """Return these rules in a mode."""
+    return RULES.replace("spec:", f"spec:\n  mode: {mode.value}")
 
 
-BROKEN = PLAYBOOK.replace("signal: container", "signal: tea leaves")
-PROTECTING = PLAYBOOK.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")
+BROKEN = RULES.replace("signal: container", "signal: tea leaves")
+PROTECTING = RULES.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")
 TEXTS = (
-    PLAYBOOK,
+    RULES,
     BROKEN,
     PROTECTING,
-    PLAYBOOK.replace("cooldown: 5m", "cooldown: 1m"),
-    PLAYBOOK.replace("name: crash", "name: other"),
-    PLAYBOOK.replace("attempts: 2", "attempts: 3").replace(
+    RULES.replace("cooldown: 5m", "cooldown: 1m"),
+    RULES.replace("name: crash", "name: other"),
+    RULES.replace("attempts: 2", "attempts: 3").replace(
         "        - action: rollback\n", "        - action: rollback\n          mode: off\n"
     ),
     *(in_mode(mode) for mode in Mode),
@@ -65,6 +94,12 @@ class Kind(StrEnum):
     CRASH = auto()
     MEMORY = auto()
     ERROR = auto()
+    HUNG = auto()
+    HUNG_NO_MORE = auto()
+    KILLING = auto()
+    STARTED = auto()
+    SCALED = auto()
+    FAILED = auto()
     HEALTHY = auto()
     UNHEALTHY = auto()
     GONE = auto()
@@ -114,7 +149,7 @@ def moves(*, without: Collection[Kind] = ()) -> st.SearchStrategy[list[Move]]:
     return st.lists(move, min_size=8, max_size=24)
 
 
-def told(steps: Sequence[Move], text: str = PLAYBOOK) -> History:
+def told(steps: Sequence[Move], text: str = RULES) -> History:
     """Return the history of some moves; what cannot come (a result without a command) does not come."""
     story, now = history(text), 0
     for move in steps:
@@ -240,6 +275,28 @@ def _error(_: History, move: Move, now: int) -> InboxEntry:
     return finding("twice", seconds=now + move.skew, reason="Error")
 
 
+def _matched(signal: Signal) -> InboxEntry | None:
+    """Return what the rules have to say of a signal, as the matcher would write it."""
+    return next(iter(match(INDEX, signal)), None)
+
+
+def _hung(_: History, move: Move, now: int) -> InboxEntry | None:
+    return _matched(container(reason="Hung", seconds=now + move.skew, pod=f"frontend-{move.pick % 2}"))
+
+
+def _hung_no_more(_: History, move: Move, now: int) -> InboxEntry | None:
+    return _matched(container(reason="Running", seconds=now + move.skew, pod=f"frontend-{move.pick % 2}"))
+
+
+def _event(reason: str) -> _Maker:
+    def made(_: History, move: Move, now: int) -> InboxEntry | None:
+        moment = now + move.skew
+        named = ObjectRef(kind="Pod", namespace="bank", name=f"frontend-{move.pick % 2}", uid=f"uid-{move.pick % 2}")
+        return _matched(event(id=f"sig-{reason}-{moment}-{move.pick}", at=at(moment), reason=reason, object=named))
+
+    return made
+
+
 def _result(story: History, move: Move, now: int) -> InboxEntry | None:
     return _told_of(story.commands[-1:], move, now)
 
@@ -287,6 +344,12 @@ _ENTRIES: Mapping[Kind, _Maker] = {
     Kind.CRASH: _crash,
     Kind.MEMORY: _memory,
     Kind.ERROR: _error,
+    Kind.HUNG: _hung,
+    Kind.HUNG_NO_MORE: _hung_no_more,
+    Kind.KILLING: _event("Killing"),
+    Kind.STARTED: _event("Started"),
+    Kind.SCALED: _event("Scaled"),
+    Kind.FAILED: _event("Failed"),
     Kind.HEALTHY: lambda _, __, now: health(healthy=True, seconds=now),
     Kind.UNHEALTHY: lambda _, __, now: health(healthy=False, seconds=now),
     Kind.GONE: lambda _, __, now: gone(seconds=now),

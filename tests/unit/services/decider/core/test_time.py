@@ -9,7 +9,8 @@ from services.decider.core.matching import index_rules, match
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.trial import Made, try_cases
 from shared.contracts.inbox import Observation
-from tests.unit.services.decider.core.build import container, pod
+from shared.contracts.incidents import Reason
+from tests.unit.services.decider.core.build import activated, container, finding, health, history, pod, result
 
 HEAD = """\
 apiVersion: sre-agent.dev/v1alpha1
@@ -181,9 +182,6 @@ LASTING = {
         ),
         ["held-too-short 0", "incident-opened 60"],
     ),
-    "what holds through another rule's incident is not forgotten by it": Told(
-        HELD + ", by: [workload, container]", (error("0s"),), ["held-too-short 0", "incident-opened 300"]
-    ),
 }
 
 AFTER = "signal: event, where: {reason: Failed}, after: {signal: event, where: {reason: Scaled}, within: 1m}"
@@ -313,3 +311,34 @@ def test_an_end_is_told_only_of_what_the_rule_looks_at() -> None:
     other = index_rules(playbook("signal: container, where: {reason: Error, namespace: shop}, for: 1m"))
     assert match(other, container(reason="Running")) == []
     assert match(other, pod(deleted=True)) != []
+
+
+TWO = (
+    HEAD
+    + "    - {name: hung, signal: container, where: {reason: Hung}, for: 5m, ladder: [{action: escalate}]}\n"
+    + "    - {name: crash, signal: container, where: {reason: Error}, ladder: [{action: rollback}]}\n"
+)
+
+
+def test_what_holds_through_another_rules_incident_opens_its_own_when_that_is_over() -> None:
+    story = history(TWO)
+    story.take(finding("hung", reason="Hung", seconds=0), seconds=0)
+    story.take(finding("crash", reason="Error", seconds=10), seconds=10)
+    story.take(result(story.commands[0], seconds=11), seconds=11)
+    story.take(health(healthy=True, seconds=370), seconds=370)
+    assert story.incident.rule == "crash"
+    while story.workload.wake_at is not None:
+        story.wake()
+    assert (story.incident.rule, story.reasons[-2:]) == ("hung", [Reason.INCIDENT_OPENED, Reason.ESCALATED])
+
+
+def test_an_incident_that_is_due_and_barred_says_so_once_and_opens_when_nothing_bars_it_any_more() -> None:
+    story = history(TWO)
+    story.take(finding("hung", reason="Hung", seconds=0), seconds=0)
+    story.take(activated(TWO.replace("spec:", "spec:\n  mode: off")), seconds=100)
+    for _ in range(3):
+        story.wake()
+    assert story.reasons == [Reason.HELD_TOO_SHORT, Reason.MODE_OFF]
+    story.take(activated(TWO), seconds=1000)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.INCIDENT_OPENED, Reason.ESCALATED]
