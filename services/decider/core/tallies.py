@@ -178,11 +178,10 @@ def _too_few(hits: Sequence[Hit], window: Window) -> Lacking | None:
         found = _rate(hits, window)
         detail = f"{found:g} of {window.rate:g} per {format_duration(window.per)}"
         return None if found >= window.rate else Lacking(Reason.WINDOW_NOT_REACHED, detail)
-    count = len({hit.value for hit in hits}) if window.distinct else len(hits)
+    if len(hits) >= window.count:
+        return None
     different = f" different {window.distinct}" if window.distinct else ""
-    return (
-        None if count >= window.count else Lacking(Reason.WINDOW_NOT_REACHED, f"{count} of {window.count}{different}")
-    )
+    return Lacking(Reason.WINDOW_NOT_REACHED, f"{len(hits)} of {window.count}{different}")
 
 
 def _rate(hits: Sequence[Hit], window: Window) -> float:
