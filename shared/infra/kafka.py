@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator,
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.contracts.codec import Record, encode
+from shared.contracts.codec import Headers, Record, encode
 from shared.contracts.model import Message
 from shared.contracts.topics import TOPICS, Topic
 from shared.infra.broker import MAX_RECORDS, WAIT, Placement
@@ -358,10 +358,11 @@ async def _to_end(consumer: Any, starts: Mapping[TopicPartition, int]) -> AsyncI
         if position < ends[place]:
             consumer.assign([place])
             consumer.seek(place, position)
-        while position < ends[place]:
+        end = ends[place]
+        while position < end:
             batch, position = await _some(consumer, place)
-            for record in (one for one in batch if one.offset < ends[place]):
-                yield record
+            for raw in (one for one in batch if one.offset < end):
+                yield _record(raw)
 
 
 async def _bounds(
@@ -373,11 +374,11 @@ async def _bounds(
             return await consumer.beginning_offsets(places), await consumer.end_offsets(places)
 
 
-async def _some(consumer: Any, place: TopicPartition) -> tuple[list[Record], int]:  # noqa: ANN401
+async def _some(consumer: Any, place: TopicPartition) -> tuple[Sequence[Any], int]:  # noqa: ANN401
     with _translated(f"reading {place.topic}/{place.partition}"):
         async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
             batches = await consumer.getmany(place, timeout_ms=1000)
-            return [_record(raw) for raw in batches.get(place, ())], await consumer.position(place)
+            return batches.get(place, ()), await consumer.position(place)
 
 
 def _places(topic: Topic) -> list[TopicPartition]:
@@ -401,15 +402,14 @@ def _first(records: Iterable[Record]) -> dict[TopicPartition, int]:
 
 
 def _record(raw: Any) -> Record:  # noqa: ANN401
-    return Record(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        timestamp_ms=raw.timestamp,
-        key=raw.key,
-        value=raw.value,
-        headers=tuple((name, value or b"") for name, value in raw.headers),
-    )
+    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, _headers(raw.headers))
+
+
+def _headers(pairs: Sequence[tuple[str, bytes | None]]) -> Headers:
+    """Return headers as they came; one that was written without a value, as hardly any is, is empty."""
+    if None in [value for _, value in pairs]:
+        return tuple((name, value or b"") for name, value in pairs)
+    return cast("Headers", pairs)
 
 
 @contextmanager

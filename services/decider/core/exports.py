@@ -6,7 +6,7 @@ Offsets and times are kept, because ids derive from them; so are the bytes of ev
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -85,7 +85,7 @@ def redacted(record: Record) -> tuple[Record, int]:
     body = _JSON_OBJECT.validate_json(record.value or b"{}")
     cleaned = {name: _cleaned(body[name], name=name) for name in _CAPTURED if name in body}
     body |= {name: value for name, (value, _) in cleaned.items()}
-    return replace(record, value=_compact(body)), sum(count for _, count in cleaned.values())
+    return record._replace(value=_compact(body)), sum(count for _, count in cleaned.values())
 
 
 def export_of(

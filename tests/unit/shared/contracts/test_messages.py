@@ -92,6 +92,14 @@ def test_a_signal_from_before_there_were_labels_has_none(model: type[PodSignal])
     assert model.model_validate(told | said).labels == {}
 
 
+@pytest.mark.parametrize("name", ["ce_type", "ce_id", "ce_source"])
+def test_a_record_without_an_attribute_that_is_needed_is_poison(name: str) -> None:
+    out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
+    left = tuple(header for header in out.headers if header[0] != name)
+    with pytest.raises(PoisonError, match=f"'{name}' is missing"):
+        decode(record(out, headers=left))
+
+
 def test_a_message_of_a_newer_version_is_poison_and_not_guessed_at() -> None:
     out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
     headers = tuple(

@@ -1,7 +1,6 @@
 """An incident exported from the topics: all that concerns its workload, and enough to decide it again elsewhere."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -75,7 +74,7 @@ async def test_an_output_that_is_not_what_is_decided_again_is_told(topic: Topic)
 
 
 def _changed(record: Record) -> Record:
-    return replace(record, value=(record.value or b"").replace(b'"crash"', b'"other"'))
+    return record._replace(value=(record.value or b"").replace(b'"crash"', b'"other"'))
 
 
 async def test_an_incident_that_no_topic_knows_is_an_error() -> None:
@@ -89,6 +88,6 @@ async def test_a_finding_is_held_against_its_own_signal_where_the_topic_has_lost
     without = [record for record in export.records if record.topic != SIGNALS_KUBERNETES.name]
     assert await again(Export(export.header, without)) == []
     told = [
-        replace(record, value=(record.value or b"").replace(b'"rule":"crash"', b'"rule":"twice"')) for record in without
+        record._replace(value=(record.value or b"").replace(b'"rule":"crash"', b'"rule":"twice"')) for record in without
     ]
     assert any("matched again, do not give it" in line for line in await again(Export(export.header, told)))
