@@ -19,6 +19,7 @@ from shared.contracts.topics import INBOX, Topic
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
 from shared.infra.contiguity import Step
+from shared.infra.crashing import CrashPoint, pass_by
 from shared.kernel.clock import Clock, from_millis
 from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive
@@ -63,8 +64,10 @@ class Matching:
             raise TransientError("no playbook is in force yet")
         if not isinstance(signal, SIGNALS):
             return
+        pass_by(CrashPoint.BEFORE_FINDINGS)
         for entry in match(index, signal):  # type: ignore[arg-type]
             await self._publisher.publish(entry, topic=INBOX, traceparent=envelope.traceparent)
+            pass_by(CrashPoint.FINDING_PUBLISHED)
 
 
 class Deciding:
@@ -119,6 +122,7 @@ class Deciding:
         return Step(self._states.changed(record.partition, entry.key, absorbed, before=partition.playbook))
 
     async def _publish(self, outputs: Sequence[Output], traceparent: str | None) -> None:
+        pass_by(CrashPoint.BEFORE_OUTPUTS)
         by_topic: defaultdict[str, list[tuple[Topic, Output]]] = defaultdict(list)
         for output in outputs:
             topic = topic_of(output)
@@ -126,10 +130,12 @@ class Deciding:
         async with asyncio.TaskGroup() as group:
             for messages in by_topic.values():
                 group.create_task(self._publish_in_order(messages, traceparent))
+        pass_by(CrashPoint.OUTPUTS_PUBLISHED)
 
     async def _publish_in_order(self, messages: Sequence[tuple[Topic, Message]], traceparent: str | None) -> None:
         for topic, message in messages:
             await self._publisher.publish(message, topic=topic, traceparent=traceparent)
+            pass_by(CrashPoint.OUTPUT_PUBLISHED)
 
 
 class Wakes:
@@ -165,7 +171,9 @@ class Wakes:
             wake_up = WakeUp(
                 id=derive("wakeup", key, due.isoformat()), at=now, workload=WorkloadRef.parse(key), due=due
             )
+            pass_by(CrashPoint.BEFORE_WAKE_UP)
             await self._publisher.publish(wake_up, topic=INBOX)
+            pass_by(CrashPoint.WAKE_UP_PUBLISHED)
 
 
 class Activation:
@@ -190,7 +198,9 @@ class Activation:
         if in_force.playbook is None:
             in_force.set(playbook)
         if any(known is None or known.hash != playbook.hash for known in partitions):
+            pass_by(CrashPoint.BEFORE_BROADCAST)
             await self._publisher.broadcast(self._activated(playbook), topic=INBOX)
+            pass_by(CrashPoint.BROADCAST_TO_ALL)
         self._check.ok()
 
     def _activated(self, playbook: Playbook) -> PlaybookActivated:

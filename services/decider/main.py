@@ -20,6 +20,7 @@ from shared.contracts.topics import (
 )
 from shared.infra.broker import Publisher
 from shared.infra.contiguity import Following, Step, Stream, Table
+from shared.infra.crashing import CrashPoint, pass_by
 from shared.infra.kafka import KafkaConsumer, KafkaPublisher
 from shared.infra.stream import StatefulStream, StreamSettings
 from shared.kernel.backoff import Backoff
@@ -87,7 +88,9 @@ class Decider:
         self._check.ok()
         if self._partitions != self._stream.partitions:
             self._partitions = self._stream.partitions
+            pass_by(CrashPoint.RECOVERED)
             await self._stream.realign()
+            pass_by(CrashPoint.REALIGNED)
             self._wakes.recover(self._stream.rows)
         known = self._known()
         for playbook in known:

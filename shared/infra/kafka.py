@@ -19,6 +19,7 @@ from shared.contracts.codec import Headers, Record, encode
 from shared.contracts.model import Message
 from shared.contracts.topics import TOPICS, Topic
 from shared.infra.broker import MAX_RECORDS, WAIT, Placement
+from shared.infra.crashing import CrashPoint, pass_by
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import ConfigError, UnavailableError
 
@@ -75,7 +76,11 @@ class KafkaPublisher:
         """
         async with asyncio.TaskGroup() as group:
             for partition in range(topic.partitions):
-                group.create_task(self.publish(message, topic=topic, partition=partition))
+                group.create_task(self._broadcast_to(partition, message, topic=topic))
+
+    async def _broadcast_to(self, partition: int, message: Message, *, topic: Topic) -> None:
+        await self.publish(message, topic=topic, partition=partition)
+        pass_by(CrashPoint.BROADCAST_TO_ONE)
 
     async def _sent(self, message: Message, topic: Topic) -> Awaitable[object]:
         """Put a message into its partition's line; return what is to be awaited for its acknowledgement."""

@@ -18,6 +18,7 @@ from faust.types import TP
 from shared.contracts.codec import Record
 from shared.contracts.topics import Topic
 from shared.infra.contiguity import Contiguity, Following, Table
+from shared.infra.crashing import CrashPoint, armed, pass_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class StatefulStream:
     def __init__(self, settings: StreamSettings, following: Following) -> None:
         self._inbox = settings.inbox
         self._app = _faust_app(settings)
+        if armed() is not None:
+            self._app.sensors.add(_CrashPoints())
         # Faust is untyped where it matters here; what it yields becomes a Record at once
         self._table: Any = self._app.Table(
             settings.table,
@@ -100,6 +103,9 @@ class StatefulStream:
             rows = await self._contiguity.take(_record_of(event.message))
             for key, row in rows.items():
                 self._table[key.encode()] = row
+                pass_by(CrashPoint.ROW_SET)
+            if rows:
+                pass_by(CrashPoint.ROWS_SET)
 
 
 class _FaustPlaces:
@@ -120,6 +126,19 @@ class _FaustPlaces:
 
     def _at(self, partition: int) -> TP:
         return TP(self._inbox.name, partition)
+
+
+class _CrashPoints(faust.Sensor):
+    """Pass by the points that lie inside of Faust."""
+
+    def on_send_completed(self, producer: Any, state: Any, metadata: Any) -> None:  # noqa: ANN401, ARG002
+        pass_by(CrashPoint.ROW_WRITTEN)
+
+    def on_commit_initiated(self, consumer: Any) -> None:  # noqa: ANN401, ARG002
+        pass_by(CrashPoint.BEFORE_COMMIT)
+
+    def on_commit_completed(self, consumer: Any, state: Any) -> None:  # noqa: ANN401, ARG002
+        pass_by(CrashPoint.COMMITTED)
 
 
 class _FaustTable:

@@ -8,6 +8,7 @@ from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.deadletters import DeadLetter
 from shared.contracts.topics import DEAD_LETTERS
 from shared.infra.broker import Consumer, Publisher
+from shared.infra.crashing import CrashPoint, pass_by
 from shared.kernel.backoff import Backoff
 from shared.kernel.clock import from_millis
 from shared.kernel.errors import PoisonError, TransientError
@@ -59,6 +60,7 @@ async def bury(record: Record, poison: PoisonError, *, publisher: Publisher, run
         headers_base64=tuple((name, _text(value) or "") for name, value in record.headers),
     )
     await publisher.publish(letter, topic=DEAD_LETTERS)
+    pass_by(CrashPoint.LETTER_PUBLISHED)
     BURIED.labels(service=runtime.name).inc()
     logger().error("message.buried", place=place, error=str(poison))
 
@@ -81,7 +83,9 @@ async def _one_batch(consumer: Consumer, loop: "_Loop") -> None:
 
 async def _commit(consumer: Consumer, done: Sequence[Record]) -> None:
     if done:
+        pass_by(CrashPoint.BEFORE_SIGNAL_COMMIT)
         await consumer.commit(done)
+        pass_by(CrashPoint.SIGNAL_COMMITTED)
 
 
 def _note(check: Check, name: str, failed: TransientError) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.infra.crashing import arm, armed
 from shared.kernel.clock import Clock
 from shared.kernel.errors import ConfigError, SreAgentError
 from shared.runtime.clock import SystemClock
@@ -42,6 +43,7 @@ def run_service(name: str, settings: ServiceSettings, wire: Wire) -> int:
         console=settings.log_format == "console",
     )
     try:
+        arm(settings.crash_at)
         asyncio.run(_run(name, settings, wire))
     except ConfigError as wrong:
         print(f"{name}: {wrong}", file=sys.stderr)  # noqa: T201 - for the person who started it
@@ -74,6 +76,8 @@ async def _run(name: str, settings: ServiceSettings, wire: Wire) -> None:
 async def _open_and_run(runtime: Runtime, wire: Wire, port: int) -> None:
     async with wire(runtime) as tasks:
         logger().info("service.started", health_port=port, tasks=sorted(tasks))
+        if (point := armed()) is not None:
+            logger().warning("service.crash_armed", point=point)
         runtime.health.watch("service").ok()
         await _run_tasks(tasks, runtime.stopping)
 
