@@ -51,10 +51,18 @@ def check(
     except PlaybookError as invalid:
         _print_faults(invalid.faults, output, what="the playbook cannot be used")
         raise typer.Exit(_FAILED) from invalid
-    remarks = remarks_on(playbook, file=str(file))
+    remarks = remarks_on(playbook)
     _print_playbook(playbook, remarks, file=file, output=output)
     if any(strict or remark.level is Level.ERROR for remark in remarks):
         raise typer.Exit(_FAILED)
+
+
+@app.command("show")
+def show(file: Path, output: OutputOption = Output.TABLE) -> None:
+    """Print a playbook as one text, with all that it includes and every parameter filled in: what is put in force."""
+    playbook = read_playbook(file)
+    told = {"hash": playbook.hash, "files": list(playbook.files), "text": playbook.text}
+    print(json.dumps(told, indent=2) if _is_json(output) else playbook.text.rstrip("\n"))
 
 
 @app.command("explain")
@@ -257,8 +265,10 @@ def _fault_words(fault: Fault) -> dict[str, str | int]:
 def _print_playbook(playbook: Playbook, remarks: list[Remark], *, file: Path, output: Output) -> None:
     if output is Output.JSON:
         told = [{"level": remark.level.value, **_fault_words(remark.fault)} for remark in remarks]
-        print(json.dumps({"file": str(file), "hash": playbook.hash, "rules": list(playbook.rules), "remarks": told}))
+        known = {"hash": playbook.hash, "files": list(playbook.files), "rules": list(playbook.rules)}
+        print(json.dumps({"file": str(file), **known, "remarks": told}))
         return
     for remark in remarks:
         print(remark)
-    print(f"{file}: {len(playbook.rules)} rules, hash {playbook.hash}: fit for use")
+    together = f" of {len(playbook.files)} files" if playbook.files[1:] else ""
+    print(f"{file}: {len(playbook.rules)} rules{together}, hash {playbook.hash}: fit for use")

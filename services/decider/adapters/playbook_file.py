@@ -1,18 +1,33 @@
-"""The playbook's file: read, and read again when it changes."""
+"""The playbook's file with those that it includes: read, and read again when one of them changes."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from services.decider.core.playbook import Playbook, load_playbook
+from services.decider.core.including import Files, Unreadable, files_of
+from services.decider.core.playbook import Playbook, compile_playbook
+from services.decider.core.source import MAX_CHARS
 from shared.kernel.errors import ConfigError
+
+_MAX_BYTES = 4 * MAX_CHARS
+"""No text of that many characters is longer in UTF-8."""
 
 
 def read_playbook(path: Path) -> Playbook:
-    """Return the playbook of a file.
+    """Return the playbook of a file and those that it includes.
 
     Raises:
         ConfigError: it cannot be read, or (PlaybookError) used.
     """
-    return load_playbook(text_of(path), file=str(path))
+    return compile_playbook(read_files(path))
+
+
+def read_files(path: Path) -> Files:
+    """Return a file with those that it includes; one of those that cannot be read is known as such.
+
+    Raises:
+        ConfigError: the file itself cannot be read, or (PlaybookError) there is too much of it all.
+    """
+    return _gather(path, {})
 
 
 def text_of(path: Path, *, what: str = "playbook") -> str:
@@ -22,26 +37,62 @@ def text_of(path: Path, *, what: str = "playbook") -> str:
         ConfigError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return _read(path)
     except (OSError, UnicodeDecodeError) as unreadable:
         raise ConfigError(f"{path}: expected a readable {what} in UTF-8: {unreadable}") from unreadable
 
 
+def _gather(path: Path, texts: dict[str, str | Unreadable]) -> Files:
+    """Return the files of a playbook, and note each text as it was read."""
+    texts[path.name] = top = text_of(path)
+    files = files_of(top, file=str(path))
+    while wanted := files.wanted():
+        for name in wanted:
+            texts[name] = text = _included(path.parent, name)
+            files = files.given(name, text)
+    return files
+
+
+def _included(folder: Path, name: str) -> str | Unreadable:
+    path = folder / name
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            return Unreadable("it lies outside of the folder of the playbook's own file")
+        return _read(path) if path.is_file() else Unreadable("there is no such file")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        return Unreadable(str(unreadable))
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_MAX_BYTES + 1).decode("utf-8")
+
+
 class PlaybookFile:
-    """Tell when the file says something new; a broken one is told once as well, until it changes."""
+    """Tell when the file, or one that it includes, says something new; a broken one is told once, until it changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._last: str | None = None
+        self._last: Mapping[str, str | Unreadable] = {}
 
     def news(self) -> Playbook | None:
-        """Return the file's playbook if the file changed since the last call.
+        """Return the playbook if one of its files changed since the last call.
+
+        Files that change while they are read may not belong together: they are read anew at the next call.
 
         Raises:
-            ConfigError: it changed, and cannot be read or used.
+            ConfigError: one changed, and they cannot be read or used.
         """
-        text = text_of(self._path)
-        if text == self._last:
+        if self._texts(self._last or [self._path.name]) == self._last:
             return None
-        self._last = text
-        return load_playbook(text, file=str(self._path))
+        texts: dict[str, str | Unreadable] = {}
+        self._last = texts
+        files = _gather(self._path, texts)
+        if self._texts(texts) != texts:
+            self._last = {}
+            return None
+        return compile_playbook(files)
+
+    def _texts(self, names: Iterable[str]) -> Mapping[str, str | Unreadable]:
+        top, folder = self._path.name, self._path.parent
+        return {name: text_of(self._path) if name == top else _included(folder, name) for name in names}

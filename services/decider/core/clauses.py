@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.decider.core.conditions import Condition, ConditionError, Facts, compile_condition
-from services.decider.core.faults import Fault, Mark, did_you_mean
+from services.decider.core.faults import Fault, did_you_mean
 from services.decider.core.language import Scalar, SignalKind
 from services.decider.core.source import Path, Source
 from shared.contracts.signals import AlertStatus, FactType, FactValue, fact_types
@@ -116,7 +116,7 @@ def condition_of(source: Source, text: str, *, kind: SignalKind, path: Path) -> 
     try:
         return compile_condition(text, kind=kind), []
     except ConditionError as invalid:
-        mark = _within(source, path, invalid)
+        mark = source.inside(path, line=invalid.line, column=invalid.column)
         return None, [source.fault(path, invalid.expected, hint=invalid.hint, mark=mark)]
 
 
@@ -147,14 +147,3 @@ def _unsaid_faults(source: Source, words: ClauseWords, path: Path) -> Iterator[F
         if name not in words.where and re.search(_ASKS_FOR.format(name), words.when):
             expected = f"a rule that asks for {name!r} says so in `where`; without it, it is {value!r}"
             yield source.fault((*path, "when"), expected)
-
-
-def _within(source: Source, path: Path, invalid: ConditionError) -> Mark:
-    """Return the place in the file of a fault within a condition; a folded text only tells where it starts."""
-    start, style = source.mark_of(path), source.styles.get(path, "")
-    if style == "|":
-        line = start.line + invalid.line
-        return Mark(line, source.indent_of(start.line + 1) + invalid.column)
-    if invalid.line > 1 or style == ">":
-        return start
-    return Mark(start.line, start.column + invalid.column - 1 + len(style))

@@ -25,6 +25,7 @@ _EXPECTED: Mapping[str, str] = {
     "dict_type": "expected keys with values",
     "model_type": "expected keys with values",
     "model_attributes_type": "expected keys with values",
+    "string_too_short": "expected a text that is not empty",
     "string_too_long": "expected at most {max_length} characters",
     "string_pattern_mismatch": "expected small letters, digits and '-' between them",
     "too_short": "expected at least {min_length} of them",
@@ -37,10 +38,15 @@ _COUNTED = frozenset({"too_short"})
 """Complaints about how many there are, where showing what was found tells nothing more."""
 
 
-def faults_of(source: Source, invalid: ValidationError, sections: Mapping[str, type[BaseModel]]) -> list[Fault]:
-    """Return a fault for each thing that a model refused; `sections` names the model that a key holds."""
+def faults_of(
+    source: Source, invalid: ValidationError, sections: Mapping[str, type[BaseModel]], *, at: Path = ()
+) -> list[Fault]:
+    """Return a fault for each thing that a model refused; `sections` names the model that a key holds.
+
+    `at` is where the value stands that was validated.
+    """
     errors = (error for error in invalid.errors(include_url=False) if not _is_consequence(error))
-    return list(dict.fromkeys(_explained(source, error, sections) for error in errors))
+    return list(dict.fromkeys(_explained(source, error, sections, at=at) for error in errors))
 
 
 def _is_consequence(error: ErrorDetails) -> bool:
@@ -49,8 +55,8 @@ def _is_consequence(error: ErrorDetails) -> bool:
     return error["type"] == "too_short" and isinstance(found, list) and len(cast("list[object]", found)) >= least
 
 
-def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[BaseModel]]) -> Fault:
-    path = _path_in(source, error["loc"])
+def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[BaseModel]], *, at: Path) -> Fault:
+    path = _path_in(source, error["loc"], at=at)
     match error["type"]:
         case "extra_forbidden":
             return _unknown_key(source, path, known=sorted(_known_keys(error["loc"], sections)))
@@ -117,15 +123,15 @@ def _is_scalar_of_union(error: ErrorDetails) -> bool:
     return bool(parts) and (parts[-1] in _UNION_MEMBERS or parts[-1].startswith("list["))
 
 
-def _path_in(source: Source, location: Sequence[str | int]) -> Path:
+def _path_in(source: Source, location: Sequence[str | int], *, at: Path) -> Path:
     """Return the part of pydantic's location that exists in the file: it names union members on the way as well."""
-    path: Path = ()
+    path = at
     for part in location[:-1]:
-        path = (*path, part) if (*path, part) in source.marks else path
+        path = (*path, part) if source.has((*path, part)) else path
     if not location:
         return path
     last = location[-1]
-    is_member = (*path, last) in source.marks or (isinstance(last, str) and last.replace("_", "").isalnum())
+    is_member = source.has((*path, last)) or (isinstance(last, str) and last.replace("_", "").isalnum())
     return (*path, last) if is_member and last not in _UNION_MEMBERS else path
 
 

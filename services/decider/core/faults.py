@@ -30,24 +30,28 @@ class Fault:
 
     def __str__(self) -> str:
         """Return `file:line:column: path: expected (hint)`."""
-        where = f"{self.file}:{self.mark.line}:{self.mark.column}"
         path = f"{self.path}: " if self.path else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}: {path}{self.expected}{hint}"
+        return f"{self.where}: {path}{self.expected}{hint}"
+
+    @property
+    def where(self) -> str:
+        """Return `file:line:column`."""
+        return f"{self.file}:{self.mark.line}:{self.mark.column}"
 
 
 class PlaybookError(ConfigError):
-    """Signal that a playbook cannot be used; `faults` are in the order of the file."""
+    """Signal that a playbook cannot be used; `faults` are in the order of the file, file by file."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = sorted(faults, key=lambda fault: fault.mark)
+        self.faults = sorted(faults, key=lambda fault: (fault.file, fault.mark))
         super().__init__("\n".join(map(str, self.faults)))
 
 
 def joined(refused: Sequence[Fault], others: Sequence[Fault]) -> list[Fault]:
     """Return all faults once; where a value was refused as it is written, nothing more is said of it."""
-    places = {fault.mark for fault in refused}
-    return list(dict.fromkeys([*refused, *(fault for fault in others if fault.mark not in places)]))
+    places = {(fault.file, fault.mark) for fault in refused}
+    return list(dict.fromkeys([*refused, *(fault for fault in others if (fault.file, fault.mark) not in places)]))
 
 
 def shortened(text: str) -> str:

@@ -10,7 +10,7 @@ from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
 from services.decider.core.playbook import Playbook, Rule
-from services.decider.core.source import Path, Source, read_source
+from services.decider.core.source import Path, Source
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.signals import values_of
 
@@ -40,15 +40,16 @@ class Remark:
         return f"{self.fault} [{self.level.value}]"
 
 
-def remarks_on(playbook: Playbook, *, file: str) -> list[Remark]:
-    """Return the remarks on a playbook, in the order of the file."""
-    source = read_source(playbook.text, file=file)
+def remarks_on(playbook: Playbook) -> list[Remark]:
+    """Return the remarks on a playbook, in the order of its files."""
+    source = playbook.source
     found = [
         remark
         for index, rule in enumerate(playbook.rules.values())
         for remark in _of_rule(source, playbook, rule, path=("spec", "rules", index))
     ]
-    return sorted(found, key=lambda remark: remark.fault.mark)
+    hints = [Remark(Level.WARNING, hint) for hint in source.hints]
+    return sorted(dict.fromkeys([*found, *hints]), key=lambda remark: (remark.fault.file, remark.fault.mark))
 
 
 def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Remark]:

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
 
+from services.decider.core.composing import compose
 from services.decider.core.explaining import faults_of
 from services.decider.core.faults import Fault, PlaybookError, joined
+from services.decider.core.file_words import FileSpec
+from services.decider.core.including import Files, files_of
 from services.decider.core.language import (
     WORKLOAD,
     ActionRung,
@@ -22,18 +25,18 @@ from services.decider.core.language import (
     RuleWords,
     SetMemoryRung,
     SignalKind,
-    Spec,
     Verify,
     Window,
 )
 from services.decider.core.rules import Rule, rule_of
-from services.decider.core.source import Path, Source, read_source
+from services.decider.core.source import Path, Source
+from services.decider.core.writing import written
 
 _HASH_CHARS = 16
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "": PlaybookWords,
     "metadata": Metadata,
-    "spec": Spec,
+    "spec": FileSpec,
     "protected": Protected,
     "rules": RuleWords,
     "window": Window,
@@ -52,15 +55,22 @@ _TELLERS: Mapping[str, Sequence[SignalKind]] = {
 }
 """Which kinds of signal name what an action is done to; any kind does for an action on the workload as a whole."""
 
+_TWICE_INCLUDED = "the file is included twice; let a parameter be part of the name"
+
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """All rules by name, in the order of the file; `hash` names exactly this text."""
+    """All rules by name, in the order of the file; `hash` names exactly this text.
+
+    `source` tells where each word stands, in which of the `files` that it was composed of.
+    """
 
     hash: str
     text: str
     words: PlaybookWords
     rules: Mapping[str, Rule] = field(repr=False)
+    source: Source = field(repr=False, compare=False)
+    files: tuple[str, ...] = field(repr=False, compare=False)
 
     @property
     def rules_words(self) -> Mapping[str, RuleWords]:
@@ -74,12 +84,21 @@ def hash_of(text: str) -> str:
 
 
 def load_playbook(text: str, *, file: str) -> Playbook:
-    """Return the playbook of a text.
+    """Return the playbook of a text that needs no other file.
 
     Raises:
         PlaybookError: with every fault that was found, in the order of the file.
     """
-    source = read_source(text, file=file)
+    return compile_playbook(files_of(text, file=file))
+
+
+def compile_playbook(files: Files) -> Playbook:
+    """Return the playbook that files come to; its text is that of a single file, else a canonical one of all.
+
+    Raises:
+        PlaybookError: with every fault that was found, in the order of the files.
+    """
+    source = compose(files, _SECTIONS)
     words, faults = _words_of(source)
     compiled: dict[str, Rule] = {}
     for path, words_of_rule in _readable_rules(source, words):
@@ -88,7 +107,10 @@ def load_playbook(text: str, *, file: str) -> Playbook:
         compiled[rule.name] = rule
     if words is None or faults or source.faults:
         raise PlaybookError(joined(source.faults, faults))
-    return Playbook(hash=hash_of(text), text=text, words=words, rules=compiled)
+    text = files.text if files.is_single else written(source.value)
+    return Playbook(
+        hash=hash_of(text), text=text, words=words, rules=compiled, source=source, files=tuple(files.sources)
+    )
 
 
 def _words_of(source: Source) -> tuple[PlaybookWords | None, list[Fault]]:
@@ -114,13 +136,14 @@ def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tup
 
 
 def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
-    seen: set[str] = set()
+    first: dict[str, Fault] = {}
     for index, rule in enumerate(words.spec.rules):
-        if rule.name in seen:
-            yield source.fault(
-                ("spec", "rules", index, "name"), f"rule name {rule.name!r} is used twice; expected unique names"
-            )
-        seen.add(rule.name)
+        expected = f"rule name {rule.name!r} is used twice; expected unique names"
+        again = source.fault(("spec", "rules", index, "name"), expected)
+        other = first.setdefault(rule.name, again)
+        if other is not again:
+            is_same = other.where == again.where
+            yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")
 
 
 def _ladder_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:

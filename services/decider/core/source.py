@@ -5,14 +5,14 @@ large files. `off` and `on` stay words: only `true` and `false` are booleans.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, cast
 
 import yaml
 
 from services.decider.core.faults import Fault, Mark, PlaybookError, shortened
-from shared.contracts.model import JsonScalar, JsonValue
+from shared.contracts.model import JsonObject, JsonScalar, JsonValue
 
 MAX_CHARS = 1_000_000
 MAX_DEPTH = 32
@@ -22,14 +22,30 @@ MAX_FAULTS = 100
 Path = tuple[str | int, ...]
 
 _KEY_CHARS = 60
+_BARE = re.compile(r"[{\[,:]\s*\$\{")
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, JsonScalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What stands in a value's text in the place of other words; lines and columns count from 1."""
+
+    line: int
+    column: int
+    width: int
+    written: int
+    """How wide the words are that stand in the file instead."""
+
+
 @dataclass(slots=True)
 class Source:
-    """A document: its value, and where each value and each key stands."""
+    """A document: its value, and where each value and each key stands.
+
+    `hints` tell what can be used and is hardly meant. Of a document that is composed, `origins` tells which parts stand
+    elsewhere, and `inserted` what was put into their texts.
+    """
 
     file: str
     value: JsonValue = None
@@ -38,25 +54,124 @@ class Source:
     styles: dict[Path, str] = field(default_factory=dict[Path, str])
     lines: list[str] = field(default_factory=list[str])
     faults: list[Fault] = field(default_factory=list[Fault])
+    hints: list[Fault] = field(default_factory=list[Fault])
+    origins: dict[Path, "Origin"] = field(default_factory=dict[Path, "Origin"])
+    inserted: dict[Path, tuple[Inserted, ...]] = field(default_factory=dict[Path, tuple[Inserted, ...]])
+
+    def has(self, path: Path) -> bool:
+        """Tell whether a value stands there."""
+        try:
+            self.at(path)
+        except LookupError:
+            return False
+        return True
+
+    def at(self, path: Path) -> JsonValue:
+        """Return the value that stands there.
+
+        Raises:
+            LookupError: there is none.
+        """
+        value = self.value
+        for part in path:
+            value = _member(value, part)
+        return value
+
+    def members_at(self, path: Path) -> JsonObject:
+        """Return the members of the mapping that stands there; none where there is no mapping."""
+        value = self.at(path) if self.has(path) else None
+        return value if isinstance(value, dict) else {}
+
+    def mark_of(self, path: Path) -> Mark:
+        """Return the place of a value, or of the nearest thing around it."""
+        origin = self._origin_of(path)
+        marks, path = origin.source.marks, origin.path
+        while path not in marks and path:
+            path = path[:-1]
+        return marks.get(path, Mark(1, 1))
+
+    def key_of(self, path: Path) -> Mark:
+        """Return the place of a value's key, or of the value where it has none."""
+        origin = self._origin_of(path)
+        return origin.source.keys.get(origin.path, self.mark_of(path))
+
+    def inside(self, path: Path, *, line: int, column: int) -> Mark:
+        """Return the place of what stands within a value's text; of a folded text it is where the value starts."""
+        origin, column = self._origin_of(path), _as_written(self._inserted_at(path), line, column)
+        start, style = self.mark_of(path), origin.source.styles.get(origin.path, "")
+        if style == "|":
+            return Mark(start.line + line, origin.source.indent_of(start.line + 1) + column)
+        if line > 1 or style == ">":
+            return start
+        return Mark(start.line, start.column + column - 1 + len(style))
 
     def indent_of(self, line: int) -> int:
         """Return how many blanks a line starts with; lines count from 1."""
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         return len(text) - len(text.lstrip(" "))
 
-    def mark_of(self, path: Path) -> Mark:
-        """Return the place of a value, or of the nearest thing around it."""
-        while path not in self.marks and path:
-            path = path[:-1]
-        return self.marks.get(path, Mark(1, 1))
-
-    def key_of(self, path: Path) -> Mark:
-        """Return the place of a value's key, or of the value where it has none."""
-        return self.keys.get(path, self.mark_of(path))
-
     def fault(self, path: Path, expected: str, *, hint: str = "", mark: Mark | None = None) -> Fault:
-        """Return a fault at a path."""
-        return Fault(self.file, mark or self.mark_of(path), dotted(path), expected, hint)
+        """Return a fault at a path; `mark` is in the file that the path's value stands in."""
+        origin = self._origin_of(path)
+        told = "; ".join(filter(None, (hint, origin.used)))
+        return Fault(origin.source.file, mark or self.mark_of(path), dotted(origin.path), expected, told)
+
+    def _origin_of(self, path: Path) -> "Origin":
+        """Return where a value stands in a file, through all that it was composed by."""
+        above = self._above(path)
+        if above is None:
+            return Origin(self, path)
+        origin = above.source._origin_of(above.path)  # noqa: SLF001 - of the same class
+        return replace(origin, used=above.used or origin.used)
+
+    def _inserted_at(self, path: Path) -> Sequence[Inserted]:
+        above = self._above(path)
+        inherited = above.source._inserted_at(above.path) if above is not None else ()  # noqa: SLF001 - of the same class
+        return self.inserted.get(path, inherited)
+
+    def _above(self, path: Path) -> "Origin | None":
+        """Return what a value was taken from; None where it stands here."""
+        for end in range(len(path), -1, -1):
+            origin = self.origins.get(path[:end])
+            if origin is not None:
+                return replace(origin, path=(*origin.path, *path[end:]))
+        return None
+
+
+def _member(value: JsonValue, part: str | int) -> JsonValue:
+    match value, part:
+        case dict(), str():
+            return value[part]
+        case list(), int():
+            return value[part]
+        case _:
+            raise KeyError(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value stands as it is written; `used` tells where it is used, if that is elsewhere."""
+
+    source: Source
+    path: Path
+    used: str = ""
+
+    @property
+    def where(self) -> str:
+        """Return the place as `file:line:column`."""
+        return self.source.fault(self.path, "").where
+
+
+def _as_written(inserted: Sequence[Inserted], line: int, column: int) -> int:
+    """Return the column that a column of a text had before anything was put into it."""
+    moved = 0
+    for one in inserted:
+        if one.line != line or column < one.column:
+            continue
+        if column < one.column + one.width:
+            return one.column + moved
+        moved += one.written - one.width
+    return column + moved
 
 
 def dotted(path: Path) -> str:
@@ -95,7 +210,9 @@ def _syntax_fault(source: Source, broken: yaml.YAMLError) -> Fault:
         return source.fault((), f"expected YAML: {str(broken).splitlines()[0]}")
     mark = Mark(broken.problem_mark.line + 1, broken.problem_mark.column + 1)
     context = f", {broken.context}" if broken.context else ""
-    return source.fault((), f"expected YAML: {broken.problem}{context}", mark=mark)
+    line = source.lines[mark.line - 1] if mark.line <= len(source.lines) else ""
+    hint = "within braces and brackets ${…} stands in quotes" if _BARE.search(line) else ""
+    return source.fault((), f"expected YAML: {broken.problem}{context}", hint=hint, mark=mark)
 
 
 class _Reader:
@@ -148,7 +265,7 @@ class _Reader:
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> JsonScalar:
         self._source.styles[path] = event.style or ""
-        return _resolved(event.value) if event.implicit[0] else event.value
+        return resolved(event.value) if event.implicit[0] else event.value
 
     def _sequence(self, path: Path) -> JsonValue:
         items: list[JsonValue] = []
@@ -189,7 +306,8 @@ def _mark(event: yaml.Event) -> Mark:
     return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _resolved(text: str) -> JsonScalar:
+def resolved(text: str) -> JsonScalar:
+    """Return the value of a plain word, by the core schema."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text) and len(text) < 20:  # noqa: PLR2004 - longer ones are no count of anything here

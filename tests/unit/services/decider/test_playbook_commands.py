@@ -160,3 +160,31 @@ def test_two_playbooks_differ_by_their_exit_code_and_their_lines(tmp_path: Path)
         'stricter rule crash: effective mode: "live" → "dry-run"',
         'stricter rule crash: effective mode of step 0 (restart-pod): "live" → "dry-run"',
     ]
+
+
+def test_a_playbook_of_several_files_is_checked_tried_compared_and_shown_as_one(tmp_path: Path) -> None:
+    cases = written(tmp_path)
+    top = tmp_path / "bank.yaml"
+    top.write_text(
+        "apiVersion: sre-agent.dev/v1alpha1\nkind: HealingPlaybook\nmetadata: {name: bank}\n"
+        "spec: {include: [playbook.yaml]}\n",
+        encoding="utf-8",
+    )
+    cases.write_text(CASES.replace("playbook.yaml", "bank.yaml"), encoding="utf-8")
+    assert "1 rules of 2 files" in run("check", top).stdout
+    assert run("test", cases).exit_code == 0
+    assert "looks at: container signals" in run("explain", "crash", "--file", top).stdout
+    assert json.loads(run("show", top, "-o", "json").stdout)["files"] == ["bank.yaml", "playbook.yaml"]
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(run("show", top).stdout, encoding="utf-8")
+    assert run("diff", top, alone).exit_code == 0
+    assert (
+        json.loads(run("check", alone, "-o", "json").stdout)["hash"]
+        == json.loads(run("check", top, "-o", "json").stdout)["hash"]
+    )
+
+
+def test_a_single_playbook_is_shown_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "playbook.yaml"
+    path.write_text(PLAYBOOK, encoding="utf-8")
+    assert run("show", path).stdout == PLAYBOOK

@@ -49,11 +49,11 @@ def playbook(**words: str) -> Playbook:
 
 
 def remarks(**words: str) -> list[str]:
-    return [str(remark) for remark in remarks_on(playbook(**words), file="p")]
+    return [str(remark) for remark in remarks_on(playbook(**words))]
 
 
 def test_nothing_is_remarked_on_the_shipped_playbook() -> None:
-    assert remarks_on(load_playbook(SHIPPED, file="p"), file="p") == []
+    assert remarks_on(load_playbook(SHIPPED, file="p")) == []
     assert remarks() == []
 
 
