@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.decider.adapters.cases_file import CasesFile, read_cases_file
+from services.decider.adapters.grants_file import read_grants
 from services.decider.adapters.junit import write_junit
 from services.decider.adapters.playbook_file import read_playbook
 from services.decider.core.comparing import Difference, differences_between
@@ -43,6 +44,10 @@ def check(
     file: Path,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings as well.")] = False,
+    rights: Annotated[
+        list[Path] | None,
+        typer.Option("--rights", help="Manifests with the remediator's roles: actions that they forbid are errors."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check a playbook: exit code 0, or 1 with every fault's line, column and what was expected."""
@@ -51,7 +56,7 @@ def check(
     except PlaybookError as invalid:
         _print_faults(invalid.faults, output, what="the playbook cannot be used")
         raise typer.Exit(_FAILED) from invalid
-    remarks = remarks_on(playbook)
+    remarks = remarks_on(playbook, grants=read_grants(rights) if rights else None)
     _print_playbook(playbook, remarks, file=file, output=output)
     if any(strict or remark.level is Level.ERROR for remark in remarks):
         raise typer.Exit(_FAILED)
@@ -270,5 +275,7 @@ def _print_playbook(playbook: Playbook, remarks: list[Remark], *, file: Path, ou
         return
     for remark in remarks:
         print(remark)
+    errors = sum(remark.level is Level.ERROR for remark in remarks)
+    verdict = f"can be loaded, but has {errors} error{'s' if errors > 1 else ''}" if errors else "fit for use"
     together = f" of {len(playbook.files)} files" if playbook.files[1:] else ""
-    print(f"{file}: {len(playbook.rules)} rules{together}, hash {playbook.hash}: fit for use")
+    print(f"{file}: {len(playbook.rules)} rules{together}, hash {playbook.hash}: {verdict}")

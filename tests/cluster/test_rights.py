@@ -11,10 +11,11 @@ import pytest
 from kubernetes import client
 
 from sandbox.kubernetes.accounts import ACCOUNTS
+from shared.contracts.rights import Right
 from tests.cluster.accounts import MERGE, ask, connect
 from tests.cluster.audit import username
 from tests.cluster.objects import BANK, TOKEN, eviction, waiting_pod
-from tests.cluster.rights import AGENT, Right, granted
+from tests.cluster.rights import AGENT, granted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
 Clients = dict[str, client.ApiClient]

@@ -15,9 +15,10 @@ from services.collector.settings import CollectorSettings
 from services.decider.settings import DeciderSettings
 from services.rca.settings import RcaSettings
 from services.remediator.settings import RemediatorSettings
+from shared.contracts.rights import Right
 from shared.runtime.settings import PREFIX, ServiceSettings
 from tests.cluster.audit import username
-from tests.cluster.rights import Right, granted
+from tests.cluster.rights import granted
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS: dict[str, type[ServiceSettings]] = {

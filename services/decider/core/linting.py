@@ -10,6 +10,7 @@ from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
 from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
 from services.decider.core.source import Path, Source
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.signals import values_of
@@ -40,20 +41,24 @@ class Remark:
         return f"{self.fault} [{self.level.value}]"
 
 
-def remarks_on(playbook: Playbook) -> list[Remark]:
-    """Return the remarks on a playbook, in the order of its files."""
+def remarks_on(playbook: Playbook, *, grants: Grants | None = None) -> list[Remark]:
+    """Return the remarks on a playbook, in the order of its files; where grants are given, on what they forbid, too."""
     source = playbook.source
-    found = [
-        remark
-        for index, rule in enumerate(playbook.rules.values())
-        for remark in _of_rule(source, playbook, rule, path=("spec", "rules", index))
-    ]
+    found: list[Remark] = []
+    for index, rule in enumerate(playbook.rules.values()):
+        path: Path = ("spec", "rules", index)
+        found += _of_rule(source, playbook, rule, path=path)
+        if grants is not None:
+            faults = forbidden(source, playbook, rule, grants=grants, path=path)
+            found += [Remark(Level.ERROR, fault) for fault in faults]
     hints = [Remark(Level.WARNING, hint) for hint in source.hints]
     return sorted(dict.fromkeys([*found, *hints]), key=lambda remark: (remark.fault.file, remark.fault.mark))
 
 
 def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Remark]:
     yield from _unmeetable(source, rule, path=path)
+    yield from (Remark(Level.ERROR, fault) for fault in unreached(source, playbook, rule, path=path))
+    yield from (Remark(Level.WARNING, fault) for fault in overtaken(source, playbook, rule, path=path))
     yield from _ending(source, rule, path=path)
     mode = mode_of(playbook, rule)
     if rule.name == MANUAL:
@@ -97,6 +102,7 @@ def _powerless(source: Source, rule: Rule, rung: ActionRung, *, path: Path) -> I
     if kinds and able and not kinds & able:
         expected = f"{rung.action} is done to a {_listed(able)}; this rule is about: {_listed(kinds)}"
         yield _error(source, (*path, "action"), expected)
+    yield from (Remark(Level.ERROR, fault) for fault in unproven(source, kinds, path=path))
 
 
 def _listed(kinds: frozenset[str]) -> str:

@@ -110,16 +110,11 @@ def with_finding(tally: Tally, finding: Finding, *, words: RuleWords, now: datet
 
 def with_observation(tally: Tally, seen: Observation, *, words: RuleWords, now: datetime) -> Tally:
     """Return the tally with what a signal says beside the trouble."""
-    moment = _moment(seen, now)
-    if words.held_for is not None:
-        return replace(tally, held=tuple(_ended(held, object_of(seen.signal), moment, now=now) for held in tally.held))
-    partner = words.after or words.without
-    if partner is None:
-        return tally
-    partners = _with(tally.partners, Hit(moment, seen.signal.id))
-    reach = partner.within + words.window.within + LATE
-    reached = replace(tally, partners=_within(partners, reach)[-MOST_COUNTED:])
-    return reached if words.without is None else _answered(reached, words.without)
+    moment, partner = _moment(seen, now), words.after or words.without
+    if words.held_for is not None and not seen.holds:
+        ended = (_ended(held, object_of(seen.signal), moment, now=now) for held in tally.held)
+        return replace(tally, held=tuple(ended))
+    return tally if partner is None or not seen.holds else _with_partner(tally, seen, words=words, moment=moment)
 
 
 def lacking(tally: Tally, *, words: RuleWords, now: datetime) -> Lacking | None:
@@ -136,6 +131,14 @@ def lacking(tally: Tally, *, words: RuleWords, now: datetime) -> Lacking | None:
 
 def _moment(entry: Finding | Observation, now: datetime) -> datetime:
     return entry.at if entry.at <= now + AHEAD else now
+
+
+def _with_partner(tally: Tally, seen: Observation, *, words: RuleWords, moment: datetime) -> Tally:
+    counted = words.after.within + words.window.within if words.after else timedelta(0)
+    waited = words.without.within if words.without else timedelta(0)
+    partners = _within(_with(tally.partners, Hit(moment, seen.signal.id)), counted + waited + LATE)
+    reached = replace(tally, partners=partners[-MOST_COUNTED:])
+    return reached if words.without is None else _answered(reached, words.without)
 
 
 def _newest(tally: Tally, finding: Finding) -> Tally:

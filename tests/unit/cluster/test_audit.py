@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from shared.contracts.rights import Right
 from tests.cluster.audit import Access, AuditLog, access_of, forbidden, used, username
-from tests.cluster.rights import Right
 
 REMEDIATOR = username("remediator")
 

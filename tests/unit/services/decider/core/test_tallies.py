@@ -109,3 +109,9 @@ def test_what_stays_away_is_missed_whatever_the_order_of_telling(
     assert missing is not None
     assert missing.reason is (Reason.STILL_AWAITED if unanswered else Reason.CAME_IN_TIME)
     assert (lacking(tally, words=asked, now=at(120 + WITHIN)) is None) == bool(unanswered)
+
+
+def test_of_each_different_value_one_signal_is_kept() -> None:
+    asked = words(window={"count": 9, "distinct": "restarts", "within": "10m"})
+    tally = after_all([found(moment, restarts=moment % 2) for moment in range(20)], asked)
+    assert [hit.value for hit in tally.hits] == ["0", "1"]

@@ -10,7 +10,7 @@ from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.trial import Made, try_cases
 from shared.contracts.inbox import Observation
 from shared.contracts.incidents import Reason
-from tests.unit.services.decider.core.build import activated, container, finding, health, history, pod, result
+from tests.unit.services.decider.core.build import activated, at, container, finding, health, history, pod, result
 
 HEAD = """\
 apiVersion: sre-agent.dev/v1alpha1
@@ -223,6 +223,11 @@ ORDERED = {
         (event("0s", "Killing"), event("20s", "Started"), event("21s", "Killing", seen="10s")),
         ["still-awaited 0", "came-in-time 20", "came-in-time 21"],
     ),
+    "an answer is remembered for what is told later than others' answers": Told(
+        WITHOUT,
+        (event("10s", "Started"), event("100s", "Started"), event("101s", "Killing", seen="5s")),
+        ["came-in-time 101"],
+    ),
     "a question that is asked again does not put the first one off": Told(
         WITHOUT,
         (event("0s", "Killing"), event("50s", "Killing")),
@@ -330,6 +335,17 @@ def test_what_holds_through_another_rules_incident_opens_its_own_when_that_is_ov
     while story.workload.wake_at is not None:
         story.wake()
     assert (story.incident.rule, story.reasons[-2:]) == ("hung", [Reason.INCIDENT_OPENED, Reason.ESCALATED])
+
+
+def test_what_begins_to_hold_during_another_rules_incident_opens_its_own_in_time() -> None:
+    story = history(TWO)
+    story.take(finding("crash", reason="Error", seconds=10), seconds=10)
+    story.take(finding("hung", reason="Hung", seconds=20), seconds=20)
+    story.take(result(story.commands[0], seconds=21), seconds=21)
+    story.take(health(healthy=True, seconds=30), seconds=30)
+    while story.workload.wake_at is not None:
+        story.wake()
+    assert (story.incident.rule, story.incident.opened_at) == ("hung", at(320))
 
 
 def test_an_incident_that_is_due_and_barred_says_so_once_and_opens_when_nothing_bars_it_any_more() -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +13,11 @@ from services.decider.core.linting import remarks_on
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.telling import rule_in_words
 from shared.contracts.incidents import Mode
+from shared.contracts.rights import EVERYWHERE, Right, granted_to
 from shared.kernel.durations import format_duration
 
 ROOT = Path(__file__).resolve().parents[5]
+ROLES = ROOT / "deploy" / "kubernetes" / "rbac.yaml"
 SHIPPED = (ROOT / "healing-playbook.yaml").read_text(encoding="utf-8")
 MODES = st.sampled_from([mode.value for mode in Mode])
 TEXT = """\
@@ -90,6 +93,20 @@ def test_nothing_is_remarked_on_the_shipped_playbook() -> None:
             ),
         ),
         (
+            {"where": "{namespace: [kube-system, kube-public]}"},
+            (
+                "p:10:26: spec.rules[0].where.namespace: nothing is opened in what is protected:"
+                " kube-public or kube-system [error]"
+            ),
+        ),
+        (
+            {"where": "{workload_kind: [Job, Pod]}", "ladder": "[{action: restart-pod}, {action: escalate}]"},
+            (
+                "p:13:25: spec.rules[0].ladder[0].action: no health is told of a Job, Pod, so no cure is proven;"
+                " it is told of: DaemonSet, Deployment, Node, StatefulSet [error]"
+            ),
+        ),
+        (
             {"ladder": "[{action: rollback}]"},
             (
                 "p:13:16: spec.rules[0].ladder[0]: expected `escalate` as the last rung,"
@@ -125,6 +142,58 @@ def test_what_cannot_be_meant_is_remarked_with_its_place_and_level(words: dict[s
 )
 def test_what_may_be_meant_is_left_alone(words: dict[str, str]) -> None:
     assert remarks(**words) == []
+
+
+def after(words: str) -> list[str]:
+    """Return the remarks on a rule that follows one on all errors of the bank's containers."""
+    first = "{name: first, signal: container, where: {reason: Error, namespace: bank}, ladder: [{action: escalate}]}"
+    second = f"{{name: second, signal: container, {words}, ladder: [{{action: escalate}}]}}"
+    text = TEXT[: TEXT.index("    - name")].format(mode="live") + f"    - {first}\n    - {second}\n"
+    return [str(remark) for remark in remarks_on(load_playbook(text, file="p"))]
+
+
+def test_a_rule_that_another_always_comes_before_is_remarked() -> None:
+    told = (
+        "p:8:7: spec.rules[1]: every such signal opens an incident by rule 'first' first; expected this rule before it"
+    )
+    assert after("where: {reason: Error, namespace: bank, ready: false}") == [f"{told} [warning]"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "where: {reason: Error}",
+        "where: {reason: [Error, OOMKilled], namespace: bank}",
+        "where: {reason: 'E*', namespace: bank}",
+        "where: {reason: Error, namespace: bank}, by: node",
+    ],
+)
+def test_a_rule_that_sees_more_than_the_one_before_it_is_left_alone(words: str) -> None:
+    assert after(words) == []
+
+
+GRANTS = granted_to("remediator", list(yaml.safe_load_all(ROLES.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize(
+    ("words", "lost", "remark"),
+    [
+        ({}, Right("apps", "deployments", "patch"), "the remediator may not patch deployments.apps in any namespace"),
+        ({"where": "{namespace: shop}"}, None, "the remediator may not get deployments.apps, patch deployments.apps"),
+        ({"mode": "off"}, Right("apps", "deployments", "patch"), ""),
+        ({"where": "{namespace: bank}"}, None, ""),
+        ({"where": "{namespace: 'b*'}"}, None, ""),
+    ],
+)
+def test_an_action_that_no_role_allows_is_remarked(words: dict[str, str], lost: Right | None, remark: str) -> None:
+    grants = {place: rights - {lost} for place, rights in GRANTS.items()}
+    found = [str(one) for one in remarks_on(playbook(**words), grants=grants)]
+    assert [remark in one for one in found] == ([True] if remark else [])
+
+
+def test_what_is_granted_everywhere_and_for_anything_is_granted() -> None:
+    anything = {EVERYWHERE: frozenset({Right("*", "*", "*")})}
+    assert remarks_on(playbook(where="{namespace: shop}"), grants=anything) == []
 
 
 @settings(deadline=None)
