@@ -89,6 +89,8 @@ def incident(incident: str, api: ApiOption = LOCAL, output: OutputOption = Outpu
     for line in TypeAdapter(list[TimelineEntry]).validate_json(story):
         table.add_row(f"{line.seconds:+.2f}", line.happening.value, line.reason, escape(line.detail))
     Console().print(table)
+    for note in one.notes:
+        print(f"told at {note.at.isoformat()}: {note.message}")
 
 
 @app.command()

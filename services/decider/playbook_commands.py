@@ -19,10 +19,11 @@ from services.decider.adapters.playbook_file import read_playbook
 from services.decider.core.comparing import Difference, differences_between
 from services.decider.core.coverage import Coverage, coverage_of
 from services.decider.core.faults import Fault, PlaybookError, did_you_mean
+from services.decider.core.judging import Verdict
 from services.decider.core.linting import Level, Remark, remarks_on
 from services.decider.core.playbook import Playbook
 from services.decider.core.telling import rule_in_words
-from services.decider.core.trial import Trial, Verdict, try_cases
+from services.decider.core.trial import Trial, try_cases
 from shared.kernel.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Work on playbooks.")

@@ -93,6 +93,10 @@ class Reason(StrEnum):
     TARGET_UNSUITABLE = "target-unsuitable"
     TARGET_GONE = "target-gone"
     CAP_REACHED = "cap-reached"
+    STEP_NOT_MET = "step-not-met"
+    WAITING = "waiting"
+    WAIT_OVER = "wait-over"
+    NOTIFIED = "notified"
     DRY_RUN_DONE = "dry-run-done"
     VERIFIED = "verified"
     NOT_VERIFIED = "not-verified"
@@ -101,6 +105,14 @@ class Reason(StrEnum):
     ESCALATED = "escalated"
     MANUAL_ACTION = "manual-action"
     MANUAL_ACTION_REPEATED = "manual-action-repeated"
+
+
+class Note(Value):
+    """What the ladder told people on its way."""
+
+    at: Moment
+    step: int
+    message: str
 
 
 class StepRecord(Value):
@@ -138,6 +150,7 @@ class Incident(Message):
     findings: int = 1
     other_rules: tuple[str, ...] = ()
     steps: tuple[StepRecord, ...] = ()
+    notes: tuple[Note, ...] = ()
     signal_at: Moment
     opened_at: Moment
     closed_at: Moment | None = None

@@ -83,6 +83,7 @@ async function show(id) {
   byId("incident").hidden = false;
   byId("incident-title").textContent = `${workloadOf(incident)}: ${incident.phase}`;
   byId("summary").textContent = incident.summary;
+  byId("notes").replaceChildren(...(incident.notes ?? []).map((note) => element("li", `${clock(note.at)} ${note.message}`)));
   const waits = incident.phase === "awaiting-approval";
   byId("answer").hidden = !waits;
   byId("answer").dataset.step = incident.step;

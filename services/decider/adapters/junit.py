@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from services.decider.core.trial import Trial, Verdict
+from services.decider.core.judging import Verdict
+from services.decider.core.trial import Trial
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.decider.core.casting import FactWord, fact_faults, workload_named
 from services.decider.core.explaining import faults_of
 from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
-from services.decider.core.language import Duration, RuleWords, SignalKind
+from services.decider.core.language import ActionWord, Duration, RuleWords, SignalKind
 from services.decider.core.playbook import Playbook
 from services.decider.core.source import Path, Source, read_source
 from shared.contracts.inbox import Outcome
@@ -36,7 +36,6 @@ def _within_longest(moment: timedelta) -> timedelta:
 
 Since = Annotated[Duration, BeforeValidator(_without_sign), AfterValidator(_within_longest)]
 """A moment, by how long after the case's beginning it is."""
-ActionWord = Literal["restart-pod", "set-memory", "rollback", "escalate"]
 
 
 class _Words(BaseModel):

@@ -116,8 +116,7 @@ def condition_of(source: Source, text: str, *, kind: SignalKind, path: Path) -> 
     try:
         return compile_condition(text, kind=kind), []
     except ConditionError as invalid:
-        mark = source.inside(path, line=invalid.line, column=invalid.column)
-        return None, [source.fault(path, invalid.expected, hint=invalid.hint, mark=mark)]
+        return None, [source.fault_inside(path, invalid)]
 
 
 def _allowed(words: ClauseWords) -> Mapping[str, Allowed]:

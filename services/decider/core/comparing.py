@@ -8,7 +8,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import EscalateRung
+from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.source import Path, dotted
 from shared.contracts.incidents import Mode, strictest
@@ -108,7 +108,7 @@ def _modes(playbook: Playbook, rule: Rule) -> Mapping[str, Mode]:
     rungs = {
         f"effective mode of step {step} ({rung.action})": strictest(mode, rung.mode)
         for step, rung in enumerate(rule.words.ladder)
-        if not isinstance(rung, EscalateRung)
+        if isinstance(rung, ActionRung)
     }
     return {"effective mode": mode, **rungs}
 

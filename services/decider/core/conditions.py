@@ -7,7 +7,7 @@ from functools import cache
 
 from cel_expr_python import cel
 
-from services.decider.core.faults import did_you_mean
+from services.decider.core.faults import TextError, did_you_mean
 from shared.contracts.signals import FactType, FactValue, fact_types
 
 MAX_CHARS = 4_000
@@ -27,12 +27,8 @@ _TYPES: Mapping[FactType, cel.Type] = {
 }
 
 
-class ConditionError(ValueError):
-    """Signal that a condition cannot be compiled; line and column count from 1, within the condition."""
-
-    def __init__(self, expected: str, *, line: int = 1, column: int = 1, hint: str = "") -> None:
-        super().__init__(expected)
-        self.expected, self.line, self.column, self.hint = expected, line, column, hint
+class ConditionError(TextError):
+    """Signal that a condition cannot be compiled."""
 
 
 @dataclass(frozen=True, slots=True)

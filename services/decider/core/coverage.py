@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from services.decider.core.judging import Made
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import EscalateRung
+from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook, Rule
-from services.decider.core.trial import Made, Trial
+from services.decider.core.trial import Trial
 from shared.contracts.incidents import Mode, Reason, strictest
 
 
@@ -48,7 +49,7 @@ def _parts_of(playbook: Playbook, rule: Rule) -> Iterator[Part]:
         return
     yield Part(rule.name)
     for step, rung in enumerate(rule.words.ladder):
-        if isinstance(rung, EscalateRung) or strictest(mode, rung.mode) is not Mode.OFF:
+        if not isinstance(rung, ActionRung) or strictest(mode, rung.mode) is not Mode.OFF:
             yield Part(rule.name, step)
 
 

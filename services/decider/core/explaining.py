@@ -1,13 +1,13 @@
 """What a model refused, as faults in the words and at the places of the file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import cast, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.decider.core.faults import Fault, did_you_mean, shortened
-from services.decider.core.language import ACTIONS
+from services.decider.core.language import ActionWord
 from services.decider.core.source import Path, Source
 
 _EXPECTED: Mapping[str, str] = {
@@ -33,6 +33,7 @@ _EXPECTED: Mapping[str, str] = {
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
 }
+_ACTIONS: tuple[str, ...] = get_args(ActionWord)
 _UNION_MEMBERS = frozenset({"str", "int", "float", "bool"})
 _COUNTED = frozenset({"too_short"})
 """Complaints about how many there are, where showing what was found tells nothing more."""
@@ -63,10 +64,10 @@ def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[
         case "missing":
             return source.fault(path, f"key {path[-1]!r} is missing")
         case "union_tag_not_found":
-            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(ACTIONS)}")
+            return source.fault(path, f"key 'action' is missing; expected one of: {', '.join(_ACTIONS)}")
         case "union_tag_invalid":
             found = str(error.get("ctx", {}).get("tag", ""))
-            return _unknown_word(source, (*path, "action"), found=found, choices=ACTIONS)
+            return _unknown_word(source, (*path, "action"), found=found, choices=_ACTIONS)
         case "literal_error" | "enum":
             return _unknown_word(source, path, found=error["input"], choices=_choices(error))
         case _ if _is_scalar_of_union(error):

@@ -48,6 +48,14 @@ class PlaybookError(ConfigError):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+class TextError(ValueError):
+    """Signal that a text of a playbook cannot be used; line and column count from 1, within the text."""
+
+    def __init__(self, expected: str, *, line: int = 1, column: int = 1, hint: str = "") -> None:
+        super().__init__(expected)
+        self.expected, self.line, self.column, self.hint = expected, line, column, hint
+
+
 def joined(refused: Sequence[Fault], others: Sequence[Fault]) -> list[Fault]:
     """Return all faults once; where a value was refused as it is written, nothing more is said of it."""
     places = {(fault.file, fault.mark) for fault in refused}

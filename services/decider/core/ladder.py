@@ -4,19 +4,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
+from services.decider.core.conditions import Facts
 from services.decider.core.language import (
+    ActionRung,
     Approval,
     EscalateRung,
+    NotifyRung,
     RestartPodRung,
     RollbackRung,
     SetMemoryRung,
     Verify,
+    WaitRung,
 )
 from services.decider.core.playbook import Playbook, Rule
 from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Finding, ManualAction
 from shared.contracts.incidents import Mode, Reason, strictest
-from shared.contracts.signals import ContainerSignal, EventSignal, PodSignal, Signal
+from shared.contracts.signals import ContainerSignal, EventSignal, PodSignal, Signal, facts_of
 from shared.contracts.workloads import ObjectRef
 from shared.kernel.quantities import format_bytes
 
@@ -25,7 +29,7 @@ _MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One step: the action (or why there is none), how far it may go, and how its cure is proven."""
+    """An action (or why there is none), how far it may go, and how its cure is proven."""
 
     action: Action | Reason
     mode: Mode
@@ -35,21 +39,47 @@ class Plan:
     expires: timedelta
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Let time pass, in which the workload may recover by itself."""
+
+    length: timedelta
+    healthy_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Tell people something."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Leave the incident to a person."""
+
+    message: str
+
+
+Step = Plan | Wait | Notice | Handover
+
+
 def mode_of(playbook: Playbook, rule: Rule) -> Mode:
     """Return how far a rule may go: the strictest of the playbook's mode and its own."""
     return strictest(playbook.words.spec.mode, rule.words.mode)
 
 
-def plan_of_rung(rung: RestartPodRung | SetMemoryRung | RollbackRung, finding: Finding, *, mode: Mode) -> Plan:
-    """Return the plan of a rung for a finding, within the mode of what is around it."""
-    return Plan(
-        action=action_for(rung, finding),
-        mode=strictest(mode, rung.mode),
-        attempts=rung.attempts,
-        backoff=rung.backoff,
-        verify=rung.verify,
-        expires=rung.approval.expires,
-    )
+def step_of_rung(rung: ActionRung | WaitRung | NotifyRung | EscalateRung, finding: Finding, *, mode: Mode) -> Step:
+    """Return what a rung does about a finding; an action within the mode of what is around it."""
+    match rung:
+        case WaitRung():
+            return Wait(length=rung.length, healthy_for=rung.healthy_for)
+        case NotifyRung():
+            return Notice(rung.message)
+        case EscalateRung():
+            return Handover(rung.message)
+        case _:
+            return _plan_of_rung(rung, finding, mode=mode)
 
 
 def plan_of_person(manual: ManualAction) -> Plan:
@@ -64,12 +94,21 @@ def plan_of_person(manual: ManualAction) -> Plan:
     )
 
 
-def rung_of(rule: Rule, step: int) -> RestartPodRung | SetMemoryRung | RollbackRung | EscalateRung | None:
+def rung_of(rule: Rule, step: int) -> ActionRung | WaitRung | NotifyRung | EscalateRung | None:
     """Return a rung of a rule's ladder, counted from 0; nothing beyond its end."""
     return rule.words.ladder[step] if step < len(rule.words.ladder) else None
 
 
-def action_for(rung: RestartPodRung | SetMemoryRung | RollbackRung, finding: Finding) -> Action | Reason:
+def is_met(rule: Rule, step: int, finding: Finding) -> bool:
+    """Tell whether the condition of a rung holds on a finding; on one of another kind than the rule's it does not."""
+    condition = rule.rungs[step] if step < len(rule.rungs) else None
+    if condition is None:
+        return True
+    signal = finding.signal
+    return signal.kind == rule.words.signal and condition.holds(Facts(signal.kind, facts_of(signal)))
+
+
+def action_for(rung: ActionRung, finding: Finding) -> Action | Reason:
     """Return the action of a rung on what a finding is about, or why it cannot be one."""
     signal = finding.signal
     match rung:
@@ -97,6 +136,17 @@ def described(action: Action) -> str:
             return "roll back to the revision before"
         case _:
             assert_never(action)
+
+
+def _plan_of_rung(rung: ActionRung, finding: Finding, *, mode: Mode) -> Plan:
+    return Plan(
+        action=action_for(rung, finding),
+        mode=strictest(mode, rung.mode),
+        attempts=rung.attempts,
+        backoff=rung.backoff,
+        verify=rung.verify,
+        expires=rung.approval.expires,
+    )
 
 
 def _pod_of(signal: Signal) -> ObjectRef | None:

@@ -108,7 +108,11 @@ class Approval(_Words):
     expires: Duration = timedelta(minutes=30)
 
 
-class _ActionRung(_Words):
+class _Rung(_Words):
+    when: str = ""
+
+
+class _ActionRung(_Rung):
     mode: Mode = Mode.LIVE
     attempts: int = Field(default=1, ge=1, le=10)
     backoff: Duration = timedelta(seconds=10)
@@ -136,16 +140,31 @@ class RollbackRung(_ActionRung):
     action: Literal["rollback"]
 
 
-class EscalateRung(_Words):
+class WaitRung(_Rung):
+    """Let time pass: the workload may recover by itself, which it has when it was healthy for `healthy_for`."""
+
+    action: Literal["wait"]
+    length: Length = Field(alias="for")
+    healthy_for: Duration = timedelta(seconds=30)
+
+
+class NotifyRung(_Rung):
+    """Tell people something, and go on."""
+
+    action: Literal["notify"]
+    message: str = Field(min_length=1)
+
+
+class EscalateRung(_Rung):
     """Hand the incident to a person."""
 
     action: Literal["escalate"]
     message: str = ""
 
 
-ACTIONS = ("restart-pod", "set-memory", "rollback", "escalate")
+ActionWord = Literal["restart-pod", "set-memory", "rollback", "wait", "notify", "escalate"]
 ActionRung = RestartPodRung | SetMemoryRung | RollbackRung
-Rung = Annotated[ActionRung | EscalateRung, Field(discriminator="action")]
+Rung = Annotated[ActionRung | WaitRung | NotifyRung | EscalateRung, Field(discriminator="action")]
 
 
 class RuleWords(_Words):

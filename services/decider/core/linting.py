@@ -66,7 +66,7 @@ def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> I
     if mode is Mode.OFF:
         return
     for step, rung in enumerate(rule.words.ladder):
-        if isinstance(rung, EscalateRung):
+        if not isinstance(rung, ActionRung):
             continue
         place = (*path, "ladder", step)
         yield from _powerless(source, rule, rung, path=place)
@@ -89,8 +89,8 @@ def _unmeetable(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
 
 def _ending(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
     last = len(rule.words.ladder) - 1
-    if not isinstance(rule.words.ladder[last], EscalateRung):
-        expected = "expected `escalate` as the last rung, with a message to the person who takes over"
+    if not isinstance(rule.words.ladder[last], EscalateRung) or rule.words.ladder[last].when:
+        expected = "expected `escalate` as the last rung, with a message to the person who takes over, and no `when`"
         yield _warning(source, (*path, "ladder", last), expected)
 
 

@@ -1,7 +1,7 @@
 """A playbook that is fit for use: read, checked, compiled, and known by the hash of its text."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
@@ -12,11 +12,10 @@ from services.decider.core.faults import Fault, PlaybookError, joined
 from services.decider.core.file_words import FileSpec
 from services.decider.core.including import Files, files_of
 from services.decider.core.language import (
-    WORKLOAD,
-    ActionRung,
     Approval,
     EscalateRung,
     Metadata,
+    NotifyRung,
     Partner,
     PlaybookWords,
     Protected,
@@ -24,8 +23,8 @@ from services.decider.core.language import (
     RollbackRung,
     RuleWords,
     SetMemoryRung,
-    SignalKind,
     Verify,
+    WaitRung,
     Window,
 )
 from services.decider.core.rules import Rule, rule_of
@@ -47,13 +46,10 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "restart-pod": RestartPodRung,
     "set-memory": SetMemoryRung,
     "rollback": RollbackRung,
+    "wait": WaitRung,
+    "notify": NotifyRung,
     "escalate": EscalateRung,
 }
-_TELLERS: Mapping[str, Sequence[SignalKind]] = {
-    "restart-pod": ("container", "pod", "event"),
-    "set-memory": ("container",),
-}
-"""Which kinds of signal name what an action is done to; any kind does for an action on the workload as a whole."""
 
 _TWICE_INCLUDED = "the file is included twice; let a parameter be part of the name"
 
@@ -103,7 +99,7 @@ def compile_playbook(files: Files) -> Playbook:
     compiled: dict[str, Rule] = {}
     for path, words_of_rule in _readable_rules(source, words):
         rule, refused = rule_of(source, words_of_rule, path)
-        faults += [*refused, *_ladder_faults(source, words_of_rule, path)]
+        faults += refused
         compiled[rule.name] = rule
     if words is None or faults or source.faults:
         raise PlaybookError(joined(source.faults, faults))
@@ -144,21 +140,3 @@ def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
         if other is not again:
             is_same = other.where == again.where
             yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")
-
-
-def _ladder_faults(source: Source, rule: RuleWords, path: Path) -> Iterator[Fault]:
-    for step, rung in enumerate(rule.ladder):
-        place = (*path, "ladder", step)
-        if not isinstance(rung, ActionRung):
-            if step != len(rule.ladder) - 1:
-                yield source.fault(place, "escalate ends a ladder; expected it as the last rung")
-            continue
-        if rung.verify.within <= rung.verify.healthy_for:
-            yield source.fault((*place, "verify"), "expected `within` to be longer than `healthy_for`")
-        if WORKLOAD not in rule.by:
-            expected = "only workloads are acted on; expected `escalate`, or `by` with the workload"
-            yield source.fault((*place, "action"), expected)
-        tellers = _TELLERS.get(rung.action, (rule.signal,))
-        if rule.signal not in tellers:
-            expected = f"{rung.action} acts on what the signal names; expected `signal: {' or '.join(tellers)}`"
-            yield source.fault((*place, "action"), expected)

@@ -7,6 +7,7 @@ from services.decider.core.clauses import Allowed, Clause, clause_of, type_of, u
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
 from services.decider.core.language import MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
+from services.decider.core.rungs import rungs_of
 from services.decider.core.source import Path, Source
 
 _NUMBERS = frozenset({int, float})
@@ -16,11 +17,12 @@ _GROUPING = frozenset({str, int, bool})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: the clause of its trouble, and those of its partners (`after`, `without`) by name."""
+    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and each rung's condition."""
 
     words: RuleWords
     clause: Clause
     partners: Mapping[str, Clause]
+    rungs: tuple[Condition | None, ...]
 
     @property
     def name(self) -> str:
@@ -44,7 +46,7 @@ class Rule:
 
 
 def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fault]]:
-    """Return the rule that stands at a path, with all that is wrong with its clauses and its counting."""
+    """Return the rule that stands at a path, with all that is wrong with it."""
     clause, faults = clause_of(source, words, path)
     partners: dict[str, Clause] = {}
     for name, partner in partners_of(words).items():
@@ -52,7 +54,8 @@ def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fa
         faults += refused
     faults += _window_faults(source, words, path=(*path, "window"))
     faults += [*_timing_faults(source, words, path=path), *_grouping_faults(source, words, path=(*path, "by"))]
-    return Rule(words, clause, partners), faults
+    rungs, unusable = rungs_of(source, words, path=(*path, "ladder"))
+    return Rule(words, clause, partners, rungs), [*faults, *unusable]
 
 
 def partners_of(words: RuleWords) -> dict[str, Partner]:

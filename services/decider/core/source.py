@@ -11,7 +11,7 @@ from typing import NoReturn, cast
 
 import yaml
 
-from services.decider.core.faults import Fault, Mark, PlaybookError, shortened
+from services.decider.core.faults import Fault, Mark, PlaybookError, TextError, shortened
 from shared.contracts.model import JsonObject, JsonScalar, JsonValue
 
 MAX_CHARS = 1_000_000
@@ -115,6 +115,11 @@ class Source:
         origin = self._origin_of(path)
         told = "; ".join(filter(None, (hint, origin.used)))
         return Fault(origin.source.file, mark or self.mark_of(path), dotted(origin.path), expected, told)
+
+    def fault_inside(self, path: Path, invalid: TextError) -> Fault:
+        """Return the fault of a value's text, at the place within it."""
+        mark = self.inside(path, line=invalid.line, column=invalid.column)
+        return self.fault(path, invalid.expected, hint=invalid.hint, mark=mark)
 
     def _origin_of(self, path: Path) -> "Origin":
         """Return where a value stands in a file, through all that it was composed by."""

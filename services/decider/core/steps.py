@@ -2,15 +2,16 @@
 
 from datetime import datetime, timedelta
 
-from services.decider.core.ladder import Plan, described
+from services.decider.core.ladder import Handover, Notice, Plan, Step, Wait, described
 from services.decider.core.state import Health
 from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
-from shared.contracts.incidents import Incident, Mode, Phase, Reason, StepRecord
+from shared.contracts.incidents import Incident, Mode, Note, Phase, Reason, StepRecord
 from shared.contracts.reports import RcaRequest
+from shared.kernel.durations import format_duration
 from shared.kernel.ids import derive
 
 COMMAND_EXPIRES = timedelta(seconds=60)
@@ -25,24 +26,14 @@ REMEMBERED = 64
 
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
-    Reason.ESCALATED: "the ladder hands it to a person",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
     Reason.PROTECTED: "the playbook in force protects its namespace",
 }
 
 
 def start_step(turn: Turn) -> None:
-    """Begin the present step; rungs that have no action for this target are passed, each by a named decision."""
-    while True:
-        plan = Reason.PROTECTED if turn.is_protected else turn.plan
-        if isinstance(plan, Reason):
-            end(turn, Phase.ESCALATED, plan, detail=_ENDINGS[plan])
-            return
-        blocked = Reason.MODE_OFF if plan.mode is Mode.OFF else plan.action
-        if not isinstance(blocked, Reason):
-            _begin(turn, plan, blocked)
-            return
-        turn.decide(blocked)
+    """Begin the present step; one that holds nothing up, or cannot be taken, is passed by a named decision."""
+    while not _is_begun(turn):
         turn.revise(step=turn.incident.step + 1, attempt=1)
 
 
@@ -51,6 +42,8 @@ def barred_by(turn: Turn) -> Reason | None:
     plan = Reason.PROTECTED if turn.is_protected else turn.plan
     if isinstance(plan, Reason):
         return plan
+    if not isinstance(plan, Plan):
+        return Reason.ESCALATED
     return Reason.MODE_OFF if plan.mode in {Mode.OFF, Mode.DRY_RUN} else None
 
 
@@ -168,12 +161,63 @@ def proven_at(turn: Turn) -> datetime | None:
         if not _told_after_order(health, incident):
             return None
         since = max(since, incident.steps[-1].ordered_at)
-    healthy_for = plan.verify.healthy_for if isinstance(plan, Plan) else RESULT_WITHIN
-    return since + healthy_for
+    return since + _healthy_for(plan)
+
+
+def _healthy_for(plan: Step | Reason) -> timedelta:
+    match plan:
+        case Plan():
+            return plan.verify.healthy_for
+        case Wait():
+            return plan.healthy_for
+        case _:
+            return RESULT_WITHIN
 
 
 def _told_after_order(health: Health, incident: Incident) -> bool:
     return bool(incident.steps) and health.at > incident.steps[-1].ordered_at
+
+
+def _is_begun(turn: Turn) -> bool:
+    """Take the present step, and tell whether the incident stays at it; else it goes on at once."""
+    plan = Reason.PROTECTED if turn.is_protected else turn.plan
+    if turn.unmet and not isinstance(plan, Reason):
+        turn.decide(Reason.STEP_NOT_MET, detail=turn.unmet)
+        return False
+    match plan:
+        case Plan():
+            return _is_action_begun(turn, plan)
+        case Notice():
+            _notify(turn, plan)
+            return False
+        case Wait():
+            _wait(turn, plan)
+        case Handover():
+            end(turn, Phase.ESCALATED, Reason.ESCALATED, detail=plan.message or "the ladder hands it to a person")
+        case Reason():
+            end(turn, Phase.ESCALATED, plan, detail=_ENDINGS[plan])
+    return True
+
+
+def _notify(turn: Turn, notice: Notice) -> None:
+    incident = turn.incident
+    note = Note(at=turn.now, step=incident.step, message=notice.message)
+    turn.revise(reason=Reason.NOTIFIED, notes=(*incident.notes, note))
+    turn.decide(Reason.NOTIFIED, detail=notice.message)
+
+
+def _wait(turn: Turn, wait: Wait) -> None:
+    turn.revise(phase=Phase.WAITING, reason=Reason.WAITING, deadline=turn.now + wait.length)
+    turn.decide(Reason.WAITING, detail=format_duration(wait.length))
+
+
+def _is_action_begun(turn: Turn, plan: Plan) -> bool:
+    blocked = Reason.MODE_OFF if plan.mode is Mode.OFF else plan.action
+    if isinstance(blocked, Reason):
+        turn.decide(blocked)
+        return False
+    _begin(turn, plan, blocked)
+    return True
 
 
 def _begin(turn: Turn, plan: Plan, action: Action) -> None:
@@ -257,4 +301,12 @@ def _deadline_over(turn: Turn) -> None:
         case Phase.PREVIEWING | Phase.ACTING:
             end(turn, Phase.ESCALATED, Reason.RESULT_MISSING, detail="what became of the command is not known")
         case _:
-            start_step(turn)
+            _go_on(turn)
+
+
+def _go_on(turn: Turn) -> None:
+    """Begin what was waited with: the step after one that waits, else the present one."""
+    if turn.incident.reason is Reason.WAITING:
+        turn.decide(Reason.WAIT_OVER)
+        turn.revise(step=turn.incident.step + 1, attempt=1)
+    start_step(turn)

@@ -6,12 +6,15 @@ from services.decider.core.clauses import Clause
 from services.decider.core.ladder import mode_of
 from services.decider.core.language import (
     WORKLOAD,
+    ActionRung,
     EscalateRung,
+    NotifyRung,
     RestartPodRung,
     RollbackRung,
     RuleWords,
     Rung,
     SetMemoryRung,
+    WaitRung,
 )
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule, partners_of
@@ -82,11 +85,29 @@ def _window(words: RuleWords) -> str:
 
 
 def _rung(step: int, rung: Rung, *, mode: Mode) -> Iterator[str]:
-    if isinstance(rung, EscalateRung):
-        yield f"step {step}: escalate to a person{f': {rung.message}' if rung.message else ''}"
-        return
+    first, *further = _rung_words(rung, mode=mode)
+    yield f"step {step}: {first}"
+    if rung.when:
+        yield f"  only where: {' '.join(rung.when.split())}"
+    yield from further
+
+
+def _rung_words(rung: Rung, *, mode: Mode) -> Iterator[str]:
+    match rung:
+        case EscalateRung():
+            yield f"escalate to a person{f': {rung.message}' if rung.message else ''}"
+        case NotifyRung():
+            yield f"tell people, and go on: {rung.message}"
+        case WaitRung():
+            yield f"wait for {format_duration(rung.length)}"
+            yield f"  healed by itself: healthy for {format_duration(rung.healthy_for)}"
+        case _:
+            yield from _action_words(rung, mode=mode)
+
+
+def _action_words(rung: ActionRung, *, mode: Mode) -> Iterator[str]:
     effective = strictest(mode, rung.mode)
-    yield f"step {step}: {_action(rung)}; {_MODE_WORDS[effective]}"
+    yield f"{_action(rung)}; {_MODE_WORDS[effective]}"
     if effective is Mode.APPROVAL:
         yield f"  waits for a person: {format_duration(rung.approval.expires)}, then escalates"
     if rung.attempts > 1:
@@ -96,7 +117,7 @@ def _rung(step: int, rung: Rung, *, mode: Mode) -> Iterator[str]:
     yield f"  proven: healthy for {healthy_for}, at the latest {within} after it"
 
 
-def _action(rung: RestartPodRung | SetMemoryRung | RollbackRung) -> str:
+def _action(rung: ActionRung) -> str:
     match rung:
         case RestartPodRung():
             return "restart the pod that was found"

@@ -1,4 +1,4 @@
-"""A case tried: its inputs through the very `match` and `absorb` that run live, and what it expects held against them.
+"""A case tried: its inputs through the very `match` and `absorb` that run live.
 
 Time is what the case says. A wake-up comes at the moment that was asked for; what is given at that moment comes first.
 """
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from services.decider.core.absorbing import absorb
-from services.decider.core.cases import Cases, CaseWords, ExpectWords, GivenWords
+from services.decider.core.cases import Cases, CaseWords, GivenWords
 from services.decider.core.casting import signal_of, workload_of
-from services.decider.core.faults import Mark
+from services.decider.core.judging import Made, Verdict, judged, seconds
+from services.decider.core.ladder import rung_of
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import PartitionState, WorkloadState
@@ -24,31 +25,9 @@ from shared.kernel.ids import derive
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _AFTERWARDS = timedelta(hours=1)
 """How long a case goes on after its last input where it does not say until when."""
+_TAKEN = frozenset({Reason.ESCALATED, Reason.WAITING, Reason.NOTIFIED})
+"""The reasons of decisions that take a rung without a command."""
 _PREVIEWED = frozenset({Outcome.DRY_RUN, Outcome.REFUSED, Outcome.FAILED, Outcome.UNKNOWN})
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A decision as it was made in a case; `action` is what it ordered, if it did."""
-
-    decision: Decision
-    action: str
-
-    @property
-    def since(self) -> timedelta:
-        """Return how long after the case's beginning it was made."""
-        return self.decision.at - START
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """One expectation of a case, where it stands, and whether it was met; `actual` says what was there instead."""
-
-    case: str
-    mark: Mark
-    expected: str
-    actual: str
-    met: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +66,7 @@ class _Course:
         self.commands |= commands
         for output in absorbed.outputs:
             if isinstance(output, Decision):
-                self.made.append(Made(output, self._action_of(output)))
+                self.made.append(Made(output, self._action_of(output), output.at - START))
 
     def let_pass(self, until: datetime, *, inclusive: bool) -> None:
         """Wake workloads at the moments that they asked for."""
@@ -109,34 +88,21 @@ class _Course:
         return asked if woken is None or asked > woken else woken + WAKE_EVERY
 
     def _action_of(self, decision: Decision) -> str:
-        if decision.reason is Reason.ESCALATED:
-            return "escalate"
+        if decision.reason in _TAKEN:
+            return self._rung_of(decision)
         command = self.commands.get(decision.command or "")
         return command.action.kind if command is not None else ""
+
+    def _rung_of(self, decision: Decision) -> str:
+        rule = self.partition.playbook.rules.get(decision.rule) if self.partition.playbook else None
+        rung = rung_of(rule, decision.step) if rule is not None and decision.step is not None else None
+        return rung.action if rung is not None else ""
 
 
 def try_cases(cases: Cases, playbook: Playbook) -> list[Trial]:
     """Return how each case went, in the order of the file."""
     index = index_rules(playbook)
     return [_tried(cases, place, index=index, playbook=playbook) for place in range(len(cases.words.cases))]
-
-
-def words_of(expected: ExpectWords) -> str:
-    """Return an expectation as a person writes it."""
-    said = expected.model_dump(mode="json", exclude_unset=True)
-    return " ".join(f"{name}={value}" for name, value in said.items() if value is not None)
-
-
-def told(made: Made) -> str:
-    """Return a decision in the words in which it can be expected."""
-    decision = made.decision
-    step = f" step={decision.step} attempt={decision.attempt}" if decision.step is not None else ""
-    action = f" action={made.action}" if made.action else ""
-    return f"reason={decision.reason.value} rule={decision.rule}{step}{action} at={_seconds(made.since)}"
-
-
-def _seconds(length: timedelta) -> str:
-    return f"{length.total_seconds():g}s"
 
 
 def _tried(cases: Cases, place: int, *, index: RuleIndex, playbook: Playbook) -> Trial:
@@ -149,7 +115,7 @@ def _tried(cases: Cases, place: int, *, index: RuleIndex, playbook: Playbook) ->
     ]
     latest = case.given[-1].at
     course.let_pass(START + (case.until if case.until is not None else latest + _AFTERWARDS), inclusive=True)
-    verdicts = [*impossible, *_in_order(cases, place, course.made), *_nowhere(cases, place, course.made)]
+    verdicts = [*impossible, *judged(cases, place, course.made)]
     return Trial(case, course.made, verdicts)
 
 
@@ -180,7 +146,7 @@ def _answer(course: _Course, given: GivenWords, *, workload: WorkloadRef, name: 
     incident = course.workloads.get(workload.key, WorkloadState()).incident
     now = START + given.at
     if incident is None:
-        yield f"an incident of {workload.key} at {_seconds(given.at)}", "there is none"
+        yield f"an incident of {workload.key} at {seconds(given.at)}", "there is none"
     elif given.approval is not None:
         approved = given.approval == "granted"
         course.take(
@@ -196,7 +162,7 @@ def _answer(course: _Course, given: GivenWords, *, workload: WorkloadRef, name: 
             now,
         )
     elif (command := course.commands.get(incident.awaited_command or "")) is None:
-        yield f"a command of {workload.key} without a result at {_seconds(given.at)}", f"it is {incident.phase.value}"
+        yield f"a command of {workload.key} without a result at {seconds(given.at)}", f"it is {incident.phase.value}"
     elif command.dry_run and given.result not in _PREVIEWED:
         yield f"a command that can be {given.result}", "it is a preview: its results are dry-run, refused or failed"
     else:
@@ -215,47 +181,3 @@ def _result(given: GivenWords, command: Command, *, now: datetime) -> Result:
         outcome=outcome,
         reason=given.because or outcome.value,
     )
-
-
-def _in_order(cases: Cases, place: int, made: Sequence[Made]) -> Iterator[Verdict]:
-    """Hold each expectation against the decisions that come after the one that met the expectation before."""
-    case, begin = cases.words.cases[place], 0
-    for number, expected in enumerate(case.expect):
-        found = next((at for at in range(begin, len(made)) if _meets(made[at], expected)), None)
-        rest = "; ".join(told(one) for one in made[begin:]) or "no further decision"
-        yield Verdict(
-            case=case.name,
-            mark=cases.place_of(place, "expect", number),
-            expected=words_of(expected),
-            actual=rest if found is None else told(made[found]),
-            met=found is not None,
-        )
-        begin = begin if found is None else found + 1
-
-
-def _nowhere(cases: Cases, place: int, made: Sequence[Made]) -> Iterator[Verdict]:
-    case = cases.words.cases[place]
-    for number, unwanted in enumerate(case.expect_none):
-        found = next((told(one) for one in made if _meets(one, unwanted)), None)
-        yield Verdict(
-            case=case.name,
-            mark=cases.place_of(place, "expect_none", number),
-            expected=f"none of {words_of(unwanted)}",
-            actual=found or "none",
-            met=found is None,
-        )
-
-
-def _meets(made: Made, expected: ExpectWords) -> bool:
-    decision = made.decision
-    wanted: list[tuple[object, object]] = [
-        (expected.reason, decision.reason),
-        (expected.rule, decision.rule),
-        (expected.step, decision.step),
-        (expected.attempt, decision.attempt),
-        (expected.action, made.action),
-        (expected.workload, decision.workload.key),
-        (expected.at, made.since),
-    ]
-    says = expected.detail is None or expected.detail in decision.detail
-    return says and all(want is None or want == found for want, found in wanted)

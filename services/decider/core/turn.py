@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.decider.core.ladder import Plan, mode_of, plan_of_person, plan_of_rung, rung_of
-from services.decider.core.language import EscalateRung
+from services.decider.core.ladder import Step, is_met, mode_of, plan_of_person, rung_of, step_of_rung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.state import WorkloadState
 from shared.contracts.commands import Command
@@ -71,7 +70,7 @@ class Turn:
         return playbook is None or self.cause.workload.namespace in playbook.words.spec.protected.namespaces
 
     @property
-    def plan(self) -> Plan | Reason:
+    def plan(self) -> Step | Reason:
         """Return what the incident's present step is to do, or why nothing is left to do."""
         if self.state.manual is not None:
             return plan_of_person(self.state.manual) if self.incident.step == 0 else Reason.LADDER_EXHAUSTED
@@ -81,9 +80,15 @@ class Turn:
         rung = rung_of(rule, self.incident.step)
         if rung is None:
             return Reason.LADDER_EXHAUSTED
-        if isinstance(rung, EscalateRung):
-            return Reason.ESCALATED
-        return plan_of_rung(rung, finding, mode=mode_of(playbook, rule))
+        return step_of_rung(rung, finding, mode=mode_of(playbook, rule))
+
+    @property
+    def unmet(self) -> str:
+        """Return the condition by which the latest finding bars the present step; empty if it may be taken."""
+        rule, finding, step = self.rule, self.state.finding, self.incident.step
+        if rule is None or finding is None or is_met(rule, step, finding):
+            return ""
+        return rule.words.ladder[step].when
 
     def remember(self, **fields: Any) -> None:  # noqa: ANN401 - checked by the dataclass it replaces
         """Change fields of the workload's state."""

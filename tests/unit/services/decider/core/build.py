@@ -68,6 +68,16 @@ spec:
       where: {reason: Error}
       window: {count: 2, within: 1m}
       ladder: [{action: restart-pod, mode: dry-run}]
+    - name: slow
+      signal: container
+      where: {reason: Slow}
+      ladder:
+        - {action: notify, message: It is slow}
+        - {action: wait, for: 1m, healthy_for: 30s}
+        - {action: restart-pod, when: restarts >= 1, attempts: 2, verify: {healthy_for: 30s, within: 2m}}
+        - {action: escalate, when: restarts >= 2, message: It goes on}
+        - {action: rollback, when: restarts == 1}
+        - {action: escalate}
 """
 
 

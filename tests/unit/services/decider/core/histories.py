@@ -81,6 +81,8 @@ TEXTS = (
     RULES.replace("attempts: 2", "attempts: 3").replace(
         "        - action: rollback\n", "        - action: rollback\n          mode: off\n"
     ),
+    RULES.replace("{action: wait, for: 1m, healthy_for: 30s}", "{action: restart-pod, when: restarts < 1}"),
+    RULES.replace("{action: notify, message: It is slow}", "{action: wait, for: 10m}"),
     *(in_mode(mode) for mode in Mode),
 )
 PLAYBOOKS: Mapping[str, Playbook] = {
@@ -100,6 +102,7 @@ class Kind(StrEnum):
     STARTED = auto()
     SCALED = auto()
     FAILED = auto()
+    SLOW = auto()
     HEALTHY = auto()
     UNHEALTHY = auto()
     GONE = auto()
@@ -136,7 +139,17 @@ class Move:
 
 def moves(*, without: Collection[Kind] = ()) -> st.SearchStrategy[list[Move]]:
     """Return histories to be; what leads on comes more often, so that incidents get far."""
-    usual = (Kind.CRASH, Kind.RESULT, Kind.RESULT, Kind.WAKE, Kind.WAKE, Kind.HEALTHY, Kind.MEMORY, Kind.APPROVE)
+    usual = (
+        Kind.CRASH,
+        Kind.RESULT,
+        Kind.RESULT,
+        Kind.WAKE,
+        Kind.WAKE,
+        Kind.HEALTHY,
+        Kind.MEMORY,
+        Kind.APPROVE,
+        Kind.SLOW,
+    )
     kinds = [kind for kind in (*Kind, *usual, *usual) if kind not in without]
     move = st.builds(
         Move,
@@ -350,6 +363,7 @@ _ENTRIES: Mapping[Kind, _Maker] = {
     Kind.STARTED: _event("Started"),
     Kind.SCALED: _event("Scaled"),
     Kind.FAILED: _event("Failed"),
+    Kind.SLOW: lambda _, move, now: finding("slow", seconds=now + move.skew, reason="Slow", restarts=move.pick % 3),
     Kind.HEALTHY: lambda _, __, now: health(healthy=True, seconds=now),
     Kind.UNHEALTHY: lambda _, __, now: health(healthy=False, seconds=now),
     Kind.GONE: lambda _, __, now: gone(seconds=now),

@@ -43,11 +43,11 @@ def tried(text: str) -> Trial:
         ),
         (
             case(expect="expect: [{reason: incident-opened, rule: crsh}]"),
-            "no rule 'crsh'; expected one of: crash, memory, twice (did you mean 'crash'?)",
+            "no rule 'crsh'; expected one of: crash, memory, twice, slow (did you mean 'crash'?)",
         ),
         (
             case(expect="expect_none: [{rule: nowhere}]"),
-            "c:6:26: cases[0].expect_none[0].rule: no rule 'nowhere'; expected one of: crash, memory, twice",
+            "c:6:26: cases[0].expect_none[0].rule: no rule 'nowhere'; expected one of: crash, memory, twice, slow",
         ),
         (
             case(expect="expect: [{reason: incident-opened, stp: 1}]"),
@@ -174,9 +174,21 @@ def test_time_passes_between_inputs_as_the_runtime_lets_it() -> None:
     assert trial.made[-1].decision.reason is Reason.ACTION_ORDERED
 
 
+def test_waiting_and_telling_people_are_expected_like_actions() -> None:
+    slow = "{at: 0s, signal: container, facts: {reason: Slow, restarts: 0}}"
+    expected = (
+        "expect: [{reason: notified, step: 0, action: notify, detail: slow}, {reason: waiting, step: 1, action: wait},"
+        " {reason: wait-over, at: 1m}, {reason: step-not-met, step: 2}, {reason: escalated, action: escalate, step: 5}]"
+    )
+    trial = tried(case(slow, expect=expected))
+    assert trial.passed, [verdict.actual for verdict in trial.verdicts if not verdict.met]
+    reached = {Part("slow", 0), Part("slow", 1), Part("slow", 5)}
+    assert reached.isdisjoint(coverage_of(RULES, [trial]).missed)
+
+
 def test_coverage_names_what_no_case_reached() -> None:
     coverage = coverage_of(RULES, [tried(case(more="    until: 1s\n"))])
-    assert coverage.parts == 8
+    assert coverage.parts == 15
     assert set(coverage.missed) >= {Part("crash", 1), Part("memory"), Part("twice", 0)}
     assert {Part("crash"), Part("crash", 0)}.isdisjoint(coverage.missed)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.decider.core.ladder import is_met
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
 from services.decider.core.turn import Output
@@ -42,7 +43,14 @@ LIFE = timedelta(seconds=60)
 CAP = 512 << 20
 LADDER_OVER = timedelta(hours=2)
 """Longer than any ladder of these playbooks takes, every result missing and every approval waited for."""
-PASSED = {Reason.MODE_OFF, Reason.CAP_REACHED, Reason.TARGET_UNSUITABLE}
+PASSED = {
+    Reason.MODE_OFF,
+    Reason.CAP_REACHED,
+    Reason.TARGET_UNSUITABLE,
+    Reason.STEP_NOT_MET,
+    Reason.NOTIFIED,
+    Reason.WAIT_OVER,
+}
 FAILED = {Reason.ACTION_FAILED, Reason.ACTION_REFUSED, Reason.NOT_VERIFIED, Reason.PREVIEW_REFUSED}
 
 
@@ -196,7 +204,7 @@ def is_next(known: Decision | None, decision: Decision) -> bool:
 
 @given(moves(without={Kind.PLAYBOOK}))
 def test_no_step_is_tried_more_often_than_its_rung_says(steps: list[Move]) -> None:
-    most = {("crash", 0): 2, ("crash", 1): 1}
+    most = {("crash", 0): 2, ("crash", 1): 1, ("slow", 2): 2}
     for command in told(steps).commands:
         assert command.attempt <= most.get((command.rule, command.step), 1)
 
@@ -328,6 +336,40 @@ def assert_follows(command: Command, latest: Finding) -> None:
             assert more.from_bytes == signal.memory_limit_bytes < more.to_bytes <= CAP
         case _:
             pass
+
+
+@given(moves())
+def test_a_step_is_taken_only_where_its_condition_holds_on_the_latest_finding(steps: list[Move]) -> None:
+    latest: Finding | None = None
+    for seen in walked(told(steps)):
+        latest = latest_of(latest, seen)
+        rule = seen.playbook.rules.get(latest.rule) if seen.playbook and latest else None
+        for command in (one for one in seen.commands if rule and one.rule == rule.name):
+            assert isinstance(seen.entry, Approval) or (rule and latest and is_met(rule, command.step, latest))
+
+
+@given(moves())
+def test_what_the_ladder_told_people_stays_in_the_incident(steps: list[Move]) -> None:
+    said: dict[str | None, list[tuple[datetime, int | None, str]]] = {}
+    for seen in walked(told(steps)):
+        for one in (one for one in seen.decisions if one.reason is Reason.NOTIFIED):
+            said.setdefault(one.incident, []).append((one.at, one.step, one.detail))
+        if (incident := seen.after.incident) is not None:
+            assert [(note.at, note.step, note.message) for note in incident.notes] == said.get(incident.id, [])
+
+
+@given(moves())
+def test_a_wait_lasts_as_long_as_it_says(steps: list[Move]) -> None:
+    until: dict[tuple[str | None, int | None], datetime | None] = {}
+    for seen in walked(told(steps)):
+        for one in seen.decisions:
+            if one.reason is Reason.WAITING:
+                assert seen.after.incident is not None
+                until[one.incident, one.step] = seen.after.incident.deadline
+            elif one.reason is Reason.WAIT_OVER:
+                deadline = until.pop((one.incident, one.step))
+                assert deadline is not None
+                assert one.at >= deadline
 
 
 @given(moves())

@@ -110,7 +110,14 @@ def test_nothing_is_remarked_on_the_shipped_playbook() -> None:
             {"ladder": "[{action: rollback}]"},
             (
                 "p:13:16: spec.rules[0].ladder[0]: expected `escalate` as the last rung,"
-                " with a message to the person who takes over [warning]"
+                " with a message to the person who takes over, and no `when` [warning]"
+            ),
+        ),
+        (
+            {"ladder": "[{action: rollback}, {action: escalate, when: ready}]"},
+            (
+                "p:13:36: spec.rules[0].ladder[1]: expected `escalate` as the last rung,"
+                " with a message to the person who takes over, and no `when` [warning]"
             ),
         ),
         (
@@ -230,6 +237,24 @@ def test_a_rule_is_told_with_the_modes_that_hold() -> None:
         "then rests: 5m for the workload",
     ):
         assert line in told
+
+
+def test_what_a_ladder_does_beside_acting_is_told() -> None:
+    found = playbook(
+        ladder="[{action: notify, message: It crashes, when: restarts > 3}, {action: wait, for: 90s},"
+        " {action: escalate, when: exit_code == 137, message: Leak}, {action: escalate}]",
+    )
+    told = rule_in_words(found, found.rules["one"])
+    begin = told.index("step 0: tell people, and go on: It crashes")
+    assert told[begin : begin + 7] == [
+        "step 0: tell people, and go on: It crashes",
+        "  only where: restarts > 3",
+        "step 1: wait for 1m30s",
+        "  healed by itself: healthy for 30s",
+        "step 2: escalate to a person: Leak",
+        "  only where: exit_code == 137",
+        "step 3: escalate to a person",
+    ]
 
 
 def test_a_playbook_does_not_differ_from_itself() -> None:

@@ -1,0 +1,138 @@
+"""What a ladder's rungs do beside acting: conditions that pass them, waiting, telling people."""
+
+from typing import Any
+
+from shared.contracts.actions import RestartPod
+from shared.contracts.inbox import Outcome
+from shared.contracts.incidents import Decision, Note, Phase, Reason
+from tests.unit.services.decider.core.build import (
+    PLAYBOOK,
+    History,
+    activated,
+    approval,
+    at,
+    finding,
+    health,
+    history,
+    pause,
+    result,
+    resume,
+)
+
+
+def slow(*, restarts: int = 0) -> History:
+    story = history()
+    story.take(finding("slow", seconds=1, reason="Slow", restarts=restarts), seconds=1)
+    return story
+
+
+def details(story: History, reason: Reason) -> list[str]:
+    return [one.detail for one in story.outputs if isinstance(one, Decision) and one.reason is reason]
+
+
+def test_people_are_told_and_the_ladder_goes_on_at_once() -> None:
+    story = slow()
+    assert story.reasons == [Reason.INCIDENT_OPENED, Reason.NOTIFIED, Reason.WAITING]
+    assert details(story, Reason.NOTIFIED) == ["It is slow"]
+    assert story.incident.notes == (Note(at=at(1), step=0, message="It is slow"),)
+
+
+def test_a_wait_is_waited_and_then_the_next_rung_begins() -> None:
+    story = slow(restarts=1)
+    assert (story.incident.phase, story.incident.reason) == (Phase.WAITING, Reason.WAITING)
+    assert story.workload.wake_at == at(61)
+    assert not story.commands
+    story.wake()
+    assert story.reasons[-2:] == [Reason.WAIT_OVER, Reason.ACTION_ORDERED]
+    assert story.commands[0].action == RestartPod(pod="frontend-1", uid="uid-frontend-1")
+
+
+def test_what_recovers_while_it_is_waited_for_is_healed_by_itself() -> None:
+    story = slow()
+    story.take(health(healthy=True, seconds=10), seconds=10)
+    assert story.workload.wake_at == at(40)
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.HEALED, Reason.RECOVERED)
+
+
+def test_a_finding_while_it_waits_begins_the_recovery_anew_and_not_the_wait() -> None:
+    story = slow()
+    story.take(health(healthy=True, seconds=10), seconds=10)
+    story.take(finding("slow", seconds=35, reason="Slow"), seconds=35)
+    assert story.workload.wake_at == at(61)
+
+
+def test_a_pause_does_not_lengthen_a_wait_and_holds_the_action_after_it() -> None:
+    story = slow(restarts=1)
+    story.take(pause(10), seconds=10)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.WAIT_OVER, Reason.PAUSED]
+    assert not story.commands
+    story.take(resume(65), seconds=65)
+    story.wake()
+    assert len(story.commands) == 1
+
+
+def test_a_rung_whose_condition_does_not_hold_is_passed_by_name() -> None:
+    story = slow(restarts=0)
+    story.wake()
+    assert story.reasons[-4:] == [Reason.STEP_NOT_MET] * 3 + [Reason.ESCALATED]
+    assert details(story, Reason.STEP_NOT_MET) == ["restarts >= 1", "restarts >= 2", "restarts == 1"]
+    assert not story.commands
+
+
+def test_the_latest_finding_is_what_a_condition_is_asked_of() -> None:
+    story = slow(restarts=0)
+    story.take(finding("slow", seconds=30, reason="Slow", restarts=1), seconds=30)
+    story.wake()
+    assert story.reasons[-1] is Reason.ACTION_ORDERED
+
+
+def test_a_condition_is_asked_again_before_each_attempt() -> None:
+    story = slow(restarts=1)
+    story.wake()
+    story.take(result(story.commands[0], seconds=62), seconds=62)
+    story.take(finding("slow", seconds=70, reason="Slow", restarts=0), seconds=70)
+    story.wake()
+    assert story.reasons[-1] is Reason.NOT_VERIFIED
+    story.wake()
+    assert story.reasons[-4:] == [Reason.STEP_NOT_MET] * 3 + [Reason.ESCALATED]
+    assert len(story.commands) == 1
+
+
+def test_an_escalation_with_a_condition_ends_the_ladder_early() -> None:
+    story = slow(restarts=2)
+    story.wake()
+    story.take(result(story.commands[0], seconds=62, outcome=Outcome.REFUSED), seconds=62)
+    story.wake()
+    story.take(result(story.commands[1], seconds=75, outcome=Outcome.REFUSED), seconds=75)
+    assert story.incident.reason is Reason.ESCALATED
+    assert details(story, Reason.ESCALATED) == ["It goes on"]
+
+
+def test_a_condition_is_met_by_no_finding_of_another_kind_than_the_rule_has_by_now() -> None:
+    story = slow(restarts=1)
+    head, tail = PLAYBOOK.split("    - name: slow\n      signal: container\n")
+    other = f"{head}    - name: slow\n      signal: pod\n{tail.replace('restarts', 'phase.size()')}"
+    story.take(activated(other), seconds=2)
+    story.wake()
+    assert story.reasons[-4:] == [Reason.STEP_NOT_MET] * 3 + [Reason.ESCALATED]
+
+
+def test_a_namespace_that_is_protected_by_now_gets_no_step_after_a_wait() -> None:
+    story = slow(restarts=1)
+    story.take(activated(PLAYBOOK.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")), seconds=2)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.WAIT_OVER, Reason.PROTECTED]
+
+
+def test_an_approval_of_a_step_that_acts_no_more_goes_to_a_person() -> None:
+    story = history()
+    fields: dict[str, Any] = {"reason": "OOMKilled", "last_reason": "OOMKilled", "restarts": 1}
+    story.take(finding("memory", **fields), seconds=1)
+    story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
+    waits = "        - {action: set-memory, cap: 512Mi, mode: approval, approval: {expires: 10m}}"
+    story.take(activated(PLAYBOOK.replace(waits, "        - {action: wait, for: 1m}")), seconds=3)
+    story.take(approval(story.incident, seconds=4), seconds=4)
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.ESCALATED)
+    assert all(command.dry_run for command in story.commands)
