@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from services.api.core.heading import heading
 from services.api.core.timeline import TimelineEntry
 from services.api.routes import Status
 from shared.contracts.incidents import Incident
@@ -68,11 +69,11 @@ def incidents(
     if output is Output.JSON:
         print(text)
         return
-    table = Table(Column("id", no_wrap=True), "opened", "workload", "rule", "phase", "seconds")
+    table = Table(Column("id", no_wrap=True), "opened", "workload", "rule", "phase", "seconds", "owner")
     for one in TypeAdapter(list[Incident]).validate_json(text):
         lasted = f"{(one.closed_at - one.signal_at).total_seconds():.1f}" if one.closed_at else ""
         opened = one.opened_at.strftime("%m-%d %H:%M:%S")
-        table.add_row(one.id, opened, one.workload.key, one.rule, _phase(one), lasted)
+        table.add_row(one.id, opened, one.workload.key, one.rule, _phase(one), lasted, escape(one.owner))
     Console().print(table)
 
 
@@ -88,9 +89,9 @@ def incident(incident: str, api: ApiOption = LOCAL, output: OutputOption = Outpu
     table = Table("seconds", "what", "reason", "detail", title=f"{escape(one.workload.key)}: {_phase(one)}")
     for line in TypeAdapter(list[TimelineEntry]).validate_json(story):
         table.add_row(f"{line.seconds:+.2f}", line.happening.value, line.reason, escape(line.detail))
+    for word, said in heading(one):
+        print(f"{word}: {said}")
     Console().print(table)
-    for note in one.notes:
-        print(f"told at {note.at.isoformat()}: {note.message}")
 
 
 @app.command()

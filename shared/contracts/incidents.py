@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import ClassVar
 
+from pydantic import Field
+
 from shared.contracts.actions import Action
 from shared.contracts.inbox import EvidenceRef, Outcome
 from shared.contracts.model import Message, Moment, Value
@@ -133,7 +135,10 @@ class StepRecord(Value):
 
 
 class Incident(Message):
-    """The state of one incident; published whole at each change, compacted by its id."""
+    """The state of one incident; published whole at each change, compacted by its id.
+
+    `owner`, `runbook` and `labels` are what its rule said of it when it was opened.
+    """
 
     TYPE: ClassVar[str] = "incident"
 
@@ -143,6 +148,9 @@ class Incident(Message):
     severity: Severity
     mode: Mode
     summary: str
+    owner: str = ""
+    runbook: str = ""
+    labels: dict[str, str] = Field(default_factory=dict[str, str])
     phase: Phase
     reason: Reason
     step: int = 0

@@ -75,6 +75,24 @@ async function showReport(id) {
   }
 }
 
+function link(address) {
+  if (!/^https?:/.test(address)) return element("span", address); // an address of another kind could run something
+  const made = element("a", address);
+  made.href = address;
+  made.rel = "noopener noreferrer";
+  return made;
+}
+
+function aboutLines(incident) {
+  const labels = Object.entries(incident.labels ?? {}).map(([name, value]) => `${name}=${value}`).join(", ");
+  const told = [["Severity", incident.severity], ["Owner", incident.owner], ["Labels", labels]];
+  const lines = told.filter(([, text]) => text).flatMap(([word, text]) => [element("dt", word), element("dd", text)]);
+  if (!incident.runbook) return lines;
+  const runbook = document.createElement("dd");
+  runbook.append(link(incident.runbook));
+  return [...lines, element("dt", "Runbook"), runbook];
+}
+
 async function show(id) {
   chosen = id;
   const [incident, timeline] = await Promise.all([
@@ -83,6 +101,7 @@ async function show(id) {
   byId("incident").hidden = false;
   byId("incident-title").textContent = `${workloadOf(incident)}: ${incident.phase}`;
   byId("summary").textContent = incident.summary;
+  byId("about").replaceChildren(...aboutLines(incident));
   byId("notes").replaceChildren(...(incident.notes ?? []).map((note) => element("li", `${clock(note.at)} ${note.message}`)));
   const waits = incident.phase === "awaiting-approval";
   byId("answer").hidden = !waits;

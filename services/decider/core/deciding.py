@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from services.decider.core.language import MANUAL
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
 from services.decider.core.state import Health, WorkloadState
 from services.decider.core.steps import barred_by, end, judge, order, settle, start_step, wake_at
@@ -11,8 +12,6 @@ from services.decider.core.turn import Cause, Output, Turn, World
 from shared.contracts.inbox import Approval, Finding, ManualAction, Observation, Result, WakeUp, WorkloadEntry
 from shared.contracts.incidents import Phase, Reason
 from shared.contracts.signals import HealthSignal, NodeSignal, WorkloadSignal
-
-MANUAL = "manual"
 
 
 def decide(

@@ -15,6 +15,7 @@ from services.decider.core.parameters import (
     InsertionError,
     Wording,
     in_condition,
+    in_message,
     in_query,
     in_text,
 )
@@ -23,8 +24,13 @@ from shared.contracts.model import JsonValue
 
 _PARAMETERS: Path = ("spec", "parameters")
 _INCLUDE: Path = ("spec", "include")
-_WORDINGS: Mapping[str, Wording] = {"when": in_condition, "promql": in_query}
-_STAND_INS: Mapping[str, str] = {"when": "true", "promql": "vector(1)"}
+_WORDINGS: Mapping[str, Wording] = {
+    "when": in_condition,
+    "promql": in_query,
+    "message": in_message,
+    "summary": in_message,
+}
+_STAND_INS: Mapping[str, str] = {"when": "true", "promql": "vector(1)", "message": "-", "summary": "-"}
 """What is looked at instead of a text that could not be filled, so that nothing more is said of it."""
 
 

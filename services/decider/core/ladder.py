@@ -17,6 +17,7 @@ from services.decider.core.language import (
     WaitRung,
 )
 from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.wording import worded
 from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
 from shared.contracts.inbox import Finding, ManualAction
 from shared.contracts.incidents import Mode, Reason, strictest
@@ -75,9 +76,9 @@ def step_of_rung(rung: ActionRung | WaitRung | NotifyRung | EscalateRung, findin
         case WaitRung():
             return Wait(length=rung.length, healthy_for=rung.healthy_for)
         case NotifyRung():
-            return Notice(rung.message)
+            return Notice(worded(rung.message, facts_of(finding.signal)))
         case EscalateRung():
-            return Handover(rung.message)
+            return Handover(worded(rung.message, facts_of(finding.signal)))
         case _:
             return _plan_of_rung(rung, finding, mode=mode)
 

@@ -12,8 +12,13 @@ from shared.kernel.quantities import format_bytes, parse_bytes
 API_VERSION = "sre-agent.dev/v1alpha1"
 MOST_COUNTED = 1000
 """What a window counts at most; it is remembered for each workload."""
+MANUAL = "manual"
+"""What stands for a rule where a person acts; no rule is called so."""
+MESSAGE_CHARS = 2_000
+"""How long a message may be, as it is written and as it is told."""
 LONGEST = timedelta(days=365)
 """Beyond this nobody waits, and moments would leave the calendar."""
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 _DURATION_DIGITS = 9
@@ -48,6 +53,12 @@ def _as_list(names: object) -> object:
     return [names] if isinstance(names, str) else names
 
 
+def _web_address(text: str) -> str:
+    if _WEB_ADDRESS.fullmatch(text) is None:
+        raise ValueError("expected an address that begins with http:// or https://")
+    return text
+
+
 def _parse_size(text: object) -> int:
     if isinstance(text, str):
         return parse_bytes(text)
@@ -58,6 +69,9 @@ Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerialize
 Length = Annotated[Duration, AfterValidator(_not_nothing)]
 """A duration within which something can happen."""
 Size = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_bytes)]
+Message = Annotated[str, Field(max_length=MESSAGE_CHARS)]
+Short = Annotated[str, Field(max_length=200)]
+Link = Annotated[str, Field(max_length=MESSAGE_CHARS), AfterValidator(_web_address)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Scalar = str | int | float | bool
 WORKLOAD = "workload"
@@ -152,14 +166,14 @@ class NotifyRung(_Rung):
     """Tell people something, and go on."""
 
     action: Literal["notify"]
-    message: str = Field(min_length=1)
+    message: Message = Field(min_length=1)
 
 
 class EscalateRung(_Rung):
     """Hand the incident to a person."""
 
     action: Literal["escalate"]
-    message: str = ""
+    message: Message = ""
 
 
 ActionWord = Literal["restart-pod", "set-memory", "rollback", "wait", "notify", "escalate"]
@@ -168,10 +182,17 @@ Rung = Annotated[ActionRung | WaitRung | NotifyRung | EscalateRung, Field(discri
 
 
 class RuleWords(_Words):
-    """One rule: which signals, under which condition, and what to do about it, rung by rung."""
+    """One rule: which signals, under which condition, and what to do about it, rung by rung.
+
+    `description` is about the rule, `summary` about each of its incidents, which carry `owner`, `runbook` and `labels`.
+    """
 
     name: Name
     description: str = ""
+    summary: Message = ""
+    owner: Short = ""
+    runbook: Link = ""
+    labels: dict[Name, Short] = Field(default_factory=dict[Name, Short], max_length=32)
     severity: Severity = Severity.WARNING
     mode: Mode = Mode.LIVE
     signal: SignalKind

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from services.decider.core.deciding import MANUAL
 from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
@@ -61,8 +60,6 @@ def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> I
     yield from (Remark(Level.WARNING, fault) for fault in overtaken(source, playbook, rule, path=path))
     yield from _ending(source, rule, path=path)
     mode = mode_of(playbook, rule)
-    if rule.name == MANUAL:
-        yield _warning(source, (*path, "name"), f"{MANUAL!r} is what decisions about a person's own actions say")
     if mode is Mode.OFF:
         return
     for step, rung in enumerate(rule.words.ladder):

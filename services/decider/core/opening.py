@@ -8,8 +8,10 @@ from services.decider.core.rules import Rule
 from services.decider.core.steps import start_step
 from services.decider.core.tallies import Tally, key_of, lacking, rule_of_key, with_finding, with_observation
 from services.decider.core.turn import Turn
+from services.decider.core.wording import worded
 from shared.contracts.inbox import Finding, Observation
 from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity
+from shared.contracts.signals import facts_of
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive
 
@@ -190,7 +192,10 @@ def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
         incident=incident.model_copy(
             update={
                 "severity": rule.words.severity,
-                "summary": rule.words.description or f"{rule.name} on {finding.workload.key}",
+                "summary": _summary(rule, finding),
+                "owner": rule.words.owner,
+                "runbook": rule.words.runbook,
+                "labels": rule.words.labels,
                 "findings": findings,
                 "signal_at": finding.at,
             }
@@ -202,3 +207,9 @@ def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
     )
     turn.decide(Reason.INCIDENT_OPENED)
     start_step(turn)
+
+
+def _summary(rule: Rule, finding: Finding) -> str:
+    if rule.words.summary:
+        return worded(rule.words.summary, facts_of(finding.signal))
+    return rule.words.description or f"{rule.name} on {finding.workload.key}"

@@ -121,6 +121,11 @@ def in_text(place: re.Match[str], value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def in_message(place: re.Match[str], value: JsonValue) -> str:
+    """Write a value within a message, in which a brace would begin the name of a fact."""
+    return in_text(place, value).replace("{", "{{").replace("}", "}}")
+
+
 def in_condition(place: re.Match[str], value: JsonValue) -> str:
     """Write a value as one literal of CEL."""
     if _quotes_around(place, _CEL_QUOTED):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from services.decider.core.clauses import Allowed, Clause, clause_of, type_of, unknown_fact
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
-from services.decider.core.language import MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
+from services.decider.core.language import MANUAL, MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
 from services.decider.core.rungs import rungs_of
 from services.decider.core.source import Path, Source
+from services.decider.core.wording import wording_faults
 
 _NUMBERS = frozenset({int, float})
 _GROUPING = frozenset({str, int, bool})
@@ -54,6 +55,8 @@ def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fa
         faults += refused
     faults += _window_faults(source, words, path=(*path, "window"))
     faults += [*_timing_faults(source, words, path=path), *_grouping_faults(source, words, path=(*path, "by"))]
+    faults += [*_name_faults(source, words, path=(*path, "name"))]
+    faults += wording_faults(source, words.summary, kind=words.signal, path=(*path, "summary"))
     rungs, unusable = rungs_of(source, words, path=(*path, "ladder"))
     return Rule(words, clause, partners, rungs), [*faults, *unusable]
 
@@ -62,6 +65,12 @@ def partners_of(words: RuleWords) -> dict[str, Partner]:
     """Return what a rule's trouble is held against, by its name."""
     named = {"after": words.after, "without": words.without}
     return {name: partner for name, partner in named.items() if partner is not None}
+
+
+def _name_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:
+    if words.name == MANUAL:
+        expected = f"{MANUAL!r} is what decisions about a person's own actions say; expected another name"
+        yield source.fault(path, expected)
 
 
 def _window_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from services.decider.core.clauses import condition_of
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
-from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, RuleWords, SignalKind
+from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, NotifyRung, RuleWords, SignalKind
 from services.decider.core.source import Path, Source
+from services.decider.core.wording import wording_faults
 
 _TELLERS: Mapping[str, Sequence[SignalKind]] = {
     "restart-pod": ("container", "pod", "event"),
@@ -24,6 +25,8 @@ def rungs_of(source: Source, rule: RuleWords, *, path: Path) -> tuple[tuple[Cond
         condition, refused = condition_of(source, rung.when, kind=rule.signal, path=(*place, "when"))
         conditions.append(condition)
         faults += refused
+        if isinstance(rung, EscalateRung | NotifyRung):
+            faults += wording_faults(source, rung.message, kind=rule.signal, path=(*place, "message"))
         if isinstance(rung, ActionRung):
             faults += _action_faults(source, rung, rule, path=place)
     return tuple(conditions), faults

@@ -39,6 +39,7 @@ def rule_in_words(playbook: Playbook, rule: Rule) -> list[str]:
     words, mode = rule.words, mode_of(playbook, rule)
     return [
         f"rule {rule.name} ({words.severity.value}){f': {words.description}' if words.description else ''}",
+        *_about(words),
         f"looks at: {words.signal} signals",
         *_conditions(rule),
         f"opens an incident: {_window(words)}",
@@ -48,6 +49,14 @@ def rule_in_words(playbook: Playbook, rule: Rule) -> list[str]:
         _ENDS,
         f"then rests: {format_duration(words.cooldown)} for the workload",
     ]
+
+
+def _about(words: RuleWords) -> Iterator[str]:
+    """Yield what a rule's incidents carry for people."""
+    said = {"summary": words.summary, "owner": words.owner, "runbook": words.runbook}
+    yield from (f"{name}: {text}" for name, text in said.items() if text)
+    if words.labels:
+        yield f"labels: {', '.join(f'{name}={value}' for name, value in words.labels.items())}"
 
 
 def _conditions(rule: Rule) -> Iterator[str]:

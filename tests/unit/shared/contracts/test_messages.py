@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.contracts.codec import Outgoing, Record, begun_trace, body_of, decode, encode, type_of
 from shared.contracts.inbox import Finding, Pause, Resume
-from shared.contracts.incidents import Mode, strictest
+from shared.contracts.incidents import Incident, Mode, strictest
 from shared.contracts.model import Message
 from shared.contracts.signals import (
     SIGNALS,
@@ -98,6 +98,25 @@ def test_a_record_without_an_attribute_that_is_needed_is_poison(name: str) -> No
     left = tuple(header for header in out.headers if header[0] != name)
     with pytest.raises(PoisonError, match=f"'{name}' is missing"):
         decode(record(out, headers=left))
+
+
+def test_an_incident_that_was_written_before_it_carried_more_is_read() -> None:
+    before = {
+        "id": "inc-1",
+        "at": "2030-01-01T00:00:00Z",
+        "workload": {"kind": "Deployment", "namespace": "bank", "name": "frontend"},
+        "rule": "crash",
+        "playbook": "hash",
+        "severity": "warning",
+        "mode": "live",
+        "summary": "it crashes",
+        "phase": "waiting",
+        "reason": "paused",
+        "signal_at": "2030-01-01T00:00:00Z",
+        "opened_at": "2030-01-01T00:00:00Z",
+    }
+    read = Incident.model_validate(before)
+    assert (read.owner, read.runbook, read.labels, read.notes) == ("", "", {}, ())
 
 
 def test_a_message_of_a_newer_version_is_poison_and_not_guessed_at() -> None:

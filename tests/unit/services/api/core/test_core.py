@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.api.core.heading import heading
 from services.api.core.projection import changes_of
 from services.api.core.timeline import Happening, timeline
 from shared.contracts.actions import Rollback
 from shared.contracts.codec import body_of
 from shared.contracts.inbox import Outcome, Resume
-from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity, StepRecord
+from shared.contracts.incidents import Decision, Incident, Mode, Note, Phase, Reason, Severity, StepRecord
 from shared.contracts.workloads import WorkloadRef
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -34,6 +35,28 @@ def incident(phase: Phase = Phase.VERIFYING, *steps: StepRecord) -> Incident:
         opened_at=NOW,
         steps=steps,
     )
+
+
+def test_an_incident_is_headed_by_what_it_says_of_itself_and_nothing_empty() -> None:
+    assert list(heading(incident())) == [("severity", "warning")]
+    told = incident().model_copy(
+        update={
+            "summary": "frontend is slow",
+            "owner": "payments",
+            "runbook": "https://runbooks.example/slow",
+            "labels": {"team": "payments", "tier": "gold"},
+            "notes": (Note(at=NOW, step=0, message="It is slow"), Note(at=NOW, step=2, message="Still")),
+        }
+    )
+    assert list(heading(told)) == [
+        ("severity", "warning"),
+        ("summary", "frontend is slow"),
+        ("owner", "payments"),
+        ("runbook", "https://runbooks.example/slow"),
+        ("labels", "team=payments, tier=gold"),
+        ("note", "00:00:00 It is slow"),
+        ("note", "00:00:00 Still"),
+    ]
 
 
 def decision(second: int, number: int = 0, of: str | None = "inc-1") -> Decision:

@@ -81,7 +81,9 @@ def test_the_text_of_a_composed_playbook_stands_alone_and_means_the_same() -> No
     alone = load_playbook(playbook.text, file="alone")
     assert (alone.words, alone.hash, alone.text) == (playbook.words, playbook.hash, playbook.text)
     assert alone.rules["b"].words.when == 'restarts > 5 && message != "a ${b}"'
-    assert alone.rules["b"].words.ladder == (EscalateRung(action="escalate", message="ask a ${b}"),)
+    assert alone.rules["b"].words.ladder == (
+        EscalateRung(action="escalate", message="ask a ${{b}}"),
+    )  # no name of a fact
 
 
 def test_a_single_file_keeps_its_text_and_its_hash() -> None:

@@ -1,5 +1,6 @@
 """What a ladder's rungs do beside acting: conditions that pass them, waiting, telling people."""
 
+import re
 from typing import Any
 
 from shared.contracts.actions import RestartPod
@@ -35,6 +36,52 @@ def test_people_are_told_and_the_ladder_goes_on_at_once() -> None:
     assert story.reasons == [Reason.INCIDENT_OPENED, Reason.NOTIFIED, Reason.WAITING]
     assert details(story, Reason.NOTIFIED) == ["It is slow"]
     assert story.incident.notes == (Note(at=at(1), step=0, message="It is slow"),)
+
+
+def test_all_that_people_were_told_stays_in_the_incident() -> None:
+    wait = "{action: wait, for: 1m, healthy_for: 30s}"
+    story = history(PLAYBOOK.replace(wait, "{action: notify, message: Still}"))
+    story.take(finding("slow", seconds=1, reason="Slow"), seconds=1)
+    assert [note.message for note in story.incident.notes] == ["It is slow", "Still"]
+
+
+def test_a_message_tells_what_the_latest_finding_saw() -> None:
+    story = history(PLAYBOOK.replace("message: It goes on", "message: '{container} restarted {restarts} times'"))
+    story.take(finding("slow", seconds=1, reason="Slow", restarts=2), seconds=1)
+    story.take(finding("slow", seconds=9, reason="Slow", restarts=0), seconds=9)
+    story.take(finding("slow", seconds=8, reason="Slow", restarts=2), seconds=10)
+    story.take(finding("slow", seconds=11, reason="Slow", restarts=3), seconds=11)
+    story.wake()
+    for seconds in (62, 75):
+        story.take(result(story.commands[-1], seconds=seconds, outcome=Outcome.REFUSED), seconds=seconds)
+        if story.workload.wake_at is not None:
+            story.wake()
+    assert details(story, Reason.ESCALATED) == ["server restarted 3 times"]
+
+
+SAID = """\
+      description: Where containers are slow
+      summary: '{workload} in {namespace} is slow'
+      owner: payments
+      runbook: https://runbooks.example/slow
+      labels: {team: payments, tier: gold}
+"""
+
+
+def test_an_incident_carries_what_its_rule_says_of_it() -> None:
+    story = history(PLAYBOOK.replace("    - name: slow\n", f"    - name: slow\n{SAID}"))
+    story.take(finding("slow", seconds=1, reason="Slow"), seconds=1)
+    incident = story.incident
+    assert incident.summary == "frontend in bank is slow"
+    assert (incident.owner, incident.runbook) == ("payments", "https://runbooks.example/slow")
+    assert incident.labels == {"team": "payments", "tier": "gold"}
+
+
+def test_a_description_is_the_summary_where_no_summary_is_said() -> None:
+    described = SAID.replace("      summary: '{workload} in {namespace} is slow'\n", "")
+    story = history(PLAYBOOK.replace("    - name: slow\n", f"    - name: slow\n{described}"))
+    story.take(finding("slow", seconds=1, reason="Slow"), seconds=1)
+    assert story.incident.summary == "Where containers are slow"
 
 
 def test_a_wait_is_waited_and_then_the_next_rung_begins() -> None:
@@ -113,7 +160,7 @@ def test_an_escalation_with_a_condition_ends_the_ladder_early() -> None:
 def test_a_condition_is_met_by_no_finding_of_another_kind_than_the_rule_has_by_now() -> None:
     story = slow(restarts=1)
     head, tail = PLAYBOOK.split("    - name: slow\n      signal: container\n")
-    other = f"{head}    - name: slow\n      signal: pod\n{tail.replace('restarts', 'phase.size()')}"
+    other = re.sub("restarts .= .", "ready == false", f"{head}    - name: slow\n      signal: pod\n{tail}")
     story.take(activated(other), seconds=2)
     story.wake()
     assert story.reasons[-4:] == [Reason.STEP_NOT_MET] * 3 + [Reason.ESCALATED]

@@ -127,10 +127,6 @@ def test_nothing_is_remarked_on_the_shipped_playbook() -> None:
                 " the last at once, again and again [warning]"
             ),
         ),
-        (
-            {"name": "manual"},
-            "p:7:13: spec.rules[0].name: 'manual' is what decisions about a person's own actions say [warning]",
-        ),
     ],
 )
 def test_what_cannot_be_meant_is_remarked_with_its_place_and_level(words: dict[str, str], remark: str) -> None:
