@@ -12,9 +12,13 @@ from shared.contracts.workloads import WorkloadRef
 
 
 class Mode(StrEnum):
-    """How far a rule may go, from nothing to acting by itself; an inner mode may only be stricter."""
+    """How far a rule may go, from nothing to acting by itself; an inner mode may only be stricter.
+
+    `shadow` decides and sends no command, `dry-run` has the API server tell what would change.
+    """
 
     OFF = "off"
+    SHADOW = "shadow"
     DRY_RUN = "dry-run"
     APPROVAL = "approval"
     LIVE = "live"
@@ -22,7 +26,7 @@ class Mode(StrEnum):
     @property
     def strictness(self) -> int:
         """Return 0 for `live`, growing with strictness."""
-        return (Mode.LIVE, Mode.APPROVAL, Mode.DRY_RUN, Mode.OFF).index(self)
+        return (Mode.LIVE, Mode.APPROVAL, Mode.DRY_RUN, Mode.SHADOW, Mode.OFF).index(self)
 
 
 def strictest(*modes: Mode) -> Mode:
@@ -100,6 +104,8 @@ class Reason(StrEnum):
     WAIT_OVER = "wait-over"
     NOTIFIED = "notified"
     DRY_RUN_DONE = "dry-run-done"
+    SHADOWED = "shadowed"
+    SHADOW_DONE = "shadow-done"
     VERIFIED = "verified"
     NOT_VERIFIED = "not-verified"
     RECOVERED = "recovered"

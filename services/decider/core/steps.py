@@ -44,7 +44,7 @@ def barred_by(turn: Turn) -> Reason | None:
         return plan
     if not isinstance(plan, Plan):
         return Reason.ESCALATED
-    return Reason.MODE_OFF if plan.mode in {Mode.OFF, Mode.DRY_RUN} else None
+    return Reason.MODE_OFF if plan.mode not in {Mode.APPROVAL, Mode.LIVE} else None
 
 
 def fail_step(turn: Turn, reason: Reason, *, detail: str = "") -> None:
@@ -225,6 +225,10 @@ def _begin(turn: Turn, plan: Plan, action: Action) -> None:
         _wait_for_resume(turn)
         return
     turn.revise(mode=plan.mode)
+    if plan.mode is Mode.SHADOW:
+        turn.decide(Reason.SHADOWED, detail=described(action))
+        end(turn, Phase.CLOSED, Reason.SHADOW_DONE, detail="nothing was ordered")
+        return
     order(turn, action, dry_run=plan.mode is not Mode.LIVE)
 
 

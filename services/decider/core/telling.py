@@ -24,6 +24,7 @@ from shared.kernel.quantities import format_bytes
 
 _MODE_WORDS = {
     Mode.OFF: "off: it is passed over",
+    Mode.SHADOW: "shadow: it is told what it would order, and nothing is sent",
     Mode.DRY_RUN: "dry-run: the API server is asked what would change, and nothing does",
     Mode.APPROVAL: "approval: previewed, then it waits for a person",
     Mode.LIVE: "live: it acts by itself",

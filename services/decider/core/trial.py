@@ -25,7 +25,7 @@ from shared.kernel.ids import derive
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _AFTERWARDS = timedelta(hours=1)
 """How long a case goes on after its last input where it does not say until when."""
-_TAKEN = frozenset({Reason.ESCALATED, Reason.WAITING, Reason.NOTIFIED})
+_TAKEN = frozenset({Reason.ESCALATED, Reason.WAITING, Reason.NOTIFIED, Reason.SHADOWED})
 """The reasons of decisions that take a rung without a command."""
 _PREVIEWED = frozenset({Outcome.DRY_RUN, Outcome.REFUSED, Outcome.FAILED, Outcome.UNKNOWN})
 

@@ -186,6 +186,15 @@ def test_waiting_and_telling_people_are_expected_like_actions() -> None:
     assert reached.isdisjoint(coverage_of(RULES, [trial]).missed)
 
 
+def test_what_is_shadowed_is_expected_like_what_is_ordered() -> None:
+    shadowing = load_playbook(PLAYBOOK.replace("spec:", "spec:\n  mode: shadow"), file="p.yaml")
+    expected = "expect: [{reason: shadowed, action: restart-pod, detail: app-1}, {reason: shadow-done}]"
+    cases = read_cases(case(expect=expected), file="c")
+    [trial] = try_cases(cases, shadowing)
+    assert trial.passed, [verdict.actual for verdict in trial.verdicts]
+    assert Part("crash", 0) not in coverage_of(shadowing, [trial]).missed
+
+
 def test_coverage_names_what_no_case_reached() -> None:
     coverage = coverage_of(RULES, [tried(case(more="    until: 1s\n"))])
     assert coverage.parts == 15

@@ -306,6 +306,7 @@ def test_a_command_names_the_playbook_in_force_when_it_is_ordered_and_the_incide
     [
         (PROTECTING, Reason.PROTECTED),
         (PLAYBOOK.replace("spec:", "spec:\n  mode: off"), Reason.MODE_OFF),
+        (PLAYBOOK.replace("spec:", "spec:\n  mode: shadow"), Reason.MODE_OFF),
         (PLAYBOOK.replace("spec:", "spec:\n  mode: dry-run"), Reason.MODE_OFF),
         (PLAYBOOK.replace("name: memory", "name: other"), Reason.RULE_UNKNOWN),
     ],

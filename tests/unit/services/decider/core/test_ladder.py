@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.contracts.actions import RestartPod
 from shared.contracts.inbox import Outcome
-from shared.contracts.incidents import Decision, Note, Phase, Reason
+from shared.contracts.incidents import Decision, Mode, Note, Phase, Reason
 from tests.unit.services.decider.core.build import (
     PLAYBOOK,
     History,
@@ -183,3 +183,31 @@ def test_an_approval_of_a_step_that_acts_no_more_goes_to_a_person() -> None:
     story.take(approval(story.incident, seconds=4), seconds=4)
     assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.ESCALATED)
     assert all(command.dry_run for command in story.commands)
+
+
+def shadowing() -> History:
+    story = history(PLAYBOOK.replace("spec:", "spec:\n  mode: shadow"))
+    story.take(finding("slow", seconds=1, reason="Slow", restarts=1), seconds=1)
+    return story
+
+
+def test_in_shadow_all_is_decided_and_what_would_be_ordered_is_told() -> None:
+    story = shadowing()
+    story.wake()
+    assert story.reasons[1:] == [
+        Reason.NOTIFIED,
+        Reason.WAITING,
+        Reason.WAIT_OVER,
+        Reason.SHADOWED,
+        Reason.SHADOW_DONE,
+    ]
+    assert details(story, Reason.SHADOWED) == ["restart pod frontend-1"]
+    assert (story.incident.phase, story.incident.mode) == (Phase.CLOSED, Mode.SHADOW)
+    assert not story.commands
+
+
+def test_a_shadowed_incident_rests_like_any_other() -> None:
+    story = shadowing()
+    story.wake()
+    story.take(finding("slow", seconds=70, reason="Slow", restarts=1), seconds=70)
+    assert story.reasons[-1] is Reason.COOLDOWN

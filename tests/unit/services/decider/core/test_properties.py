@@ -41,6 +41,7 @@ from tests.unit.services.decider.core.histories import (
 
 LIFE = timedelta(seconds=60)
 CAP = 512 << 20
+STRICTEST_FIRST = (Mode.OFF, Mode.SHADOW, Mode.DRY_RUN, Mode.APPROVAL, Mode.LIVE)
 LADDER_OVER = timedelta(hours=2)
 """Longer than any ladder of these playbooks takes, every result missing and every approval waited for."""
 PASSED = {
@@ -219,11 +220,20 @@ def test_after_a_step_that_failed_its_back_off_is_waited_for(steps: list[Move]) 
             assert incident.deadline == seen.moment + timedelta(seconds=10) * 2 ** (incident.attempt - 2)
 
 
-@given(moves(without={Kind.PERSON, Kind.PLAYBOOK}), st.sampled_from([Mode.DRY_RUN, Mode.OFF]))
+@given(moves(without={Kind.PERSON, Kind.PLAYBOOK}), st.sampled_from([Mode.DRY_RUN, Mode.SHADOW, Mode.OFF]))
 def test_in_a_mode_below_approval_nothing_is_ever_acted_on(steps: list[Move], mode: Mode) -> None:
     story = told(steps, in_mode(mode))
     assert not live(story)
     assert mode is Mode.DRY_RUN or all(command.rule == "manual" for command in story.commands)
+
+
+@given(moves(without={Kind.PERSON, Kind.REHEARSAL, Kind.PLAYBOOK}))
+def test_in_shadow_no_command_is_sent_at_all_and_what_would_be_is_told(steps: list[Move]) -> None:
+    for seen in walked(told(steps, in_mode(Mode.SHADOW))):
+        assert not seen.commands
+        reasons = [one.reason for one in seen.decisions]
+        assert (Reason.SHADOWED in reasons) == (Reason.SHADOW_DONE in reasons)
+        assert all(one.detail for one in seen.decisions if one.reason is Reason.SHADOWED)
 
 
 @given(moves(without={Kind.PERSON, Kind.PLAYBOOK}))
@@ -238,9 +248,12 @@ def test_in_the_mode_approval_each_action_is_one_that_a_person_saw_and_allowed(s
 
 @given(moves(without=PEOPLE | {Kind.AGAIN, Kind.PLAYBOOK}))
 def test_a_stricter_mode_never_acts_more_while_nobody_looks(steps: list[Move]) -> None:
-    acts = [len(live(told(steps, in_mode(mode)))) for mode in (Mode.OFF, Mode.DRY_RUN, Mode.APPROVAL, Mode.LIVE)]
+    acts = [
+        len(live(told(steps, in_mode(mode))))
+        for mode in (Mode.OFF, Mode.SHADOW, Mode.DRY_RUN, Mode.APPROVAL, Mode.LIVE)
+    ]
     assert acts == sorted(acts)
-    assert acts[:3] == [0, 0, 0]
+    assert acts[:4] == [0, 0, 0, 0]
 
 
 FATES = st.lists(st.tuples(st.sampled_from(list(Outcome)), st.booleans(), st.booleans()), min_size=4, max_size=4)
@@ -248,9 +261,9 @@ FATES = st.lists(st.tuples(st.sampled_from(list(Outcome)), st.booleans(), st.boo
 
 @given(FATES)
 def test_a_stricter_mode_takes_no_step_that_a_laxer_one_would_not(fates: list[tuple[Outcome, bool, bool]]) -> None:
-    taken = [acted(mode, fates) for mode in (Mode.OFF, Mode.DRY_RUN, Mode.APPROVAL, Mode.LIVE)]
-    assert taken[0] == taken[1] == set()
-    assert taken[2] <= taken[3]
+    taken = [acted(mode, fates) for mode in STRICTEST_FIRST]
+    assert taken[0] == taken[1] == taken[2] == set()
+    assert taken[3] <= taken[4]
 
 
 def acted(mode: Mode, fates: list[tuple[Outcome, bool, bool]]) -> set[tuple[int, int]]:
