@@ -1,6 +1,7 @@
 """The decider's part of the CLI: playbooks, the topics replayed, incidents exported."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +16,14 @@ from rich.table import Table
 from services.decider import playbook_commands
 from services.decider.adapters.export_file import STDOUT, ExportArchive, read_export_file, write_export
 from services.decider.adapters.exporting import export_incident
+from services.decider.adapters.playbook_file import read_playbook
+from services.decider.adapters.rehearsing import Rehearsed, rehearse_topics
 from services.decider.adapters.replaying import differences, replay_inbox
+from services.decider.core.divergence import Parting, within
+from services.decider.core.playbook import Playbook
 from services.decider.core.replaying import Placed, Replay, Span
 from services.decider.playbook_commands import Output, OutputOption
+from services.decider.rehearsal_words import decision_lines, document_of, notes_on, rules_table
 from shared.contracts.codec import body_of
 from shared.infra.broker import Archive
 from shared.infra.kafka import KafkaArchive
@@ -35,7 +41,7 @@ LOCAL = "127.0.0.1:9092"
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0913 - options of one command
     file: Annotated[Path | None, typer.Argument(help="A file of `sre-agent export`, instead of Kafka.")] = None,
     *,
     bootstrap: BootstrapOption = LOCAL,
@@ -51,6 +57,10 @@ def replay(
     last: Annotated[
         list[str] | None, typer.Option("--until-offset", help="Print up to PARTITION:OFFSET and with it; repeatable.")
     ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option("--playbook", help="Show what this playbook would have done; exit code 1 where that differs."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Read the inbox again, decide again, and print the decisions; nothing is published.
@@ -60,6 +70,9 @@ def replay(
     """
     span = _span(begin, end, first=first or [], last=last or [])
     log = _log(file, bootstrap)
+    if other is not None:
+        _print_rehearsal(log, read_playbook(other), span=span, output=output)
+        return
     replayed, differing = asyncio.run(_replay(log, compare=compare))
     _print_decisions(replayed.within(span), output)
     _print_cut(log.begins or replayed.begins)
@@ -108,6 +121,29 @@ def _log(file: Path | None, bootstrap: str) -> _Log:
         return _Log(KafkaArchive(bootstrap), {})
     found = read_export_file(file)
     return _Log(ExportArchive(found), {found.header.partition: found.header.begins})
+
+
+def _print_rehearsal(log: _Log, playbook: Playbook, *, span: Span, output: Output) -> None:
+    if span.first or span.last:
+        raise ConfigError("--from-offset: what another playbook would have decided has no offset; expected --from")
+    rehearsed = asyncio.run(rehearse_topics(log.archive, playbook))
+    parting = within(rehearsed.parting, begin=span.begin, end=span.end)
+    if output is Output.JSON:
+        print(json.dumps(document_of(rehearsed, parting, playbook=playbook), indent=2, ensure_ascii=False))
+    else:
+        _print_parting(rehearsed, parting)
+    _print_cut(log.begins or rehearsed.begins)
+    if parting.decisions:
+        raise typer.Exit(_DIFFERS)
+
+
+def _print_parting(rehearsed: Rehearsed, parting: Parting) -> None:
+    if not parting.decisions:
+        print("it would have decided the same")
+        return
+    Console().print(rules_table(parting))
+    for line in (*decision_lines(parting), *notes_on(rehearsed, parting)):
+        print(line)
 
 
 async def _replay(log: _Log, *, compare: bool) -> tuple[Replay, list[str] | None]:

@@ -15,9 +15,9 @@ from services.decider.core.ladder import rung_of
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import PartitionState, WorkloadState
-from services.decider.core.steps import WAKE_EVERY
+from services.decider.core.waking import Waking
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Approval, InboxEntry, Outcome, Pause, Result, Resume, WakeUp
+from shared.contracts.inbox import Approval, InboxEntry, Outcome, Pause, Result, Resume
 from shared.contracts.incidents import Decision, Reason
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive
@@ -53,7 +53,7 @@ class _Course:
     workloads: dict[str, WorkloadState] = field(default_factory=dict[str, WorkloadState])
     made: list[Made] = field(default_factory=list[Made])
     commands: dict[str, Command] = field(default_factory=dict[str, Command])
-    woken: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    waking: Waking = field(default_factory=Waking)
 
     def take(self, entry: InboxEntry, now: datetime) -> None:
         offset = self.partition.offset + 1
@@ -62,6 +62,7 @@ class _Course:
         self.partition = absorbed.partition
         if absorbed.workload is not None:
             self.workloads[entry.key] = absorbed.workload
+            self.waking.ask(entry.key, absorbed.workload.wake_at)
         commands = {output.id: output for output in absorbed.outputs if isinstance(output, Command)}
         self.commands |= commands
         for output in absorbed.outputs:
@@ -70,22 +71,8 @@ class _Course:
 
     def let_pass(self, until: datetime, *, inclusive: bool) -> None:
         """Wake workloads at the moments that they asked for."""
-        while (due := self._next_due()) is not None and (due[0] < until or (inclusive and due[0] == until)):
-            moment, key, asked = due
-            wake_up = WakeUp(
-                id=derive("wakeup", key, asked.isoformat()), at=moment, workload=WorkloadRef.parse(key), due=asked
-            )
-            self.woken[key] = moment
-            self.take(wake_up, moment)
-
-    def _next_due(self) -> tuple[datetime, str, datetime] | None:
-        asking = ((key, state.wake_at) for key, state in self.workloads.items())
-        return min(((self._moment_of(key, at), key, at) for key, at in asking if at is not None), default=None)
-
-    def _moment_of(self, key: str, asked: datetime) -> datetime:
-        """Return when a wake-up comes: when it was asked for, or at the next look after one that changed nothing."""
-        woken = self.woken.get(key)
-        return asked if woken is None or asked > woken else woken + WAKE_EVERY
+        while (wake_up := self.waking.take_due(until, inclusive=inclusive)) is not None:
+            self.take(wake_up, wake_up.at)
 
     def _action_of(self, decision: Decision) -> str:
         if decision.reason in _TAKEN:

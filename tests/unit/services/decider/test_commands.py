@@ -12,6 +12,7 @@ from services.decider.adapters.exporting import export_incident
 from services.decider.commands import app
 from services.decider.core.exports import Export
 from shared.kernel.errors import ConfigError
+from tests.unit.services.decider.core.build import PLAYBOOK
 from tests.unit.services.decider.world import healed
 
 
@@ -93,3 +94,50 @@ def test_what_retention_took_is_said(exported: Path) -> None:
 def test_a_file_that_is_none_is_for_the_user_to_mend(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a readable export"):
         CliRunner().invoke(app, ["replay", str(tmp_path / "none.jsonl")], catch_exceptions=False)
+
+
+def playbook(folder: Path, text: str) -> Path:
+    path = folder / "new.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_playbook_that_would_have_decided_the_same_passes(exported: Path, tmp_path: Path) -> None:
+    told = run("replay", exported, "--playbook", playbook(tmp_path, PLAYBOOK + "# more\n"))
+    assert (told.exit_code, told.stdout) == (0, "it would have decided the same\n")
+
+
+def test_what_another_playbook_would_have_done_is_told_by_rule_and_fails(exported: Path, tmp_path: Path) -> None:
+    new = playbook(tmp_path, PLAYBOOK.replace("spec:", "spec:\n  mode: dry-run"))
+    told = run("replay", exported, "--playbook", new)
+    assert told.exit_code == 1
+    for part in ("preview-ordered", "-1", "1 incidents end in what nobody knows", "2 more follow from these"):
+        assert part in told.stdout
+    document = json.loads(run("replay", exported, "--playbook", new, "-o", "json").stdout)
+    assert document["rules"] == [
+        {
+            "rule": "crash",
+            "incidents": {"added": 0, "lost": 0, "changed": 1},
+            "decisions": {"added": 0, "lost": 2, "changed": 1},
+            "actions": {"added": 0, "lost": 1, "changed": 0},
+        }
+    ]
+    first = document["decisions"][0]
+    assert (first["before"]["reason"], first["after"]["reason"], first["follows"]) == (
+        "action-ordered",
+        "preview-ordered",
+        False,
+    )
+    assert document["incidents"][0]["unknown"] is True
+
+
+def test_only_what_lies_in_a_time_is_compared(exported: Path, tmp_path: Path) -> None:
+    new = playbook(tmp_path, PLAYBOOK.replace("healthy_for: 30s", "healthy_for: 20s"))
+    assert run("replay", exported, "--playbook", new, "--from", "2026-01-01T12:00:20Z").exit_code == 1
+    assert run("replay", exported, "--playbook", new, "--until", "2026-01-01T12:00:20Z").exit_code == 0
+
+
+def test_what_would_have_been_has_no_offsets(exported: Path, tmp_path: Path) -> None:
+    words = ["replay", str(exported), "--playbook", str(playbook(tmp_path, PLAYBOOK)), "--from-offset", "5:3"]
+    with pytest.raises(ConfigError, match="has no offset; expected --from"):
+        CliRunner().invoke(app, words, catch_exceptions=False)

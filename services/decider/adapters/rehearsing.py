@@ -1,0 +1,80 @@
+"""The topics rehearsed with another playbook: what it would have done, held against what was done."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from services.decider.core.divergence import Parting, parting_of
+from services.decider.core.matching import index_rules
+from services.decider.core.placing import Logged, Told, slots_of
+from services.decider.core.playbook import Playbook
+from services.decider.core.rehearsal import rehearse
+from services.decider.core.replaying import signal_in
+from shared.contracts.codec import Record, decode
+from shared.contracts.inbox import InboxEntry
+from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
+from shared.infra.broker import Archive
+from shared.kernel.clock import EPOCH, from_millis
+from shared.kernel.errors import PoisonError
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """How the playbook's course parts from the log's; before `signals_from` only signals are known that met a rule."""
+
+    parting: Parting
+    begins: dict[int, int]
+    signals_from: datetime | None
+
+
+async def rehearse_topics(archive: Archive, playbook: Playbook) -> Rehearsed:
+    """Return what a playbook would have done about all that the topics hold.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    log, told = await _log(archive), await _told(archive)
+    rules = index_rules(playbook)
+    moments = [one.moment for entries in (*log.values(), *told.values()) for one in entries]
+    partitions = sorted({*log, *told})
+    rehearsals = (
+        rehearse(
+            slots_of(log.get(number, []), told.get(number, []), rules=rules, playbook=playbook),
+            until=max(moments, default=EPOCH),
+        )
+        for number in partitions
+    )
+    return Rehearsed(
+        parting=parting_of(rehearsals),
+        begins={number: entries[0].offset for number, entries in log.items()},
+        signals_from=min((one.moment for signals in told.values() for one in signals), default=None),
+    )
+
+
+async def _log(archive: Archive) -> dict[int, Sequence[Logged]]:
+    log: defaultdict[int, list[Logged]] = defaultdict(list)
+    async for record in archive.read(INBOX):
+        entry = _entry_in(record)
+        if entry is not None:
+            log[record.partition].append(Logged(record.offset, from_millis(record.timestamp_ms), entry))
+    return dict(log)
+
+
+async def _told(archive: Archive) -> dict[int, Sequence[Told]]:
+    """Return the signals by partition; inbox and signals have as many, and the same key for a workload."""
+    told: defaultdict[int, list[Told]] = defaultdict(list)
+    for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
+        async for record in archive.read(topic):
+            signal = signal_in(record)
+            if signal is not None:
+                told[record.partition].append(Told(from_millis(record.timestamp_ms), signal))
+    return dict(told)
+
+
+def _entry_in(record: Record) -> InboxEntry | None:
+    try:
+        return cast("InboxEntry", decode(record).message)  # the inbox declares no other messages
+    except PoisonError:
+        return None
