@@ -82,11 +82,11 @@ class Clause:
 
 def fact_of(values: Mapping[str, FactValue], name: str) -> FactValue | None:
     """Return a fact, or one label of a signal by `labels.NAME`; None where the signal has none of this name."""
-    found = values.get(name)
-    if found is not None or not name.startswith(LABEL):
-        return found
-    labels = values.get(_LABELS)
-    return labels.get(name.removeprefix(LABEL)) if isinstance(labels, dict) else None
+    try:
+        return values[name]
+    except KeyError:  # asked first, because most names are those of facts
+        labels = values.get(_LABELS)
+    return labels.get(name.removeprefix(LABEL)) if name.startswith(LABEL) and isinstance(labels, dict) else None
 
 
 def type_of(kind: SignalKind, name: str) -> FactType | None:

@@ -16,6 +16,7 @@ _OPENING, _CLOSING = "([{", ")]}"
 _POSITION = re.compile(r"<input>:(-?\d+):(-?\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _RESERVED = re.compile(r"reserved identifier: (\w+)")
+_WORD = re.compile(r"\w+")
 _ESCAPED = {"namespace": "__namespace__"}
 """Facts whose names CEL keeps for itself, spelled as Kubernetes spells them in its own conditions."""
 _TYPES: Mapping[FactType, cel.Type] = {
@@ -33,37 +34,38 @@ class ConditionError(TextError):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition."""
+    """A compiled condition; `facts` are the names of those that it may ask for."""
 
     text: str
     expression: cel.Expression
+    facts: tuple[str, ...]
 
     def holds(self, facts: "Facts") -> bool:
         """Tell whether the condition is true; one that cannot be evaluated (a missing label, say) is not."""
         try:
-            answer = self.expression.eval(facts.activation)
+            answer = self.expression.eval(facts.activation(self.facts))
         except RuntimeError:  # the budget of iterations is spent: raised, where other failures are answers
             return False
         return answer.type() == cel.Type.BOOL and bool(answer.value())
 
 
 class Facts:
-    """A signal's facts; they are prepared for CEL once, and only if a condition is asked at all."""
+    """A signal's facts; those that a condition needs are prepared for CEL once, and only if it is asked at all."""
 
-    __slots__ = ("_activation", "_kind", "values")
+    __slots__ = ("_activations", "_kind", "values")
 
     def __init__(self, kind: str, values: Mapping[str, FactValue]) -> None:
         self.values = values
         self._kind = kind
-        self._activation: cel.Activation | None = None
+        self._activations: dict[tuple[str, ...], cel.Activation] = {}
 
-    @property
-    def activation(self) -> cel.Activation:
-        """Return the facts as CEL sees them."""
-        if self._activation is None:
-            values = {_ESCAPED.get(name, name): value for name, value in self.values.items()}
-            self._activation = _environment(self._kind).Activation(values)
-        return self._activation
+    def activation(self, names: tuple[str, ...]) -> cel.Activation:
+        """Return some of the facts as CEL sees them."""
+        prepared = self._activations.get(names)
+        if prepared is None:
+            values = {_ESCAPED.get(name, name): self.values[name] for name in names}
+            prepared = self._activations[names] = _environment(self._kind).Activation(values)
+        return prepared
 
 
 def compile_condition(text: str, *, kind: str) -> Condition:
@@ -79,7 +81,13 @@ def compile_condition(text: str, *, kind: str) -> Condition:
         raise _explained(str(invalid), kind) from invalid
     if expression.return_type() != cel.Type.BOOL:
         raise ConditionError(f"expected a condition that is true or false, found {expression.return_type()}")
-    return Condition(text, expression)
+    return Condition(text, expression, _asked_for(text, kind))
+
+
+def _asked_for(text: str, kind: str) -> tuple[str, ...]:
+    """Return the facts whose names stand in a condition, be it within a text or as a variable of its own."""
+    words = set(_WORD.findall(text))
+    return tuple(name for name in fact_types(kind) if _ESCAPED.get(name, name) in words)
 
 
 def _bound(text: str) -> None:

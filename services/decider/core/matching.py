@@ -1,7 +1,7 @@
 """`match`: which rules does a signal meet? Stateless, so that any number of processes may do it side by side."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.decider.core.clauses import Allowed, fact_of
@@ -61,27 +61,25 @@ def match(rules: RuleIndex, signal: Signal) -> list[Matched]:
     if index is None:
         return matched
     facts = Facts(signal.kind, facts_of(signal))
-    for _, watch in index.candidates(facts.values):
-        matched += _told(watch, signal, facts, playbook=rules.playbook)
-    return matched
+    told = (_told(watch, signal, facts, playbook=rules.playbook) for _, watch in index.candidates(facts.values))
+    return [*matched, *(answer for answer in told if answer is not None)]
 
 
 def _place(placed: _Placed) -> int:
     return placed[0]
 
 
-def _told(watch: Watch, signal: Signal, facts: Facts, *, playbook: str) -> Iterator[Matched]:
-    """Yield the answer to a question, if it is one that is to be told."""
+def _told(watch: Watch, signal: Signal, facts: Facts, *, playbook: str) -> Matched | None:
+    """Return the answer to a question, if it is one that is to be told."""
     holds = watch.clause.holds(facts)
     if not holds and not (watch.tells is Tells.EITHER and _is_within(watch.scope, facts)):
-        return
+        return None
     subject = subject_of(watch.rule.words.by, signal, facts.values)
     if subject is None:
-        return
+        return None
     if holds and watch.tells in {Tells.TROUBLE, Tells.EITHER}:
-        yield _finding(watch, signal, subject, playbook=playbook)
-    else:
-        yield _observation(watch, signal, subject, playbook=playbook, holds=watch.tells is Tells.HOLDING)
+        return _finding(watch, signal, subject, playbook=playbook)
+    return _observation(watch, signal, subject, playbook=playbook, holds=watch.tells is Tells.HOLDING)
 
 
 def _is_within(scope: Mapping[str, Allowed], facts: Facts) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from services.decider.core.conditions import ConditionError, Facts, compile_condition
-from shared.contracts.signals import SIGNALS, fact_types
+from shared.contracts.signals import SIGNALS, FactType, FactValue, fact_types
 
 KINDS = [str(model.model_fields["kind"].default) for model in SIGNALS]
 QUESTIONS = {str: '{} == ""', int: "{} > 1", float: "{} > 1.0", bool: "{}", dict[str, str]: "size({}) == 0"}
@@ -14,6 +14,15 @@ def test_every_fact_of_a_kind_can_be_asked_for(kind: str) -> None:
     for name, fact in fact_types(kind).items():
         asked = "__namespace__" if name == "namespace" else name
         assert compile_condition(QUESTIONS[fact].format(asked), kind=kind).text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_condition_sees_every_fact_that_it_asks_for(kind: str) -> None:
+    samples: dict[FactType, FactValue] = {str: "", int: 2, float: 2.0, bool: True, dict[str, str]: {}}
+    facts = Facts(kind, {name: samples[fact] for name, fact in fact_types(kind).items()})
+    for name, fact in fact_types(kind).items():
+        asked = "__namespace__" if name == "namespace" else name
+        assert compile_condition(QUESTIONS[fact].format(asked), kind=kind).holds(facts), name
 
 
 def test_a_fact_whose_name_cel_keeps_for_itself_is_spelled_as_kubernetes_does() -> None:
