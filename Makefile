@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit properties plant golden integration e2e bench bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit properties plant golden integration e2e bench bench-rivals bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 
@@ -79,6 +79,9 @@ bench: setup ## signals matched per second; latency from a signal to its action
 	@$(BIN)/python -m bench.matching
 	@$(BIN)/python -m bench.latency
 
+bench-rivals: setup ## the same rules and signals here and in ansible-rulebook, side by side; 10 minutes
+	@$(BIN)/python -m bench.rivals
+
 bench-scale: setup ## the collector on a real Kubernetes of 50 nodes and 5,000 pods: memory, CPU, time to a signal; 10 minutes
 	@$(BIN)/python -m bench.scale
 
@@ -89,6 +92,7 @@ lock: setup ## pin all packages again, with hashes and without addresses
 	@$(BIN)/uv pip compile -q pyproject.toml --extra dev $(LOCK) -o requirements/dev.txt
 	@for service in collector decider remediator rca api; do \
 		$(BIN)/uv pip compile -q pyproject.toml --extra $$service -c requirements/dev.txt $(LOCK) -o requirements/$$service.txt; done
+	@$(BIN)/uv pip compile -q requirements/bench-rulebook.in $(LOCK) -o requirements/bench-rulebook.txt
 
 clean: ## remove the environment and caches
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache

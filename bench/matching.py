@@ -1,76 +1,43 @@
 """Signals matched per second in one process, at 1 to 1,000 rules whose `where` differ.
 
 The rows are measured in turns within one run, so that they share whatever else the machine does; the median of all
-turns is shown, and the cost relative to one rule.
+turns is shown, and the cost relative to one rule. At each number of rules as many signals meet one.
 """
 
-from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.load import playbook_of, signal_of
 from bench.machine import machine
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import load_playbook
 from shared.contracts.codec import Record, decode, encode
-from shared.contracts.signals import ContainerSignal, ContainerState
+from shared.contracts.signals import ContainerSignal
 from shared.contracts.topics import SIGNALS_KUBERNETES
-from shared.contracts.workloads import ObjectRef, WorkloadRef
 
 RULES = (1, 10, 100, 1_000)
-SIGNALS = 2_000
+SIGNALS = 20_000
 TURNS = 7
-
-_HEAD = """\
-apiVersion: sre-agent.dev/v1alpha1
-kind: HealingPlaybook
-metadata: {name: bench}
-spec:
-  rules:
-"""
-_RULE = """\
-    - name: rule-{n}
-      signal: container
-      where: {{reason: CrashLoopBackOff, workload: service-{n}}}
-      when: restarts >= 3 && exit_code != 0
-      ladder: [{{action: restart-pod}}]
-"""
 
 
 def main() -> None:
     """Measure and print."""
-    signals = [_signal(n) for n in range(SIGNALS)]
+    signals = {count: [signal_of(number, workloads=count) for number in range(SIGNALS)] for count in RULES}
     indexes = {count: _index(count) for count in RULES}
     times: dict[int, list[float]] = {count: [] for count in RULES}
     decoding: list[float] = []
     for _ in range(TURNS):
         for count, index in indexes.items():
-            times[count].append(_matched(index, signals))
-        decoding.append(_decoded(signals))
+            times[count].append(_matched(index, signals[count]))
+        decoding.append(_decoded(signals[RULES[0]]))
     _print(times, decoding)
 
 
 def _index(count: int) -> RuleIndex:
-    text = _HEAD + "".join(_RULE.format(n=n) for n in range(count))
-    return index_rules(load_playbook(text, file="bench"))
-
-
-def _signal(n: int) -> ContainerSignal:
-    name = f"service-{n % 50}"
-    return ContainerSignal(
-        id=f"signal-{n}",
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-        cluster="bench",
-        workload=WorkloadRef(kind="Deployment", namespace="bank", name=name),
-        object=ObjectRef(kind="Pod", namespace="bank", name=f"{name}-{n}", uid=f"uid-{n}"),
-        container="server",
-        state=ContainerState.WAITING,
-        reason="CrashLoopBackOff" if n % 10 == 0 else "",
-        restarts=n % 7,
-        exit_code=1,
-    )
+    return index_rules(load_playbook(playbook_of(count), file="bench"))
 
 
 def _matched(index: RuleIndex, signals: list[ContainerSignal]) -> float:

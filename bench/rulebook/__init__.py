@@ -1,0 +1,1 @@
+"""The peer: ansible-rulebook in an environment of its own, with the same rules and signals."""
