@@ -21,17 +21,17 @@ from tests.unit.services.decider.core.build import (
     health,
     manual,
 )
-from tests.unit.services.decider.core.histories import Kind, Move, moves, told
+from tests.unit.services.decider.core.histories import RULES, Kind, Move, moves, told
 from tests.unit.services.decider.world import World, healed
 
-APPROVING = PLAYBOOK.replace("- action: restart-pod\n", "- action: restart-pod\n          mode: approval\n")
+APPROVING = RULES.replace("- action: restart-pod\n", "- action: restart-pod\n          mode: approval\n")
 MORE = PLAYBOOK + "    - {name: more, signal: container, ladder: [{action: escalate}]}\n"
 FIRST = PLAYBOOK.replace(
     "  rules:\n", "  rules:\n    - {name: more, signal: container, ladder: [{action: escalate}]}\n"
 )
 
 
-def parting(story: History, text: str = PLAYBOOK) -> Parting:
+def parting(story: History, text: str = RULES) -> Parting:
     """Return how a playbook's course parts from a history's, whose signals are known by their findings alone."""
     playbook = load_playbook(text, file="test")
     log = [Logged(offset, moment, entry) for offset, (entry, moment) in enumerate(story.inbox)]
@@ -69,7 +69,7 @@ def test_what_another_playbook_would_have_done_is_the_same_each_time(steps: list
 
 @given(moves(without={Kind.PLAYBOOK}))
 def test_a_playbook_that_is_off_would_have_ordered_nothing_but_what_people_ask_for(steps: list[Move]) -> None:
-    off = PLAYBOOK.replace("spec:", "spec:\n  mode: 'off'")
+    off = RULES.replace("spec:", "spec:\n  mode: 'off'")
     supposed = [one.after for one in parting(told(steps), off).decisions if one.after]
     assert all(one.action is None or one.decision.rule == "manual" for one in supposed)
 
