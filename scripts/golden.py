@@ -1,6 +1,9 @@
-"""Writes the golden histories (tests/golden) from their scenarios, as they are decided now: `make golden`."""
+"""Writes the golden histories (tests/golden) from scenarios and playbooks' cases, as decided now: `make golden`."""
 
-from tests.golden import files, scenarios
+from collections.abc import Sequence
+
+from shared.contracts.codec import Record
+from tests.golden import files, scenarios, tried
 
 
 def main() -> None:
@@ -8,8 +11,14 @@ def main() -> None:
     for path in files.histories():
         path.unlink()
     for number, (name, told) in enumerate(scenarios.HISTORIES.items()):
-        lines = files.decided(scenarios.written(number, told))
-        (files.HISTORIES / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        _write(name, scenarios.written(number, told))
+    for path in tried.cases_files():
+        _write(tried.history_of(path), list(tried.written(path)))
+
+
+def _write(name: str, records: Sequence[Record]) -> None:
+    lines = files.decided(records)
+    (files.HISTORIES / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from services.decider.core.absorbing import topic_of
@@ -22,11 +23,12 @@ def histories() -> list[Path]:
 
 
 def decided(records: Sequence[Record]) -> Iterator[str]:
-    """Yield the lines of a history, decided now by what `sre-agent replay` runs."""
-    replay = Replay()
-    for record in records:
-        yield _line_of_record(record)
-        yield from map(_line_of_output, replay.take(record))
+    """Yield the lines of a history, decided now by what `sre-agent replay` runs; each partition for itself."""
+    for _, partition in groupby(records, key=lambda record: record.partition):
+        replay = Replay()
+        for record in partition:
+            yield _line_of_record(record)
+            yield from map(_line_of_output, replay.take(record))
 
 
 def records_of(lines: Sequence[str]) -> list[Record]:

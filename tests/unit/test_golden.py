@@ -19,9 +19,13 @@ def test_a_golden_history_is_decided_byte_for_byte_as_it_was(path: Path) -> None
 
 
 def test_they_tell_of_enough_incidents_and_of_every_end() -> None:
-    ends: dict[str, tuple[str, str]] = {}
-    for line in (line for path in histories() for line in lines_of(path) if '"topic":"sre.incidents"' in line):
-        incident = json.loads(line)["out"]["body"]
-        ends[incident["id"]] = incident["phase"], incident["reason"]
-    assert len(ends) >= 20
-    assert len(set(ends.values())) >= 9
+    ends: dict[tuple[str, int, str], tuple[str, str]] = {}
+    for path in histories():
+        partition = 0
+        for line in map(json.loads, lines_of(path)):
+            partition = line["in"]["partition"] if "in" in line else partition
+            if line.get("out", {}).get("topic") == "sre.incidents":
+                incident = line["out"]["body"]
+                ends[path.stem, partition, incident["id"]] = incident["phase"], incident["reason"]
+    assert len(ends) >= 60
+    assert len(set(ends.values())) >= 12

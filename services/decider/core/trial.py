@@ -32,9 +32,10 @@ _PREVIEWED = frozenset({Outcome.DRY_RUN, Outcome.REFUSED, Outcome.FAILED, Outcom
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A case as it went."""
+    """A case as it went; `taken` is what came into its inbox, and when."""
 
     case: CaseWords
+    taken: Sequence[tuple[InboxEntry, datetime]]
     made: Sequence[Made]
     verdicts: Sequence[Verdict]
 
@@ -51,11 +52,13 @@ class _Course:
     index: RuleIndex
     partition: PartitionState
     workloads: dict[str, WorkloadState] = field(default_factory=dict[str, WorkloadState])
+    taken: list[tuple[InboxEntry, datetime]] = field(default_factory=list[tuple[InboxEntry, datetime]])
     made: list[Made] = field(default_factory=list[Made])
     commands: dict[str, Command] = field(default_factory=dict[str, Command])
     waking: Waking = field(default_factory=Waking)
 
     def take(self, entry: InboxEntry, now: datetime) -> None:
+        self.taken.append((entry, now))
         offset = self.partition.offset + 1
         before = self.workloads.get(entry.key, WorkloadState())
         absorbed = absorb(self.partition, before, entry, offset=offset, now=now)
@@ -103,7 +106,7 @@ def _tried(cases: Cases, place: int, *, index: RuleIndex, playbook: Playbook) ->
     latest = case.given[-1].at
     course.let_pass(START + (case.until if case.until is not None else latest + _AFTERWARDS), inclusive=True)
     verdicts = [*impossible, *judged(cases, place, course.made)]
-    return Trial(case, course.made, verdicts)
+    return Trial(case, course.taken, course.made, verdicts)
 
 
 def _give(course: _Course, case: CaseWords, given: GivenWords, *, number: int) -> Iterator[tuple[str, str]]:
