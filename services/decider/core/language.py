@@ -198,6 +198,7 @@ class RuleWords(_Words):
     signal: SignalKind
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict[str, "Scalar | list[Scalar]"])
     when: str = ""
+    promql: str = ""
     window: Window = Window(count=1, within=timedelta(minutes=5))
     held_for: Length | None = Field(default=None, alias="for")
     after: Partner | None = None

@@ -10,6 +10,7 @@ from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
+from services.decider.core.promql import names_no_workload
 from services.decider.core.source import Path, Source
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.signals import values_of
@@ -58,6 +59,7 @@ def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> I
     yield from _unmeetable(source, rule, path=path)
     yield from (Remark(Level.ERROR, fault) for fault in unreached(source, playbook, rule, path=path))
     yield from (Remark(Level.WARNING, fault) for fault in overtaken(source, playbook, rule, path=path))
+    yield from _unnamed(source, rule, path=path)
     yield from _ending(source, rule, path=path)
     mode = mode_of(playbook, rule)
     if mode is Mode.OFF:
@@ -82,6 +84,13 @@ def _unmeetable(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
             yield _error(source, place, "no signal meets an empty list; expected at least one value")
         elif known and not any(value in allowed for value in known):
             yield _error(source, place, f"no signal has such a value; expected one of: {', '.join(sorted(known))}")
+
+
+def _unnamed(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
+    if rule.words.promql and names_no_workload(rule.words.promql):
+        expected = "its samples name no workload, so nothing is told of them; expected labels that do"
+        hint = "as in by (namespace, deployment); also statefulset, daemonset, job_name, pod, or node alone"
+        yield Remark(Level.ERROR, source.fault((*path, "promql"), expected, hint=hint))
 
 
 def _ending(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:

@@ -50,6 +50,8 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "notify": NotifyRung,
     "escalate": EscalateRung,
 }
+MAX_QUERIES = 200
+"""All of them are asked in each round."""
 
 _TWICE_INCLUDED = "the file is included twice; let a parameter be part of the name"
 
@@ -114,7 +116,7 @@ def _words_of(source: Source) -> tuple[PlaybookWords | None, list[Fault]]:
         words = PlaybookWords.model_validate(source.value)
     except ValidationError as invalid:
         return None, faults_of(source, invalid, _SECTIONS)
-    return words, [*_repeated_names(source, words)]
+    return words, [*_repeated_names(source, words), *_too_many_queries(source, words.spec.rules)]
 
 
 def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tuple[Path, RuleWords]]:
@@ -140,3 +142,9 @@ def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
         if other is not again:
             is_same = other.where == again.where
             yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")
+
+
+def _too_many_queries(source: Source, rules: Sequence[RuleWords]) -> Iterator[Fault]:
+    asking = [place for place, rule in enumerate(rules) if rule.promql]
+    for place in asking[MAX_QUERIES : MAX_QUERIES + 1]:
+        yield source.fault(("spec", "rules", place, "promql"), f"expected at most {MAX_QUERIES} rules that ask a query")

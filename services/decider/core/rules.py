@@ -1,16 +1,19 @@
 """A rule, compiled: what it is about, what its trouble is held against, and what of it cannot be meant."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.decider.core.clauses import Allowed, Clause, clause_of, type_of, unknown_fact
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
 from services.decider.core.language import MANUAL, MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
+from services.decider.core.promql import QueryError, check_query
 from services.decider.core.rungs import rungs_of
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
 
+QUERY = "query"
+"""The fact by which samples are told apart; a rule's own query bears its name."""
 _NUMBERS = frozenset({int, float})
 _GROUPING = frozenset({str, int, bool})
 """The types of facts that tell groups apart; a number with a point is seldom the same twice."""
@@ -53,12 +56,12 @@ def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fa
     for name, partner in partners_of(words).items():
         partners[name], refused = clause_of(source, partner, (*path, name))
         faults += refused
-    faults += _window_faults(source, words, path=(*path, "window"))
+    faults += [*_query_faults(source, words, path=path), *_window_faults(source, words, path=(*path, "window"))]
     faults += [*_timing_faults(source, words, path=path), *_grouping_faults(source, words, path=(*path, "by"))]
     faults += [*_name_faults(source, words, path=(*path, "name"))]
     faults += wording_faults(source, words.summary, kind=words.signal, path=(*path, "summary"))
     rungs, unusable = rungs_of(source, words, path=(*path, "ladder"))
-    return Rule(words, clause, partners, rungs), [*faults, *unusable]
+    return Rule(words, _of_own_query(words, clause), partners, rungs), [*faults, *unusable]
 
 
 def partners_of(words: RuleWords) -> dict[str, Partner]:
@@ -71,6 +74,28 @@ def _name_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fa
     if words.name == MANUAL:
         expected = f"{MANUAL!r} is what decisions about a person's own actions say; expected another name"
         yield source.fault(path, expected)
+
+
+def _of_own_query(words: RuleWords, clause: Clause) -> Clause:
+    """Return the clause of a rule; that of one that asks a query is about that query's samples alone."""
+    own = {QUERY: Allowed(frozenset({words.name}))} if words.promql else {}
+    return replace(clause, where={**clause.where, **own})
+
+
+def _query_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:
+    if not words.promql:
+        return
+    place = (*path, "promql")
+    if words.signal != "sample":
+        yield source.fault(place, "only a rule on samples asks a query; expected `signal: sample`")
+    if QUERY in words.where:
+        expected = "a rule that asks a query is about its samples alone; expected either `promql` or this"
+        yield source.fault((*path, "where", QUERY), expected)
+    try:
+        check_query(words.promql)
+    except QueryError as invalid:
+        mark = source.inside(place, line=invalid.line, column=invalid.column)
+        yield source.fault(place, invalid.expected, hint=invalid.hint, mark=mark)
 
 
 def _window_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:

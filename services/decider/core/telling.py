@@ -61,6 +61,8 @@ def _about(words: RuleWords) -> Iterator[str]:
 
 
 def _conditions(rule: Rule) -> Iterator[str]:
+    if rule.words.promql:
+        yield f"asks Prometheus: {' '.join(rule.words.promql.split())}"
     yield from _clause(rule.clause, rule.words.when)
     for name, partner in partners_of(rule.words).items():
         yield f"{name}: {partner.signal} signals"
