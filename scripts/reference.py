@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import yaml
 
+from scripts import playbook_reference, playbook_schema
 from services.api.openapi import document as openapi
-from services.decider.core.language import PlaybookWords
 from shared.contracts.asyncapi import document as asyncapi
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +22,8 @@ def main() -> int:
     generated = {
         REFERENCE / "asyncapi.json": _json(asyncapi()),
         REFERENCE / "openapi.json": _json(openapi()),
-        REFERENCE / "playbook.schema.json": _json(PlaybookWords.model_json_schema(mode="validation")),
+        REFERENCE / "playbook.schema.json": _json(playbook_schema.document()),
+        REFERENCE / "playbook.md": playbook_reference.document(),
         ROOT / "deploy" / "kubernetes" / "playbook.yaml": _config_map(),
     }
     if "--check" not in sys.argv:

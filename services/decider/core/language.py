@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from shared.contracts.incidents import Mode, Severity
 from shared.kernel.quantities import format_bytes, parse_bytes
@@ -65,10 +65,20 @@ def _parse_size(text: object) -> int:
     raise ValueError("expected a quantity with a unit such as 512Mi")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(_format_duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration),
+    PlainSerializer(_format_duration),
+    WithJsonSchema({"type": "string", "format": "duration", "examples": ["30s", "5m", "1h30m", "2d"]}),
+]
 Length = Annotated[Duration, AfterValidator(_not_nothing)]
 """A duration within which something can happen."""
-Size = Annotated[int, BeforeValidator(_parse_size), PlainSerializer(format_bytes)]
+Size = Annotated[
+    int,
+    BeforeValidator(_parse_size),
+    PlainSerializer(format_bytes),
+    WithJsonSchema({"type": "string", "format": "quantity", "examples": ["512Mi", "1.5Gi"]}),
+]
 Message = Annotated[str, Field(max_length=MESSAGE_CHARS)]
 Short = Annotated[str, Field(max_length=200)]
 Link = Annotated[str, Field(max_length=MESSAGE_CHARS), AfterValidator(_web_address)]
@@ -76,12 +86,19 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_leng
 Scalar = str | int | float | bool
 WORKLOAD = "workload"
 """What rules group by where they say nothing else: the workload that a signal is about."""
-By = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=4)]
+By = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_list),
+    Field(min_length=1, max_length=4),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 4}]}
+    ),
+]
 SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
 
 
 class _Words(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, use_attribute_docstrings=True)
 
 
 class Window(_Words):
@@ -93,87 +110,118 @@ class Window(_Words):
     """
 
     count: int = Field(default=1, ge=1, le=MOST_COUNTED)
+    """How many signals, or different values, it takes."""
     distinct: str = ""
+    """The fact whose different values are counted, instead of the signals."""
     rate: float | None = Field(default=None, gt=0)
+    """How many signals a `per` it takes, or by how much `of` grows in it; instead of `count`."""
     of: str = ""
+    """The fact, a number, whose increase a `rate` asks for."""
     per: Length = timedelta(minutes=1)
+    """The time that a `rate` counts by."""
     within: Length
+    """How far the window reaches back from the latest signal, in the signals' own time."""
 
 
 class Partner(_Words):
     """Signals of another kind that a rule's own are held against, and within what time of each other."""
 
     signal: SignalKind
+    """The kind of these signals."""
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict[str, "Scalar | list[Scalar]"])
+    """Their facts that must equal a value, one of a list, or match a glob."""
     when: str = ""
+    """A condition over their facts, in CEL."""
     within: Length
+    """How far in time the two may be from each other."""
 
 
 class Verify(_Words):
     """A cure is proven when the workload was healthy for `healthy_for`, at the latest `within` after the action."""
 
     healthy_for: Duration = timedelta(seconds=30)
+    """How long the workload must be healthy without a break."""
     within: Duration = timedelta(minutes=5)
+    """By when, after the action; else the next attempt follows, then the next rung."""
 
 
 class Approval(_Words):
     """How long an action may wait for a person."""
 
     expires: Duration = timedelta(minutes=30)
+    """After this without an answer the incident is escalated."""
 
 
 class _Rung(_Words):
     when: str = ""
+    """A condition in CEL over the facts of the latest signal; where it does not hold the rung is passed."""
 
 
 class _ActionRung(_Rung):
     mode: Mode = Mode.LIVE
+    """How far this rung may go; never further than its rule and its playbook."""
     attempts: int = Field(default=1, ge=1, le=10)
+    """How often it is tried before the next rung."""
     backoff: Duration = timedelta(seconds=10)
+    """How long to wait before the second attempt; twice as long before each further one."""
     verify: Verify = Verify()
+    """What proves the cure."""
     approval: Approval = Approval()
+    """How long a person may take to say yes, where the mode is `approval`."""
 
 
 class RestartPodRung(_ActionRung):
     """Evict the pod that the finding is about."""
 
     action: Literal["restart-pod"]
+    """Evict the pod that the finding is about; budgets hold, its uid is checked."""
 
 
 class SetMemoryRung(_ActionRung):
     """Multiply the memory limit of the container that the finding is about, never beyond `cap`."""
 
     action: Literal["set-memory"]
+    """Multiply the container's memory limit; refused when it is no longer what was seen."""
     factor: float = Field(default=2.0, gt=1.0, le=8.0)
+    """By how much the limit is multiplied."""
     cap: Size
+    """The largest limit that is ever set."""
 
 
 class RollbackRung(_ActionRung):
     """Give the workload back the template it had before the failing rollout."""
 
     action: Literal["rollback"]
+    """Give a Deployment the template of the revision before the failing one."""
 
 
 class WaitRung(_Rung):
     """Let time pass: the workload may recover by itself, which it has when it was healthy for `healthy_for`."""
 
     action: Literal["wait"]
+    """Let time pass, in which the workload may recover by itself."""
     length: Length = Field(alias="for")
+    """How long to wait before the next rung."""
     healthy_for: Duration = timedelta(seconds=30)
+    """How long it must be healthy to have recovered."""
 
 
 class NotifyRung(_Rung):
     """Tell people something, and go on."""
 
     action: Literal["notify"]
+    """Tell people something, and go on with the next rung."""
     message: Message = Field(min_length=1)
+    """What they are told; `{fact}` stands for what the signal says."""
 
 
 class EscalateRung(_Rung):
     """Hand the incident to a person."""
 
     action: Literal["escalate"]
+    """Hand the incident to a person; the end of a ladder."""
     message: Message = ""
+    """What that person should know; `{fact}` stands for what the signal says."""
 
 
 ActionWord = Literal["restart-pod", "set-memory", "rollback", "wait", "notify", "escalate"]
@@ -188,50 +236,78 @@ class RuleWords(_Words):
     """
 
     name: Name
+    """What decisions, metrics and cases call the rule; unique in the whole playbook."""
     description: str = ""
+    """What trouble the rule is about, in a sentence."""
     summary: Message = ""
+    """What each of its incidents is called; `{fact}` stands for what the signal says."""
     owner: Short = ""
+    """Who its incidents belong to."""
     runbook: Link = ""
+    """Where a person reads what to do: an http or https address."""
     labels: dict[Name, Short] = Field(default_factory=dict[Name, Short], max_length=32)
+    """What its incidents carry, to be found and sorted by."""
     severity: Severity = Severity.WARNING
+    """How urgent its incidents are to a person."""
     mode: Mode = Mode.LIVE
+    """How far the rule may go; never further than its playbook."""
     signal: SignalKind
+    """The kind of signal that it is about."""
     where: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict[str, "Scalar | list[Scalar]"])
+    """Facts that must equal a value, one of a list, or match a glob; indexed, so that others cost nothing."""
     when: str = ""
+    """A condition over the facts in CEL, checked when it is loaded; `namespace` is spelled `__namespace__` in it."""
     promql: str = ""
+    """A query of the rule's own, whose samples it is about; only with `signal: sample`."""
     window: Window = Window(count=1, within=timedelta(minutes=5))
+    """How often it must be met before an incident opens; at once where nothing is said."""
     held_for: Length | None = Field(default=None, alias="for")
+    """How long it must hold without a break before an incident opens."""
     after: Partner | None = None
+    """Signals that must have come before."""
     without: Partner | None = None
+    """Signals that must stay away."""
     by: By = (WORKLOAD,)
+    """What incidents are about: the workload, or up to four facts; only workloads can be acted on."""
     cooldown: Duration = timedelta(minutes=5)
+    """How long the rule rests for a workload after an incident has ended."""
     ladder: tuple[Rung, ...] = Field(min_length=1)
+    """What is done, rung by rung until one helps; a list, or the name of one of `ladders`."""
 
 
 class Protected(_Words):
     """What no rule and no person may have acted on through this agent."""
 
     namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+    """Namespaces about which nothing is ever ordered."""
 
 
 class Metadata(_Words):
     """The playbook's own name."""
 
     name: Name
+    """What people call the playbook."""
 
 
 class Spec(_Words):
     """The rules and what holds for all of them."""
 
     mode: Mode = Mode.LIVE
+    """How far any rule may go."""
     protected: Protected = Protected()
+    """What is never acted on."""
     rules: tuple[RuleWords, ...] = Field(min_length=1)
+    """The rules, in the order in which they are looked at."""
 
 
 class PlaybookWords(_Words):
     """A whole `healing-playbook.yaml`."""
 
     apiVersion: Literal["sre-agent.dev/v1alpha1"]  # noqa: N815 - Kubernetes' own spelling
+    """The version of this language."""
     kind: Literal["HealingPlaybook"]
+    """What this file is."""
     metadata: Metadata
+    """What people call it."""
     spec: Spec
+    """The rules and what holds for all of them."""

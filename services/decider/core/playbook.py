@@ -1,7 +1,7 @@
 """A playbook that is fit for use: read, checked, compiled, and known by the hash of its text."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ValidationError
