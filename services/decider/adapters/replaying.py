@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from services.decider.core.absorbing import topic_of
 from services.decider.core.matching import RuleIndex, index_rules, match
@@ -23,6 +24,14 @@ from shared.contracts.topics import (
 from shared.infra.broker import Archive
 
 _LOOKS, _LOOK_S = 20, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedAgain:
+    """The bodies of the findings that the topics' signals give, by id, and the ids of all signals that are there."""
+
+    findings: dict[str, bytes]
+    signals: set[str]
 
 
 async def replay_inbox(archive: Archive) -> Replay:
@@ -51,6 +60,18 @@ async def differences(archive: Archive, replay: Replay, *, looks: int = _LOOKS) 
         is_whole = ends.get(partition) == replay.ends.get(partition, 0)
         found += _compared(partition, live if is_whole else live[: len(again)], again)
     return [*found, *await _otherwise(archive, replay), *await _unmatched(archive, replay)]
+
+
+async def matched_again(archive: Archive, rules: Sequence[RuleIndex]) -> MatchedAgain:
+    """Return what the signals of the topics mean to rules, each signal read and matched again."""
+    again = MatchedAgain({}, set())
+    for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
+        async for record in archive.read(topic):
+            signal = signal_in(record)
+            if signal is not None:
+                again.signals.add(signal.id)
+                again.findings.update(_findings_of(signal, rules))
+    return again
 
 
 async def _published_at_least(
@@ -109,17 +130,11 @@ async def _bodies(archive: Archive, topic: Topic) -> AsyncIterator[tuple[str, by
 async def _unmatched(archive: Archive, replay: Replay) -> list[str]:
     """Return the findings that their signals, matched again, do not give; a signal that is gone is in its finding."""
     indexes = {name: index_rules(playbook) for name, playbook in replay.playbooks.items()}
-    matched: dict[str, bytes] = {}
-    there: set[str] = set()
-    for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
-        async for record in archive.read(topic):
-            signal = signal_in(record)
-            if signal is not None:
-                there.add(signal.id)
-                matched.update(_findings_of(signal, indexes.values()))
+    again = await matched_again(archive, [*indexes.values()])
+    matched = again.findings
     for finding in map(Finding.model_validate_json, _missing(replay, matched)):
-        if finding.signal.id not in there and finding.playbook in indexes:
-            matched.update(_findings_of(finding.signal, [indexes[finding.playbook]]))
+        if finding.signal.id not in again.signals and finding.playbook in indexes:
+            matched |= _findings_of(finding.signal, [indexes[finding.playbook]])
     return [
         f"finding {name}: the signals, matched again, do not give it"
         for name, body in replay.findings.items()
@@ -131,8 +146,6 @@ def _missing(replay: Replay, matched: Mapping[str, bytes]) -> list[bytes]:
     return [body for name, body in replay.findings.items() if name not in matched]
 
 
-def _findings_of(signal: Signal, indexes: Iterable[RuleIndex]) -> Iterator[tuple[str, bytes]]:
-    for index in indexes:
-        for entry in match(index, signal):
-            if isinstance(entry, Finding):
-                yield entry.id, body_of(entry)
+def _findings_of(signal: Signal, indexes: Sequence[RuleIndex]) -> dict[str, bytes]:
+    entries = (entry for index in indexes for entry in match(index, signal))
+    return {entry.id: body_of(entry) for entry in entries if isinstance(entry, Finding)}
