@@ -9,8 +9,8 @@ from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
 from services.decider.core.playbook import Playbook, Rule
-from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
 from services.decider.core.promql import names_no_workload
+from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
 from services.decider.core.source import Path, Source
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.signals import values_of
