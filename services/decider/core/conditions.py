@@ -16,6 +16,8 @@ _OPENING, _CLOSING = "([{", ")]}"
 _POSITION = re.compile(r"<input>:(-?\d+):(-?\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _RESERVED = re.compile(r"reserved identifier: (\w+)")
+_MATCHES = re.compile(r"""\bmatches\s*\((?:[^()"',]*,)?\s*([rR]?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))\s*\)""")
+"""A call of `matches` with its pattern written out."""
 _WORD = re.compile(r"\w+")
 _ESCAPED = {"namespace": "__namespace__"}
 """Facts whose names CEL keeps for itself, spelled as Kubernetes spells them in its own conditions."""
@@ -81,6 +83,7 @@ def compile_condition(text: str, *, kind: str) -> Condition:
         raise _explained(str(invalid), kind) from invalid
     if expression.return_type() != cel.Type.BOOL:
         raise ConditionError(f"expected a condition that is true or false, found {expression.return_type()}")
+    _refuse_unusable_patterns(text)
     return Condition(text, expression, _asked_for(text, kind))
 
 
@@ -88,6 +91,19 @@ def _asked_for(text: str, kind: str) -> tuple[str, ...]:
     """Return the facts whose names stand in a condition, be it within a text or as a variable of its own."""
     words = set(_WORD.findall(text))
     return tuple(name for name in fact_types(kind) if _ESCAPED.get(name, name) in words)
+
+
+def _refuse_unusable_patterns(text: str) -> None:
+    """Refuse a regular expression that is written out and is none: CEL itself tells only when it is asked."""
+    for found in _MATCHES.finditer(text):
+        answer = cel.NewEnv().compile(f'"".matches({found[1]})').eval()
+        if answer.type() == cel.Type.ERROR:
+            line = text.count("\n", 0, found.start(1)) + 1
+            column = found.start(1) - text.rfind("\n", 0, found.start(1))
+            problem = str(answer.value()).rpartition("expression: ")[2]
+            raise ConditionError(
+                f"expected a regular expression as RE2 knows them: {problem}", line=line, column=column
+            )
 
 
 def _bound(text: str) -> None:

@@ -50,3 +50,23 @@ def test_a_condition_that_would_never_come_to_an_end_does_not_hold() -> None:
 def test_a_condition_that_the_compiler_should_not_be_asked_is_refused(text: str) -> None:
     with pytest.raises(ConditionError, match="at most"):
         compile_condition(text, kind="container")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('message.matches("(")', (1, 17)),
+        ("restarts > 1 &&\n  message.matches(r'a(b')", (2, 19)),
+        ('matches(message, "[z-a]")', (1, 18)),
+    ],
+)
+def test_a_pattern_that_is_none_is_named_with_its_place(text: str, place: tuple[int, int]) -> None:
+    with pytest.raises(ConditionError) as refused:
+        compile_condition(text, kind="container")
+    assert (refused.value.line, refused.value.column) == place
+    assert "as RE2 knows them" in refused.value.expected
+
+
+@pytest.mark.parametrize("text", ['message.matches("a+")', r'message.matches(r"\(\d+\)")', "message.matches(image)"])
+def test_a_pattern_that_is_one_is_left_alone(text: str) -> None:
+    assert compile_condition(text, kind="container").text == text
