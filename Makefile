@@ -75,8 +75,9 @@ cluster-down: setup ## stop it, and remove what a crashed one left
 test-cluster: setup ## the whole system on a real Kubernetes: rights, contracts, faults, disturbances (root)
 	@$(BIN)/sre-agent cluster run --longest-back-off 3s -- pytest tests/cluster tests/contracts/cluster -q
 
-bench: setup ## signals matched per second; latency from a signal to its action
+bench: setup ## signals matched per second; what a hostile playbook costs; latency from a signal to its action
 	@$(BIN)/python -m bench.matching
+	@$(BIN)/python -m bench.hostile
 	@$(BIN)/python -m bench.latency
 
 bench-rivals: setup ## the same rules and signals here and in ansible-rulebook, side by side; 10 minutes
