@@ -36,20 +36,13 @@ async def rehearse_topics(archive: Archive, playbook: Playbook) -> Rehearsed:
         UnavailableError: the broker does not answer.
     """
     log, told = await _log(archive), await _told(archive)
-    rules = index_rules(playbook)
-    moments = [one.moment for entries in (*log.values(), *told.values()) for one in entries]
-    partitions = sorted({*log, *told})
-    rehearsals = (
-        rehearse(
-            slots_of(log.get(number, []), told.get(number, []), rules=rules, playbook=playbook),
-            until=max(moments, default=EPOCH),
-        )
-        for number in partitions
-    )
+    slots = slots_of(log, told, rules=index_rules(playbook), playbook=playbook)
+    moments = [entries[-1].moment for entries in log.values()] + [one.moment for one in told]
+    until = max(moments, default=EPOCH)
     return Rehearsed(
-        parting=parting_of(rehearsals),
+        parting=parting_of(rehearse(places, until=until) for places in slots.values()),
         begins={number: entries[0].offset for number, entries in log.items()},
-        signals_from=min((one.moment for signals in told.values() for one in signals), default=None),
+        signals_from=min((one.moment for one in told), default=None),
     )
 
 
@@ -62,15 +55,14 @@ async def _log(archive: Archive) -> dict[int, Sequence[Logged]]:
     return dict(log)
 
 
-async def _told(archive: Archive) -> dict[int, Sequence[Told]]:
-    """Return the signals by partition; inbox and signals have as many, and the same key for a workload."""
-    told: defaultdict[int, list[Told]] = defaultdict(list)
+async def _told(archive: Archive) -> list[Told]:
+    told: list[Told] = []
     for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
         async for record in archive.read(topic):
             signal = signal_in(record)
             if signal is not None:
-                told[record.partition].append(Told(from_millis(record.timestamp_ms), signal))
-    return dict(told)
+                told.append(Told(record.partition, from_millis(record.timestamp_ms), signal))
+    return told
 
 
 def _entry_in(record: Record) -> InboxEntry | None:

@@ -1,7 +1,8 @@
-"""Where a signal's findings lie in an inbox that another playbook would have written.
+"""Where the findings of another playbook lie in the inbox that it would have written.
 
-A finding that the log has keeps its place. One that it has not lies beside what else became of its signal there, in the
-order of the playbook's rules; where nothing did, after all that the broker had stamped when the signal was written.
+What the log has of a rule and a signal keeps its place. What it has not lies beside what else became of the signal
+there, in the order of the playbook's rules; where nothing did, after all that the broker had stamped when the signal
+was written. Observations are placed as findings are.
 """
 
 from bisect import bisect_right
@@ -12,13 +13,16 @@ from datetime import datetime
 
 from services.decider.core.matching import RuleIndex, match
 from services.decider.core.playbook import Playbook
-from shared.contracts.inbox import Finding, InboxEntry, PlaybookActivated
+from services.decider.core.watching import TROUBLE
+from shared.contracts.inbox import Finding, InboxEntry, Observation, PlaybookActivated
 from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal
 
-_ITSELF = ""
-"""In place of a rule: the signal's own entry, as health is told."""
+_Found = Finding | Observation
+_What = tuple[str, str, str]
+"""What is told of a signal: by which rule, of which part of it, about which workload."""
+_ITSELF: _What = "", "", ""
 _BEFORE, _THERE, _AFTER, _BY_TIME = range(4)
-_Key = tuple[int, int, datetime, int, int]
+_Order = tuple[int, int, datetime, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Logged:
 class Told:
     """A signal as it lay on its topic; `moment` is when it was written."""
 
+    partition: int
     moment: datetime
     signal: Signal
 
@@ -47,93 +52,135 @@ class Slot:
     supposed: InboxEntry | None
 
 
-def slots_of(log: Sequence[Logged], told: Iterable[Told], *, rules: RuleIndex, playbook: Playbook) -> list[Slot]:
-    """Return a partition's log with the findings of another playbook in place of its own, in one order.
+@dataclass(frozen=True, slots=True)
+class _At:
+    partition: int
+    place: int
 
-    The other playbook is in force where the log first has one; the log's own activations do not count.
+
+def slots_of(
+    log: Mapping[int, Sequence[Logged]], told: Iterable[Told], *, rules: RuleIndex, playbook: Playbook
+) -> dict[int, list[Slot]]:
+    """Return the log, partition by partition, with the findings of another playbook in place of its own.
+
+    The other playbook is in force where a partition first has one; the log's own activations do not count.
     """
     placing = _Placing(log, told, rules=rules, playbook=playbook)
-    return [slot for _, slot in sorted([*placing.there(), *placing.added()], key=lambda placed: placed[0])]
+    placed: defaultdict[int, list[tuple[_Order, Slot]]] = defaultdict(list)
+    for partition, order, slot in (*placing.there(), *placing.added()):
+        placed[partition].append((order, slot))
+    return {
+        partition: [slot for _, slot in sorted(slots, key=lambda one: one[0])]
+        for partition, slots in sorted(placed.items())
+    }
 
 
 class _Placing:
-    def __init__(self, log: Sequence[Logged], told: Iterable[Told], *, rules: RuleIndex, playbook: Playbook) -> None:
+    def __init__(
+        self, log: Mapping[int, Sequence[Logged]], told: Iterable[Told], *, rules: RuleIndex, playbook: Playbook
+    ) -> None:
         self._log = log
         self._rules = rules
         self._playbook = playbook
         self._ranks = {name: rank for rank, name in enumerate(playbook.rules)}
-        self._moments = [one.moment for one in log]
-        self._first = next((at for at, one in enumerate(log) if isinstance(one.entry, PlaybookActivated)), 0)
+        self._moments = {partition: [one.moment for one in entries] for partition, entries in log.items()}
+        self._firsts = {partition: _first_activation(entries) for partition, entries in log.items()}
+        self._homes: dict[str, int] = {}
         self._signals: dict[str, Signal] = {}
         self._written: defaultdict[str, list[datetime]] = defaultdict(list)
-        self._places: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._places: defaultdict[str, defaultdict[_What, list[_At]]] = defaultdict(lambda: defaultdict(list))
         self._note_told(told)
         self._note_log()
-        self._matched = {name: _findings(rules, signal) for name, signal in self._signals.items()}
+        self._found = {name: _found_in(rules, signal) for name, signal in self._signals.items()}
 
-    def there(self) -> Iterator[tuple[_Key, Slot]]:
+    def there(self) -> Iterator[tuple[int, _Order, Slot]]:
         """Yield the log's own places, each with what would have been there."""
-        for at, one in enumerate(self._log):
-            yield (at, _THERE, one.moment, 0, 0), Slot(one.moment, one, self._instead(at, one.entry))
+        for partition, entries in self._log.items():
+            for place, one in enumerate(entries):
+                supposed = self._instead(_At(partition, place), one.entry)
+                yield partition, (place, _THERE, one.moment, 0, 0), Slot(one.moment, one, supposed)
 
-    def added(self) -> Iterator[tuple[_Key, Slot]]:
-        """Yield the findings that the log has not."""
-        for order, (name, found) in enumerate(self._matched.items()):
-            for rule, finding in found.items():
-                if rule not in self._places[name]:
-                    yield from self._added(finding, order=order)
+    def added(self) -> Iterator[tuple[int, _Order, Slot]]:
+        """Yield what the log has not."""
+        for number, (name, found) in enumerate(self._found.items()):
+            for what, entry in found.items():
+                if what not in self._places[name]:
+                    yield from self._added(entry, number=number)
 
     def _note_told(self, told: Iterable[Told]) -> None:
         for one in told:
+            self._homes[one.signal.key] = one.partition
             self._signals[one.signal.id] = one.signal
             self._written[one.signal.id].append(one.moment)
 
     def _note_log(self) -> None:
-        for at, one in enumerate(self._log):
-            match one.entry:
-                case Finding(signal=signal, rule=rule):
-                    self._signals.setdefault(signal.id, signal)
-                    self._places[signal.id][rule].append(at)
-                case WorkloadSignal() | NodeSignal():
-                    self._signals.setdefault(one.entry.id, one.entry)
-                    self._places[one.entry.id][_ITSELF].append(at)
-                case _:
-                    pass
+        for partition, entries in self._log.items():
+            for place, one in enumerate(entries):
+                self._homes[one.entry.key] = partition
+                self._note_entry(one.entry, _At(partition, place))
 
-    def _instead(self, at: int, entry: InboxEntry) -> InboxEntry | None:
+    def _note_entry(self, entry: InboxEntry, at: _At) -> None:
         match entry:
-            case Finding():
-                return self._matched[entry.signal.id].get(entry.rule)
+            case Finding() | Observation():
+                self._signals.setdefault(entry.signal.id, entry.signal)
+                self._places[entry.signal.id][_what(entry)].append(at)
+            case WorkloadSignal() | NodeSignal():
+                self._signals.setdefault(entry.id, entry)
+                self._places[entry.id][_ITSELF].append(at)
+            case _:
+                pass
+
+    def _instead(self, at: _At, entry: InboxEntry) -> InboxEntry | None:
+        match entry:
+            case Finding() | Observation():
+                return self._found[entry.signal.id].get(_what(entry))
             case PlaybookActivated():
-                return self._activated(entry) if at == self._first else None
+                return self._activated(entry) if at.place == self._firsts[at.partition] else None
             case _:
                 return entry
 
     def _activated(self, entry: PlaybookActivated) -> PlaybookActivated:
         return entry.model_copy(update={"hash": self._playbook.hash, "text": self._playbook.text})
 
-    def _added(self, finding: Finding, *, order: int) -> Iterator[tuple[_Key, Slot]]:
-        """Yield a finding as often as its signal was told."""
-        places, written = self._places[finding.signal.id], self._written[finding.signal.id]
-        rank = self._ranks[finding.rule]
+    def _added(self, entry: _Found, *, number: int) -> Iterator[tuple[int, _Order, Slot]]:
+        """Yield an entry as often as its signal was told."""
+        places, written = self._places[entry.signal.id], self._written[entry.signal.id]
         for time in range(max([len(written), *map(len, places.values())])):
-            beside = {rule: at[time] for rule, at in places.items() if time < len(at)}
-            if beside:
-                yield self._beside(finding, beside, rank=rank)
-            elif time < len(written):
-                yield self._by_time(finding, written[time], order=order)
+            beside = {what: at[time] for what, at in places.items() if time < len(at)}
+            partition = self._home_of(entry, beside)
+            here = {what: at.place for what, at in beside.items() if at.partition == partition}
+            if here:
+                yield partition, *self._beside(entry, here, partition=partition)
+                continue
+            moments = [self._moments[at.partition][at.place] for at in beside.values()] or [written[time]]
+            yield partition, *self._by_time(entry, min(moments), partition=partition, number=number)
 
-    def _beside(self, finding: Finding, beside: Mapping[str, int], *, rank: int) -> tuple[_Key, Slot]:
-        before = [at for rule, at in beside.items() if self._ranks.get(rule, -1) < rank]
-        at, side = (max(before), _AFTER) if before else (min(beside.values()), _BEFORE)
-        moment = self._log[at].moment
-        return (at, side, moment, 0, rank), Slot(moment, None, finding)
+    def _home_of(self, entry: _Found, beside: Mapping[_What, _At]) -> int:
+        """Return the partition of an entry; of what no log knows, that of its signal, since it knows no other."""
+        known = self._homes.get(entry.key, self._homes.get(entry.signal.key))
+        return known if known is not None else min(at.partition for at in beside.values())
 
-    def _by_time(self, finding: Finding, written: datetime, *, order: int) -> tuple[_Key, Slot]:
-        at = max(bisect_right(self._moments, written) - 1, self._first)
-        moment = max(written, self._moments[at]) if self._moments else written
-        return (at, _BY_TIME, moment, order, self._ranks[finding.rule]), Slot(moment, None, finding)
+    def _beside(self, entry: _Found, here: Mapping[_What, int], *, partition: int) -> tuple[_Order, Slot]:
+        rank = self._ranks[entry.rule]
+        before = [place for what, place in here.items() if self._ranks.get(what[0], -1) < rank]
+        place, side = (max(before), _AFTER) if before else (min(here.values()), _BEFORE)
+        moment = self._moments[partition][place]
+        return (place, side, moment, 0, rank), Slot(moment, None, entry)
+
+    def _by_time(self, entry: _Found, told: datetime, *, partition: int, number: int) -> tuple[_Order, Slot]:
+        moments = self._moments.get(partition, [])
+        place = max(bisect_right(moments, told) - 1, self._firsts.get(partition, 0))
+        moment = max(told, moments[place]) if moments else told
+        return (place, _BY_TIME, moment, number, self._ranks[entry.rule]), Slot(moment, None, entry)
 
 
-def _findings(rules: RuleIndex, signal: Signal) -> dict[str, Finding]:
-    return {entry.rule: entry for entry in match(rules, signal) if isinstance(entry, Finding)}
+def _first_activation(entries: Sequence[Logged]) -> int:
+    return next((place for place, one in enumerate(entries) if isinstance(one.entry, PlaybookActivated)), 0)
+
+
+def _what(entry: _Found) -> _What:
+    return entry.rule, entry.part if isinstance(entry, Observation) else TROUBLE, entry.key
+
+
+def _found_in(rules: RuleIndex, signal: Signal) -> dict[_What, _Found]:
+    return {_what(entry): entry for entry in match(rules, signal) if isinstance(entry, Finding | Observation)}

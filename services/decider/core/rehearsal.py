@@ -15,7 +15,7 @@ from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.waking import Waking
 from shared.contracts.actions import Action
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Approval, Finding, InboxEntry, Result, WakeUp
+from shared.contracts.inbox import Approval, Finding, InboxEntry, Observation, Result, WakeUp
 from shared.contracts.incidents import Decision, Phase
 from shared.kernel.errors import PoisonError
 
@@ -87,19 +87,22 @@ class _Course:
                 self._note(output, ordered.get(output.command or ""), cause=cause_of(entry), offset=offset)
 
     def _note(self, decision: Decision, command: Command | None, *, cause: str, offset: int | None) -> None:
-        incident = self._incident_of(decision, cause)
+        incident = self._incident_of(decision)
         if command is not None and incident is not None:
             self.orders[_order_of(command, incident)] = command
         action = command.action if command is not None else None
         self.chosen.append(Chosen(decision=decision, cause=cause, incident=incident, action=action, offset=offset))
 
-    def _incident_of(self, decision: Decision, cause: str) -> IncidentKey | None:
-        """Return what a decision's incident is known by; the first decision about it is that of its opening."""
+    def _incident_of(self, decision: Decision) -> IncidentKey | None:
+        """Return what a decision's incident is known by; at the first about it, the workload knows what opened it."""
         if decision.incident is None:
             return None
-        known = self.incidents.setdefault(decision.incident, (decision.workload.key, decision.rule, cause))
-        self.names[known] = decision.incident
-        return known
+        if decision.incident not in self.incidents:
+            key = decision.workload.key
+            known = key, decision.rule, _opening_of(self.state(key))
+            self.incidents[decision.incident] = known
+            self.names[known] = decision.incident
+        return self.incidents[decision.incident]
 
 
 @dataclass(slots=True)
@@ -174,7 +177,19 @@ def _order_of(command: Command, incident: IncidentKey) -> _Order:
 
 def cause_of(entry: InboxEntry) -> str:
     """Return what an entry is known by under any playbook; a finding's own id names the playbook."""
-    return f"{entry.rule} on {entry.signal.id}" if isinstance(entry, Finding) else entry.id
+    match entry:
+        case Finding():
+            return f"{entry.rule} on {entry.signal.id}"
+        case Observation():
+            return f"{entry.rule}/{entry.part} on {entry.signal.id}"
+        case _:
+            return entry.id
+
+
+def _opening_of(state: WorkloadState) -> str:
+    """Return what the incident that has just begun was opened by, also where only time was lacking."""
+    opening = state.manual or state.finding
+    return cause_of(opening) if opening is not None else ""
 
 
 def _proposed(course: _Course, approval: Approval) -> Action | None:

@@ -16,15 +16,13 @@ from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Message
 from shared.contracts.signals import AlertSignal, SampleSignal, Signal
 from shared.contracts.topics import (
-    COMMANDS,
-    DECISIONS,
     EVIDENCE,
     INBOX,
     SIGNALS_KUBERNETES,
     SIGNALS_PROMETHEUS,
     Topic,
 )
-from shared.contracts.workloads import ObjectRef
+from shared.contracts.workloads import ObjectRef, WorkloadRef
 from shared.infra.memory import MemoryArchive, MemoryBroker
 from tests.fakes.clock import FakeClock
 from tests.unit.services.decider.core.build import (
@@ -114,7 +112,7 @@ class World:
         """Let time go on to a moment, with the wake-ups that are due on the way."""
         while (due := self._next_wake()) is not None and due[0] + LATE < at(seconds):
             self.clock.moment = max(self.clock.moment, due[0] + LATE)
-            await self._write(wake_up(due[0]).model_copy(update={"workload": due[1].workload}), INBOX)
+            await self._write(wake_up(due[0]).model_copy(update={"workload": WorkloadRef.parse(due[1])}), INBOX)
             await self._decide()
         self.clock.moment = max(self.clock.moment, at(seconds))
 
@@ -137,13 +135,9 @@ class World:
 
     made: list[Message] = field(default_factory=list[Message])
 
-    def _next_wake(self) -> tuple[datetime, Incident] | None:
-        asking = [
-            (state.wake_at, state.incident)
-            for state in self._states.values()
-            if state.wake_at is not None and state.incident is not None
-        ]
-        return min(asking, key=lambda one: one[0], default=None)
+    def _next_wake(self) -> tuple[datetime, str] | None:
+        asking = [(state.wake_at, key) for key, state in self._states.items() if state.wake_at is not None]
+        return min(asking, default=None)
 
     async def _write(self, message: Message, topic: Topic) -> None:
         await self.broker.publisher("test").publish(message, topic=topic)
@@ -173,6 +167,3 @@ async def healed(world: World | None = None, *, begin: float = 0, pod: str = "fr
     await story.tell(health(healthy=True, seconds=begin + 10), seconds=begin + 10)
     await story.pass_to(begin + 50)
     return story
-
-
-__all__ = ["COMMANDS", "DECISIONS", "LATE", "World", "healed"]

@@ -16,6 +16,7 @@ from tests.unit.services.decider.core.build import (
     PLAYBOOK,
     History,
     activated,
+    at,
     container,
     finding,
     health,
@@ -24,19 +25,19 @@ from tests.unit.services.decider.core.build import (
 from tests.unit.services.decider.core.histories import RULES, Kind, Move, moves, told
 from tests.unit.services.decider.world import World, healed
 
-APPROVING = RULES.replace("- action: restart-pod\n", "- action: restart-pod\n          mode: approval\n")
+APPROVING = PLAYBOOK.replace("- action: restart-pod\n", "- action: restart-pod\n          mode: approval\n")
 MORE = PLAYBOOK + "    - {name: more, signal: container, ladder: [{action: escalate}]}\n"
 FIRST = PLAYBOOK.replace(
     "  rules:\n", "  rules:\n    - {name: more, signal: container, ladder: [{action: escalate}]}\n"
 )
 
 
-def parting(story: History, text: str = RULES) -> Parting:
+def parting(story: History, text: str = PLAYBOOK) -> Parting:
     """Return how a playbook's course parts from a history's, whose signals are known by their findings alone."""
     playbook = load_playbook(text, file="test")
     log = [Logged(offset, moment, entry) for offset, (entry, moment) in enumerate(story.inbox)]
-    slots = slots_of(log, [], rules=index_rules(playbook), playbook=playbook)
-    return parting_of([rehearse(slots, until=log[-1].moment)])
+    slots = slots_of({0: log}, [], rules=index_rules(playbook), playbook=playbook)
+    return parting_of([rehearse(slots[0], until=log[-1].moment)])
 
 
 async def rehearsed(world: World, text: str) -> Rehearsed:
@@ -55,15 +56,25 @@ def words(differences: Sequence[Divergence]) -> list[tuple[str, str, str, bool]]
     ]
 
 
-@given(moves(without={Kind.PLAYBOOK}))
+COUNTED = {Kind.HUNG, Kind.HUNG_NO_MORE, Kind.KILLING, Kind.STARTED, Kind.SCALED, Kind.FAILED}
+PLAIN = {Kind.CRASH, Kind.MEMORY, Kind.ERROR}
+
+
+@given(moves(without={Kind.PLAYBOOK, *COUNTED}))
 def test_the_same_playbook_does_the_same_in_every_history(steps: list[Move]) -> None:
-    found = parting(told(steps))
+    found = parting(told(steps, PLAYBOOK))
     assert (found.decisions, found.incidents) == ([], [])
 
 
-@given(moves(without={Kind.PLAYBOOK}))
+@given(moves(without={Kind.PLAYBOOK, *PLAIN}))
+def test_the_same_playbook_does_the_same_also_where_rules_ask_for_time_and_partners(steps: list[Move]) -> None:
+    found = parting(told(steps, RULES), RULES)
+    assert (found.decisions, found.incidents) == ([], [])
+
+
+@given(moves(without={Kind.PLAYBOOK, *COUNTED}))
 def test_what_another_playbook_would_have_done_is_the_same_each_time(steps: list[Move]) -> None:
-    story = told(steps)
+    story = told(steps, PLAYBOOK)
     assert parting(story, APPROVING) == parting(story, APPROVING)
 
 
@@ -201,3 +212,37 @@ async def test_a_result_of_another_action_does_not_count() -> None:
     assert words(found.parting.decisions)[0] == ("changed", "action-ordered", "action-ordered", False)
     assert [one.after for one in found.parting.decisions[1:]] == [None, None]
     assert [one.unknown for one in found.parting.incidents] == [True]
+
+
+BY_NODE = PLAYBOOK + "    - {name: more, signal: container, by: node, ladder: [{action: escalate}]}\n"
+
+
+async def test_a_rule_that_groups_finds_about_its_group_when_the_signal_was_told() -> None:
+    world = World()
+    await world.load()
+    for seconds in (10, 500):
+        await world.tell(container(seconds=seconds, reason="Other", node="node-1"), seconds=seconds)
+    found = await rehearsed(world, BY_NODE)
+    opened = [(one.workload, one.at) for one in found.parting.decisions if _opens(one)]
+    assert opened == [("-/Node/node-1", at(10)), ("-/Node/node-1", at(500))]
+    grouped = World()
+    await grouped.load(BY_NODE)
+    await grouped.tell(container(seconds=10, node="node-1"), seconds=10)
+    await grouped.pass_to(300)
+    assert (await rehearsed(grouped, BY_NODE)).parting.decisions == []
+
+
+def _opens(one: Divergence) -> bool:
+    return one.after is not None and one.after.decision.reason is Reason.INCIDENT_OPENED
+
+
+async def test_an_incident_that_time_alone_opened_is_known_by_what_it_is_about() -> None:
+    world = World()
+    await world.load(RULES)
+    await world.tell(container(seconds=1, reason="Hung"), seconds=1)
+    await world.tell(container(seconds=500, reason="Hung"), seconds=500)
+    await world.pass_to(1_000)
+    assert (await rehearsed(world, RULES)).parting.decisions == []
+    found = await rehearsed(world, RULES.replace("for: 60s", "for: 120s"))
+    first = found.parting.incidents[0]
+    assert (first.change, first.incident[2]) == (Change.CHANGED, "hung on sig-frontend-1-Hung-1")
