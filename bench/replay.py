@@ -141,8 +141,8 @@ async def _replay(bootstrap: str, signals: int, *, rules: RuleIndex) -> None:
     async with KafkaArchive(bootstrap) as archive:
         found = await matched_again(archive, [rules])
     expected = sum(map(is_bad, range(signals)))
-    if (len(found.signals), len(found.findings)) != (signals, expected):
-        sys.exit(f"{len(found.signals)} signals and {len(found.findings)} findings; expected {signals} and {expected}")
+    if (len(found.signals), len(found.found)) != (signals, expected):
+        sys.exit(f"{len(found.signals)} signals and {len(found.found)} findings; expected {signals} and {expected}")
 
 
 def _print(turns: Mapping[str, Sequence[Turn]], *, signals: int) -> None:

@@ -7,7 +7,7 @@ from services.decider.adapters.export_file import ExportArchive
 from services.decider.adapters.replaying import differences, replay_inbox
 from services.decider.core.exports import Export, export_of, redacted
 from shared.contracts.codec import Record, decode
-from shared.contracts.inbox import EVERYBODY
+from shared.contracts.inbox import EVERYBODY, Finding, Observation
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.topics import (
     COMMANDS,
@@ -44,9 +44,7 @@ async def export_incident(archive: Archive, incident: str) -> Export:
         UnavailableError: the broker does not answer.
     """
     workload = await _workload_of(archive, incident)
-    signals = [
-        record for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS) for record in await _of(archive, topic, workload)
-    ]
+    signals = await _signals_of(archive, workload)
     gathered = await _gathered(archive, incident, workload=workload, signals=signals)
     for _ in range(_LOOKS):
         again = ExportArchive(gathered)
@@ -64,6 +62,22 @@ async def _workload_of(archive: Archive, incident: str) -> WorkloadRef:
             if isinstance(found, Incident):
                 return found.workload
     raise IncidentUnknownError(f"no incident {incident!r} is on {INCIDENTS.name}; `sre-agent incidents` lists them")
+
+
+async def _signals_of(archive: Archive, workload: WorkloadRef) -> list[Record]:
+    """Return the signals of a workload; of a group or a node, those by which rules found something about it."""
+    _, inbox = await _inbox_of(archive, workload)
+    entries = (decode(record).message for record in inbox)
+    names = {one.signal.id.encode() for one in entries if isinstance(one, Finding | Observation)}
+
+    def is_wanted(record: Record) -> bool:
+        return record.key == workload.key.encode() or dict(record.headers).get("ce_id") in names
+
+    return [
+        record
+        for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS)
+        for record in await _kept(archive, topic, is_wanted)
+    ]
 
 
 async def _gathered(archive: Archive, incident: str, *, workload: WorkloadRef, signals: Sequence[Record]) -> Export:

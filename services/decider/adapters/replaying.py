@@ -9,7 +9,7 @@ from services.decider.core.absorbing import topic_of
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.replaying import Replay, signal_in
 from shared.contracts.codec import Record, body_of, decode
-from shared.contracts.inbox import Finding
+from shared.contracts.inbox import Finding, Observation
 from shared.contracts.signals import Signal
 from shared.contracts.topics import (
     COMMANDS,
@@ -28,9 +28,9 @@ _LOOKS, _LOOK_S = 20, 0.5
 
 @dataclass(frozen=True, slots=True)
 class MatchedAgain:
-    """The bodies of the findings that the topics' signals give, by id, and the ids of all signals that are there."""
+    """What the topics' signals give, findings and observations, by id; and the ids of all signals that are there."""
 
-    findings: dict[str, bytes]
+    found: dict[str, bytes]
     signals: set[str]
 
 
@@ -70,7 +70,7 @@ async def matched_again(archive: Archive, rules: Sequence[RuleIndex]) -> Matched
             signal = signal_in(record)
             if signal is not None:
                 again.signals.add(signal.id)
-                again.findings.update(_findings_of(signal, rules))
+                again.found.update(_found_in(signal, rules))
     return again
 
 
@@ -128,24 +128,28 @@ async def _bodies(archive: Archive, topic: Topic) -> AsyncIterator[tuple[str, by
 
 
 async def _unmatched(archive: Archive, replay: Replay) -> list[str]:
-    """Return the findings that their signals, matched again, do not give; a signal that is gone is in its finding."""
+    """Return what signals, matched again, do not give of the inbox; a signal that is gone is in its finding."""
     indexes = {name: index_rules(playbook) for name, playbook in replay.playbooks.items()}
     again = await matched_again(archive, [*indexes.values()])
-    matched = again.findings
-    for finding in map(Finding.model_validate_json, _missing(replay, matched)):
-        if finding.signal.id not in again.signals and finding.playbook in indexes:
-            matched |= _findings_of(finding.signal, [indexes[finding.playbook]])
+    matched = again.found
+    for entry in _not_in(matched, replay):
+        if entry.signal.id not in again.signals and entry.playbook in indexes:
+            matched |= _found_in(entry.signal, [indexes[entry.playbook]])
     return [
-        f"finding {name}: the signals, matched again, do not give it"
-        for name, body in replay.findings.items()
+        f"{kind} {name}: the signals, matched again, do not give it"
+        for kind, entries in (("finding", replay.findings), ("observation", replay.observations))
+        for name, body in entries.items()
         if matched.get(name) != body
     ]
 
 
-def _missing(replay: Replay, matched: Mapping[str, bytes]) -> list[bytes]:
-    return [body for name, body in replay.findings.items() if name not in matched]
+def _not_in(matched: Mapping[str, bytes], replay: Replay) -> Iterator[Finding | Observation]:
+    yield from (Finding.model_validate_json(body) for name, body in replay.findings.items() if name not in matched)
+    yield from (
+        Observation.model_validate_json(body) for name, body in replay.observations.items() if name not in matched
+    )
 
 
-def _findings_of(signal: Signal, indexes: Sequence[RuleIndex]) -> dict[str, bytes]:
+def _found_in(signal: Signal, indexes: Sequence[RuleIndex]) -> dict[str, bytes]:
     entries = (entry for index in indexes for entry in match(index, signal))
-    return {entry.id: body_of(entry) for entry in entries if isinstance(entry, Finding)}
+    return {entry.id: body_of(entry) for entry in entries if isinstance(entry, Finding | Observation)}

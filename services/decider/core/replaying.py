@@ -11,7 +11,7 @@ from services.decider.core.playbook import Playbook
 from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.turn import Output
 from shared.contracts.codec import Record, body_of, decode
-from shared.contracts.inbox import Finding, InboxEntry
+from shared.contracts.inbox import Finding, InboxEntry, Observation
 from shared.contracts.incidents import Decision
 from shared.contracts.signals import SIGNALS, Signal
 from shared.kernel.clock import from_millis
@@ -77,6 +77,7 @@ class Replay:
     made: list[Placed] = field(default_factory=list[Placed])
     playbooks: dict[str, Playbook] = field(default_factory=dict[str, Playbook])
     findings: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    observations: dict[str, bytes] = field(default_factory=dict[str, bytes])
     begins: dict[int, int] = field(default_factory=dict[int, int])
     ends: dict[int, int] = field(default_factory=dict[int, int])
     _partitions: dict[int, PartitionState] = field(default_factory=dict[int, PartitionState])
@@ -127,6 +128,8 @@ class Replay:
         entry, absorbed = taken.entry, taken.absorbed
         if isinstance(entry, Finding):
             self.findings[entry.id] = body_of(entry)
+        if isinstance(entry, Observation):
+            self.observations[entry.id] = body_of(entry)
         self._partitions[taken.partition] = absorbed.partition
         if absorbed.workload is not None:
             self._workloads[entry.key] = absorbed.workload

@@ -9,6 +9,7 @@ from services.decider.adapters.exporting import IncidentUnknownError, export_inc
 from services.decider.adapters.replaying import differences, replay_inbox
 from services.decider.core.exports import Export
 from shared.contracts.codec import Record
+from shared.contracts.incidents import Incident
 from shared.contracts.topics import (
     COMMANDS,
     DECISIONS,
@@ -20,7 +21,7 @@ from shared.contracts.topics import (
     Topic,
 )
 from shared.contracts.workloads import WorkloadRef
-from tests.unit.services.decider.core.build import FRONTEND, container, pause
+from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, container, pause
 from tests.unit.services.decider.world import World, healed
 
 OTHER = WorkloadRef(kind="Deployment", namespace="bank", name="other-6")
@@ -91,3 +92,17 @@ async def test_a_finding_is_held_against_its_own_signal_where_the_topic_has_lost
         record._replace(value=(record.value or b"").replace(b'"rule":"crash"', b'"rule":"twice"')) for record in without
     ]
     assert any("matched again, do not give it" in line for line in await again(Export(export.header, told)))
+
+
+async def test_of_a_group_the_signals_are_there_by_which_it_was_found() -> None:
+    world = World()
+    await world.load(PLAYBOOK + "    - {name: more, signal: container, by: node, ladder: [{action: escalate}]}\n")
+    await world.tell(container(seconds=1, reason="Other", node="node-1"), seconds=1)
+    await world.tell(container(seconds=2, reason="Other"), seconds=2)
+    incident = next(one for one in world.made if isinstance(one, Incident))
+    export = await export_incident(world.archive, incident.id)
+    assert export.header.workload == "-/Node/node-1"
+    assert [dict(record.headers)["ce_id"] for record in export.of(SIGNALS_KUBERNETES.name)] == [
+        b"sig-frontend-1-Other-1"
+    ]
+    assert await again(export) == []
