@@ -1,4 +1,4 @@
-"""Questions of time on a real broker: what was counted before a crash opens its incident after it, in replay as well."""
+"""Questions of time on a real broker: what was counted before a crash opens its incident after it."""
 
 from pathlib import Path
 
