@@ -99,7 +99,8 @@ def with_finding(tally: Tally, finding: Finding, *, words: RuleWords, now: datet
     """Return the tally with a finding; one signal counts once, however often it came."""
     moment = _moment(finding, now)
     if words.held_for is not None:
-        held = _held_with(tally.held, object_of(finding.signal), moment, now=now)
+        silence = FRESH if words.signal == "sample" else timedelta.max
+        held = _held_with(tally.held, object_of(finding.signal), moment, now=now, silence=silence)
         return replace(_newest(tally, finding), held=held)
     hits = _with(tally.hits, _hit(finding, words=words, moment=moment, now=now))
     if words.without is not None:
@@ -228,18 +229,23 @@ def _awaited(tally: Tally, without: Partner, *, now: datetime) -> Lacking | None
     return Lacking(Reason.STILL_AWAITED, f"within {format_duration(without.within)}", until)
 
 
-def _held_with(held: Sequence[Held], name: str, moment: datetime, *, now: datetime) -> tuple[Held, ...]:
+def _held_with(
+    held: Sequence[Held], name: str, moment: datetime, *, now: datetime, silence: timedelta
+) -> tuple[Held, ...]:
+    """Return what is held with one more moment of it; a longer silence than `silence` is the end of what held."""
     known = {one.object: one for one in held}
-    known[name] = _held_on(known.get(name, Held(object=name)), moment, now=now)
+    known[name] = _held_on(known.get(name, Held(object=name)), moment, now=now, silence=silence)
     kept = sorted(_not_forgotten(known.values(), moment), key=lambda one: one.at or one.over or moment)
     return tuple(sorted(kept[-MOST_COUNTED:], key=lambda one: one.object))
 
 
-def _held_on(held: Held, moment: datetime, *, now: datetime) -> Held:
+def _held_on(held: Held, moment: datetime, *, now: datetime, silence: timedelta) -> Held:
     """Return what is held after it was told that there is trouble; a moment by which it was over says nothing."""
     if held.over is not None and moment <= held.over:
         return held
-    if held.since is None or held.at is None:
+    if held.since is not None and held.since - moment > silence:
+        return held
+    if held.since is None or held.at is None or moment - held.at > silence:
         return replace(held, since=moment, at=moment, told=now)
     return replace(held, since=min(held.since, moment), at=max(held.at, moment))
 

@@ -163,6 +163,11 @@ LASTING = {
         (error("0s"), "at: 100s, signal: workload, facts: {healthy: false, deleted: true}"),
         ["held-too-short 0"],
     ),
+    "a series that was silent for more than 5 minutes holds anew from where it speaks again": Told(
+        "signal: sample, where: {query: load}, when: value > 5.0, for: 10m",
+        tuple(f"at: {at}s, signal: sample, facts: {{query: load, value: 9.0}}" for at in (0, 240, 900, 1140)),
+        ["held-too-short 0", "held-too-short 240", "held-too-short 900", "held-too-short 1140"],
+    ),
     "a series that falls silent does not hold": Told(
         "signal: sample, where: {query: load}, when: value > 5.0, for: 10m",
         ("at: 0s, signal: sample, facts: {query: load, value: 9.0}",),
