@@ -26,6 +26,6 @@ def read_cases_file(path: Path) -> CasesFile:
     """
     cases = read_cases(text_of(path, what="file of cases"), file=str(path))
     playbook_path = path.parent / cases.words.playbook
-    playbook = read_playbook(playbook_path)
+    playbook = read_playbook(playbook_path, cases.arguments)
     check_names(cases, playbook)
     return CasesFile(path, cases, playbook_path, playbook)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from services.decider.core.including import Files, Unreadable, files_of
+from services.decider.core.parameters import Argument
 from services.decider.core.playbook import Playbook, compile_playbook
 from services.decider.core.source import MAX_CHARS
 from shared.kernel.errors import ConfigError
@@ -12,13 +13,13 @@ _MAX_BYTES = 4 * MAX_CHARS
 """No text of that many characters is longer in UTF-8."""
 
 
-def read_playbook(path: Path) -> Playbook:
-    """Return the playbook of a file and those that it includes.
+def read_playbook(path: Path, given: Mapping[str, Argument] | None = None) -> Playbook:
+    """Return the playbook of a file and those that it includes; its parameters may be given other values.
 
     Raises:
         ConfigError: it cannot be read, or (PlaybookError) used.
     """
-    return compile_playbook(read_files(path))
+    return compile_playbook(read_files(path), given or {})
 
 
 def read_files(path: Path) -> Files:

@@ -14,9 +14,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.decider.core.casting import FactWord, fact_faults, workload_named
 from services.decider.core.explaining import faults_of
 from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
+from services.decider.core.file_words import ParameterValue
 from services.decider.core.language import ActionWord, Duration, RuleWords, SignalKind
+from services.decider.core.parameters import Argument
 from services.decider.core.playbook import Playbook
-from services.decider.core.source import Path, Source, read_source
+from services.decider.core.source import Origin, Path, Source, read_source
 from shared.contracts.inbox import Outcome
 from shared.contracts.incidents import Reason
 
@@ -82,9 +84,10 @@ class CaseWords(_Words):
 
 
 class CasesWords(_Words):
-    """A whole `*.test.yaml`; `playbook` is a path from where this file lies."""
+    """A whole `*.test.yaml`; `playbook` is a path from where this file lies, `with` holds values for its parameters."""
 
     playbook: str = Field(min_length=1)
+    with_: dict[str, ParameterValue] = Field(default_factory=dict[str, "ParameterValue"], alias="with")
     cases: tuple[CaseWords, ...] = Field(min_length=1)
 
 
@@ -103,6 +106,12 @@ class Cases:
 
     source: Source
     words: CasesWords
+
+    @property
+    def arguments(self) -> Mapping[str, Argument]:
+        """Return the values that the cases give to the playbook's parameters."""
+        given = self.source.members_at(("with",))
+        return {name: Argument(value, Origin(self.source, ("with", name))) for name, value in given.items()}
 
     def place_of(self, *path: str | int) -> Mark:
         """Return where a part of a case stands."""

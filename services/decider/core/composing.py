@@ -64,18 +64,18 @@ class _Piece:
     ladders: Mapping[str, _Placed] = field(default_factory=dict[str, _Placed])
 
 
-def compose(files: Files, sections: Sections) -> Source:
+def compose(files: Files, sections: Sections, *, given: Mapping[str, Argument]) -> Source:
     """Return the one document that files come to; what is refused on the way stands in its faults.
 
-    `sections` names the model that a key holds.
+    `sections` names the model that a key holds, `given` the values that the top file's parameters have.
 
     Raises:
         PlaybookError: it would be too much.
     """
-    if files.is_single and "$" not in files.text:
+    if files.is_single and "$" not in files.text and not given:
         return files.sources[files.top]
     composer = _Composer(files, sections)
-    piece = composer.piece(files.top, {}, chain=())
+    piece = composer.piece(files.top, given, chain=())
     faults = [*files.faults, *composer.faults]
     if (
         faults and not piece.rules

@@ -27,6 +27,7 @@ from services.decider.core.language import (
     WaitRung,
     Window,
 )
+from services.decider.core.parameters import Argument
 from services.decider.core.rules import Rule, rule_of
 from services.decider.core.source import Path, Source
 from services.decider.core.writing import written
@@ -90,13 +91,15 @@ def load_playbook(text: str, *, file: str) -> Playbook:
     return compile_playbook(files_of(text, file=file))
 
 
-def compile_playbook(files: Files) -> Playbook:
+def compile_playbook(files: Files, given: Mapping[str, Argument] | None = None) -> Playbook:
     """Return the playbook that files come to; its text is that of a single file, else a canonical one of all.
+
+    `given` holds values for the parameters of the top file.
 
     Raises:
         PlaybookError: with every fault that was found, in the order of the files.
     """
-    source = compose(files, _SECTIONS)
+    source = compose(files, _SECTIONS, given=given or {})
     words, faults = _words_of(source)
     compiled: dict[str, Rule] = {}
     for path, words_of_rule in _readable_rules(source, words):

@@ -184,6 +184,24 @@ def test_a_playbook_of_several_files_is_checked_tried_compared_and_shown_as_one(
     )
 
 
+def test_cases_try_a_playbook_with_values_of_their_own(tmp_path: Path) -> None:
+    cases = written(
+        tmp_path, CASES.replace("cases:", "with: {reason: Mine}\ncases:").replace("CrashLoopBackOff", "Mine")
+    )
+    (tmp_path / "playbook.yaml").write_text(
+        PLAYBOOK.replace("  rules:", "  parameters: {reason: {default: Error}}\n  rules:").replace(
+            "{reason: CrashLoopBackOff}", '{reason: "${reason}"}'
+        ),
+        encoding="utf-8",
+    )
+    assert run("test", cases).exit_code == 0
+    cases.write_text(cases.read_text(encoding="utf-8").replace("with: {reason:", "with: {raeson:"), encoding="utf-8")
+    refused = run("test", cases)
+    assert refused.exit_code == 2
+    assert "playbook.test.yaml:2:8: with.raeson: " in refused.stdout
+    assert "has no parameter 'raeson'; expected one of: reason (did you mean 'reason'?)" in refused.stdout
+
+
 def test_a_single_playbook_is_shown_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "playbook.yaml"
     path.write_text(PLAYBOOK, encoding="utf-8")
