@@ -16,12 +16,20 @@ from rich.table import Table
 from services.decider import playbook_commands
 from services.decider.adapters.export_file import STDOUT, ExportArchive, read_export_file, write_export
 from services.decider.adapters.exporting import export_incident
+from services.decider.adapters.inquiring import inquire
 from services.decider.adapters.playbook_file import read_playbook
 from services.decider.adapters.rehearsing import Rehearsed, rehearse_topics
 from services.decider.adapters.replaying import differences, replay_inbox
 from services.decider.core.divergence import Parting, within
+from services.decider.core.inquiry import SignalAccount
 from services.decider.core.playbook import Playbook
 from services.decider.core.replaying import Placed, Replay, Span
+from services.decider.inquiry_words import (
+    document_of_incident,
+    document_of_signal,
+    lines_of_incident,
+    lines_of_signal,
+)
 from services.decider.playbook_commands import Output, OutputOption
 from services.decider.rehearsal_words import decision_lines, document_of, notes_on, rules_table
 from shared.contracts.codec import body_of
@@ -121,6 +129,27 @@ def _log(file: Path | None, bootstrap: str) -> _Log:
         return _Log(KafkaArchive(bootstrap), {})
     found = read_export_file(file)
     return _Log(ExportArchive(found), {found.header.partition: found.header.begins})
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="The id of a signal, of a finding or of an incident.")],
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A file of `sre-agent export`, instead of Kafka.")
+    ] = None,
+    bootstrap: BootstrapOption = LOCAL,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tell why something was decided, or nothing: what each rule made of a signal, what counted, what stopped it."""
+    account = asyncio.run(inquire(_log(file, bootstrap).archive, name))
+    is_of_signal = isinstance(account, SignalAccount)
+    if output is Output.JSON:
+        document = document_of_signal(account) if is_of_signal else document_of_incident(account)
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for line in lines_of_signal(account) if is_of_signal else lines_of_incident(account):
+        print(line)
 
 
 def _print_rehearsal(log: _Log, playbook: Playbook, *, span: Span, output: Output) -> None:

@@ -50,6 +50,16 @@ class Condition:
             return False
         return answer.type() == cel.Type.BOOL and bool(answer.value())
 
+    def answer(self, facts: "Facts") -> str:
+        """Return what the condition says in words: true, false, or why it cannot be told, which counts as false."""
+        try:
+            answer = self.expression.eval(facts.activation(self.facts))
+        except RuntimeError as spent:
+            return f"cannot be told: {spent}"
+        if answer.type() == cel.Type.ERROR:
+            return f"cannot be told: {answer.value()}"
+        return "true" if answer.value() else "false"
+
 
 class Facts:
     """A signal's facts; those that a condition needs are prepared for CEL once, and only if it is asked at all."""

@@ -141,3 +141,14 @@ def test_what_would_have_been_has_no_offsets(exported: Path, tmp_path: Path) -> 
     words = ["replay", str(exported), "--playbook", str(playbook(tmp_path, PLAYBOOK)), "--from-offset", "5:3"]
     with pytest.raises(ConfigError, match="has no offset; expected --from"):
         CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_an_incident_of_a_file_is_explained_for_people_and_for_programs(exported: Path) -> None:
+    header = json.loads(exported.read_text(encoding="utf-8").splitlines()[0])
+    told = run("explain", header["incident"], "--file", exported)
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[-1] == "it stands at: healed by verified"
+    document = json.loads(run("explain", header["incident"], "--file", exported, "-o", "json").stdout)
+    assert [entry["type"] for entry in document["entries"]] == ["finding", "result", "wakeup"]
+    signal = document["opening"]["signal"]["id"]
+    assert json.loads(run("explain", signal, "-f", exported, "-o", "json").stdout) == document["opening"]

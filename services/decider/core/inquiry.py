@@ -1,0 +1,217 @@
+"""Why something was decided, or nothing: what each rule made of a signal, what counted then, and what stopped it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.decider.core.clauses import fact_of
+from services.decider.core.conditions import Condition, Facts
+from services.decider.core.dissecting import parts_of
+from services.decider.core.grouping import subject_of
+from services.decider.core.playbook import Playbook
+from services.decider.core.replaying import Taken
+from services.decider.core.tallies import Tally, key_of
+from services.decider.core.watching import Tells, Watch, watches_of
+from shared.contracts.inbox import Finding, InboxEntry, Observation
+from shared.contracts.incidents import Decision, Incident
+from shared.contracts.model import Moment
+from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal, facts_of
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to a signal: what was wanted, what was found, and whether that is enough."""
+
+    what: str
+    wanted: str
+    found: str
+    met: bool
+    parts: tuple["Asked", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a part of a rule made of a signal; `about` is what it would concern, empty where that is not told."""
+
+    rule: str
+    part: str
+    tells: Tells
+    asked: Sequence[Asked]
+    met: bool
+    about: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A signal that counted at a moment, or (`until`) a time through which something held."""
+
+    what: str
+    at: Moment
+    until: Moment | None = None
+    signal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One entry of the inbox, what had been counted with it, and what was decided."""
+
+    partition: int
+    offset: int
+    at: Moment
+    entry: InboxEntry
+    counted: Sequence[Counted]
+    decisions: Sequence[Decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalAccount:
+    """A signal: the rules that looked at it, and what became of it in the inbox; `verdict` says it in one line."""
+
+    signal: Signal
+    playbook: Playbook | None
+    looked: Sequence[Looked]
+    others: int
+    events: Sequence[Event]
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentAccount:
+    """An incident: the signal that opened it (None where a person did), and each entry that concerned it."""
+
+    incident: Incident
+    opening: SignalAccount | None
+    events: Sequence[Event]
+
+
+def account_of_signal(signal: Signal, taken: Sequence[Taken], *, playbook: Playbook | None) -> SignalAccount:
+    """Return what became of a signal; `taken` are its entries, `playbook` was in force when it was told."""
+    rules = playbook.rules.values() if playbook is not None else ()
+    watches = [watch for rule in rules for watch in watches_of(rule)]
+    looked = [_looked(watch, signal) for watch in watches if watch.clause.kind == signal.kind]
+    seeing = {one.rule for one in looked}
+    events = [_event(one) for one in taken]
+    return SignalAccount(
+        signal=signal,
+        playbook=playbook,
+        looked=looked,
+        others=len([rule for rule in rules if rule.name not in seeing]),
+        events=events,
+        verdict=_verdict(signal, looked, events, playbook=playbook),
+    )
+
+
+def account_of_incident(
+    incident: Incident, taken: Sequence[Taken], *, opening: SignalAccount | None
+) -> IncidentAccount:
+    """Return an incident's story, entry by entry; `taken` are those that concerned it."""
+    return IncidentAccount(incident=incident, opening=opening, events=[_event(one) for one in taken])
+
+
+def signal_of(entry: InboxEntry) -> Signal | None:
+    """Return the signal that an entry was made of; None where it was made of none."""
+    match entry:
+        case Finding() | Observation():
+            return entry.signal
+        case WorkloadSignal() | NodeSignal():
+            return entry
+        case _:
+            return None
+
+
+def decisions_of(taken: Taken) -> list[Decision]:
+    """Return what was decided about an entry."""
+    return [output for output in taken.absorbed.outputs if isinstance(output, Decision)]
+
+
+def incident_in(taken: Taken, name: str) -> Incident | None:
+    """Return an incident as an entry left it; None where the entry did not concern it."""
+    newest = taken.after.incident
+    concerns = any(decision.incident == name for decision in decisions_of(taken))
+    return newest if concerns and newest is not None and newest.id == name else None
+
+
+def _looked(watch: Watch, signal: Signal) -> Looked:
+    facts = Facts(signal.kind, facts_of(signal))
+    subject = subject_of(watch.rule.words.by, signal, facts.values)
+    return Looked(
+        rule=watch.rule.name,
+        part=watch.part,
+        tells=watch.tells,
+        asked=[*_facts_asked(watch, facts), *_condition_asked(watch, facts)],
+        met=watch.clause.holds(facts),
+        about=f"{subject.workload.key} {subject.group}".strip() if subject is not None else "",
+    )
+
+
+def _facts_asked(watch: Watch, facts: Facts) -> Iterator[Asked]:
+    for name, allowed in watch.clause.where.items():
+        found = fact_of(facts.values, name)
+        yield Asked(name, str(allowed), "nothing" if found is None else _worded(found), found in allowed)
+
+
+def _condition_asked(watch: Watch, facts: Facts) -> Iterator[Asked]:
+    if watch.clause.condition is not None:
+        yield _asked(watch.clause.condition, facts, kind=watch.clause.kind)
+
+
+def _asked(condition: Condition, facts: Facts, *, kind: str) -> Asked:
+    parts = tuple(_asked(part, facts, kind=kind) for part in parts_of(condition, kind=kind))
+    answer = condition.answer(facts)
+    found = answer if parts else _with_facts(answer, condition.facts, facts)
+    return Asked(" ".join(condition.text.split()), "true", found, condition.holds(facts), parts)
+
+
+def _with_facts(answer: str, names: Sequence[str], facts: Facts) -> str:
+    told = ", ".join(f"{name} = {_worded(facts.values[name])}" for name in names)
+    return f"{answer} ({told})" if told else answer
+
+
+def _worded(found: object) -> str:
+    return str(found).lower() if isinstance(found, bool) else repr(found) if isinstance(found, str) else str(found)
+
+
+def _event(taken: Taken) -> Event:
+    return Event(
+        partition=taken.partition,
+        offset=taken.offset,
+        at=taken.moment,
+        entry=taken.entry,
+        counted=list(_counted(taken)),
+        decisions=decisions_of(taken),
+    )
+
+
+def _counted(taken: Taken) -> Iterator[Counted]:
+    """Yield what the entry's rule had counted with it, or before it where the entry began the count anew."""
+    if not isinstance(taken.entry, Finding | Observation):
+        return
+    key = key_of(taken.entry.rule, taken.entry.group)
+    yield from _in_tally(taken.after.tallies.get(key) or taken.before.tallies.get(key) or Tally())
+
+
+def _in_tally(tally: Tally) -> Iterator[Counted]:
+    for hit in tally.hits:
+        yield Counted(what=hit.value or "signal", at=hit.at, signal=hit.signal)
+    for partner in tally.partners:
+        yield Counted(what="partner", at=partner.at, signal=partner.signal)
+    for held in tally.held:
+        if held.since is not None:
+            yield Counted(what=f"{held.object} holds", at=held.since, until=held.at)
+
+
+def _verdict(signal: Signal, looked: Sequence[Looked], events: Sequence[Event], *, playbook: Playbook | None) -> str:
+    decided = [decision for event in events for decision in event.decisions]
+    if decided:
+        last = decided[-1]
+        about = f" ({last.incident})" if last.incident else ""
+        return f"the last decision about it: {last.reason.value}{about}"
+    if playbook is None:
+        return "nothing was decided: no playbook was in force"
+    if not looked:
+        return f"nothing was decided: no rule of {playbook.words.metadata.name} looks at {signal.kind} signals"
+    met = sorted({one.rule for one in looked if one.met})
+    if not met:
+        return "nothing was decided: no rule is met"
+    if not any(isinstance(event.entry, Finding | Observation) for event in events):
+        return f"met by {', '.join(met)}, but not in the inbox: not matched yet, or no longer kept"
+    return "nothing was decided: what it says beside a rule's trouble was noted, and nothing waited for it"

@@ -1,0 +1,137 @@
+"""Why something was decided, or nothing, as the topics tell it."""
+
+import pytest
+
+from services.decider.adapters.export_file import ExportArchive
+from services.decider.adapters.exporting import export_incident
+from services.decider.adapters.inquiring import NameUnknownError, inquire
+from services.decider.core.inquiry import Asked, IncidentAccount, SignalAccount
+from services.decider.inquiry_words import document_of_incident, lines_of_incident, lines_of_signal
+from shared.contracts.incidents import Reason
+from shared.contracts.signals import Signal
+from shared.contracts.topics import SIGNALS_KUBERNETES
+from tests.unit.services.decider.core.build import PLAYBOOK, activated, container, event, health
+from tests.unit.services.decider.core.histories import RULES
+from tests.unit.services.decider.world import World, healed
+
+
+async def world_of(*signals: Signal, text: str = PLAYBOOK) -> World:
+    world = World()
+    await world.load(text)
+    for number, signal in enumerate(signals):
+        await world.tell(signal, seconds=1 + number)
+    return world
+
+
+async def account(world: World, name: str) -> SignalAccount:
+    found = await inquire(world.archive, name)
+    assert isinstance(found, SignalAccount)
+    return found
+
+
+def asked(found: SignalAccount, rule: str) -> list[Asked]:
+    return [one for looked in found.looked if looked.rule == rule for one in looked.asked]
+
+
+async def test_each_rule_says_what_it_wanted_what_it_found_and_whether_that_is_enough() -> None:
+    signal = container(reason="Crash", last_reason="OOMKilled", restarts=0, seconds=1)
+    found = await account(await world_of(signal), signal.id)
+    assert asked(found, "crash") == [Asked("reason", "CrashLoopBackOff", "'Crash'", False)]
+    assert asked(found, "memory") == [
+        Asked("last_reason", "OOMKilled", "'OOMKilled'", True),
+        Asked("restarts >= 1", "true", "false (restarts = 0)", False),
+    ]
+    assert found.verdict == "nothing was decided: no rule is met"
+
+
+async def test_each_part_of_a_condition_is_told_by_itself() -> None:
+    text = PLAYBOOK.replace("restarts >= 1\n", 'restarts >= 1 && labels["team"] == "a" && !ready\n', 1)
+    signal = container(reason="Crash", last_reason="OOMKilled", restarts=2, seconds=1)
+    condition = asked(await account(await world_of(signal, text=text), signal.id), "memory")[1]
+    assert [(part.what, part.met) for part in condition.parts] == [
+        ("restarts >= 1", True),
+        ('labels["team"] == "a"', False),
+        ("!ready", True),
+    ]
+    assert condition.parts[1].found.startswith("cannot be told: ")
+    assert (condition.met, condition.found.partition(":")[0]) == (False, "cannot be told")
+
+
+async def test_what_had_been_counted_is_told_with_the_guard_that_stopped_it() -> None:
+    signals = [container(reason="Error", seconds=seconds) for seconds in (1, 90, 100)]
+    world = await world_of(*signals)
+    first, second = [await account(world, signal.id) for signal in signals[:2]]
+    assert [one.signal for one in first.events[0].counted] == [signals[0].id]
+    assert [one.signal for one in second.events[0].counted] == [signals[1].id]
+    assert "  twice: window-not-reached (1 of 2): the window asks for more" in lines_of_signal(first)
+    third = await account(world, signals[2].id)
+    assert [one.signal for one in third.events[0].counted] == [signals[1].id, signals[2].id]
+    assert third.verdict.startswith("the last decision about it: preview-ordered (inc-")
+
+
+async def test_what_a_partner_says_and_how_long_something_holds_is_told() -> None:
+    scaled, failed = event(id="sig-s", reason="Scaled"), event(id="sig-f", reason="Failed")
+    world = await world_of(scaled, failed, container(reason="Hung", seconds=3), text=RULES)
+    found = await account(world, "sig-f")
+    assert {one.what for one in found.events[0].counted} == {"frontend-1", "partner"}
+    hung = await account(world, container(reason="Hung", seconds=3).id)
+    assert [one.what for one in hung.events[-1].counted] == ["frontend-1/server holds"]
+    partner = await account(world, "sig-s")
+    assert partner.verdict.startswith("nothing was decided: what it says beside a rule's trouble was noted")
+
+
+async def test_it_is_said_why_nothing_was_decided() -> None:
+    text = PLAYBOOK.replace("spec:", "spec:\n  mode: 'off'")
+    told = container(seconds=1)
+    off = await account(await world_of(told, text=text), told.id)
+    assert off.verdict == "the last decision about it: mode-off"
+    node = health(healthy=True, seconds=1)
+    assert (await account(await world_of(node), node.id)).verdict.endswith("no rule of test looks at workload signals")
+    world = await world_of()
+    await world.broker.publisher("test").publish(told, topic=SIGNALS_KUBERNETES)
+    late = await account(world, told.id)
+    assert late.verdict == "met by crash, but not in the inbox: not matched yet, or no longer kept"
+
+
+async def test_without_a_playbook_no_rule_looked() -> None:
+    world = World()
+    await world.broker.publisher("test").publish(container(), topic=SIGNALS_KUBERNETES)
+    assert (await account(world, container().id)).verdict == "nothing was decided: no playbook was in force"
+
+
+async def test_a_signal_is_explained_by_the_playbook_that_was_in_force_when_it_was_told() -> None:
+    signal = container(reason="Crash", seconds=1)
+    world = await world_of(signal)
+    await world.load(PLAYBOOK.replace("name: crash", "name: other"), seconds=50)
+    found = await account(world, signal.id)
+    assert found.playbook is not None
+    assert found.playbook.hash == activated(PLAYBOOK).hash
+
+
+async def test_an_incident_is_explained_from_its_opening_to_its_end_also_from_a_file() -> None:
+    world = await healed()
+    name = world.incident.id
+    found = await inquire(world.archive, name)
+    assert isinstance(found, IncidentAccount)
+    reasons = [decision.reason for event in found.events for decision in event.decisions]
+    assert reasons == [Reason.INCIDENT_OPENED, Reason.ACTION_ORDERED, Reason.ACTION_APPLIED, Reason.VERIFIED]
+    lines = list(lines_of_incident(found))
+    assert "rule crash: met" in lines
+    assert lines[-1] == "it stands at: healed by verified"
+    exported = ExportArchive(await export_incident(world.archive, name))
+    again = await inquire(exported, name)
+    assert isinstance(again, IncidentAccount)
+    assert document_of_incident(again) == document_of_incident(found)
+
+
+async def test_a_finding_is_asked_about_by_its_own_id_and_by_its_signals() -> None:
+    signal = container(seconds=1)
+    world = await world_of(signal)
+    cause = world.decisions[0].cause
+    assert (await account(world, cause)).signal == signal
+
+
+async def test_what_is_not_on_the_topics_is_said_to_be_unknown() -> None:
+    world = await healed()
+    with pytest.raises(NameUnknownError, match="nothing of the id 'sig-0' is on the topics; expected the id of a"):
+        await inquire(world.archive, "sig-0")
