@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from services.api.core.heading import heading
+from services.api.core.playbooks import PlaybookStatus
 from services.api.core.timeline import TimelineEntry
 from services.api.routes import Status
 from shared.contracts.incidents import Incident
+from shared.contracts.playbooks import PlaybookFault
 from shared.kernel.errors import SreAgentError
 
 app = typer.Typer(no_args_is_help=True)
@@ -189,5 +191,23 @@ def _print_status(told: Status) -> None:
         bad = "; ".join(f"{name}: {check.reason}" for name, check in service.checks.items() if not check.ok)
         table.add_row(service.service, "yes" if service.ready else "no", service.instance, service.reason or bad)
     Console().print(table)
+    if told.playbook:
+        _print_playbook(told.playbook)
     if told.paused:
         print(f"paused by {told.paused.by} at {told.paused.at.isoformat()}: {told.paused.cause}")
+
+
+def _print_playbook(told: PlaybookStatus) -> None:
+    since = told.since.isoformat(timespec="seconds")
+    print(f"playbook {told.name} {told.hash}: in force since {since}, {len(told.rules)} rules, mode {told.mode.value}")
+    if told.rejected is None:
+        return
+    print(f"its file is rejected since {told.rejected.since.isoformat(timespec='seconds')}:")
+    for fault in told.rejected.faults:
+        print(f"  {_fault_line(fault)}")
+
+
+def _fault_line(fault: PlaybookFault) -> str:
+    place = f"{fault.file}:{fault.line}:{fault.column}: " if fault.line else ""
+    path = f"{fault.path}: " if fault.path else ""
+    return f"{place}{path}{fault.expected}{f' ({fault.hint})' if fault.hint else ''}"

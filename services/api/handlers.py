@@ -8,6 +8,7 @@ from http import HTTPStatus
 from services.api.adapters.probing import ServiceStatus, probe
 from services.api.adapters.read_model import Paused, ReadModel
 from services.api.core.alerts import Notification, signal_of
+from services.api.core.playbooks import PlaybookStatus, playbook_status
 from services.api.core.timeline import TimelineEntry, timeline
 from services.api.problems import FieldFault, ProblemError, ProblemReason
 from shared.contracts.actions import Action
@@ -71,6 +72,11 @@ class Questions:
             detail = f"no report is written yet about {incident!r}; it follows once evidence is captured"
             raise ProblemError(HTTPStatus.NOT_FOUND, ProblemReason.REPORT_NOT_WRITTEN, detail)
         return found
+
+    async def playbook(self) -> PlaybookStatus | None:
+        """Return the playbook in force, and what is wrong with its file; None until one is in force."""
+        playbook = await self.model.playbook()
+        return playbook_status(playbook, await self.model.playbook_load()) if playbook is not None else None
 
     async def services(self) -> list[ServiceStatus]:
         """Return the status of each service."""

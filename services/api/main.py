@@ -12,7 +12,7 @@ from services.api.adapters.read_model import ForgottenError, ReadModel
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
 from services.api.settings import ApiSettings
-from shared.contracts.topics import DECISIONS, EVIDENCE, INCIDENTS, RCA_REPORTS
+from shared.contracts.topics import DECISIONS, EVIDENCE, INCIDENTS, PLAYBOOKS, RCA_REPORTS
 from shared.infra.kafka import AssignedConsumer, KafkaPublisher
 from shared.infra.redis import connect
 from shared.kernel.backoff import Backoff
@@ -24,7 +24,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.tasks import pause
 
 NAME = "api"
-_TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS)
+_TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS)
 _GROUP = "sre-api"
 _BACKOFF = Backoff()
 _FINISH_WITHIN_S = 5

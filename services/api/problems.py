@@ -16,6 +16,7 @@ class ProblemReason(StrEnum):
 
     NOT_FOUND = "not-found"
     INCIDENT_UNKNOWN = "incident-unknown"
+    PLAYBOOK_UNKNOWN = "playbook-unknown"
     REPORT_NOT_WRITTEN = "report-not-written"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     INVALID_REQUEST = "invalid-request"

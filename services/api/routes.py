@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api.adapters.probing import ServiceStatus
 from services.api.adapters.read_model import Paused, StreamEntry
 from services.api.core.alerts import Notification
+from services.api.core.playbooks import PlaybookStatus
 from services.api.core.timeline import TimelineEntry
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.page.files import page_router
@@ -47,10 +48,11 @@ Note = Annotated[str, Field(max_length=_TEXT_CHARS)]
 
 
 class Status(BaseModel):
-    """The services' health, and who has paused all actions, if somebody has."""
+    """The services' health, who has paused all actions, if somebody has, and the playbook in force, once one is."""
 
     ready: bool
     paused: Paused | None
+    playbook: PlaybookStatus | None
     services: list[ServiceStatus]
 
 
@@ -167,6 +169,7 @@ def build_app(
     app.add_middleware(_BoundedBodies)
     app.add_middleware(_SafeHeaders)
     app.state.guard = Guard(tokens)
+    app.include_router(_overview(questions), tags=["reading"])
     app.include_router(_reading(questions), tags=["reading"])
     app.include_router(_changing(interventions), tags=["changing"])
     app.include_router(_receiving(alerts), tags=["changing"])
@@ -176,17 +179,35 @@ def build_app(
     return app
 
 
-def _reading(questions: Questions) -> APIRouter:
+def _overview(questions: Questions) -> APIRouter:
     router = APIRouter(prefix="/v1")
-    limit = Query(default=100, ge=1, le=_MAX_LISTED)
 
     @router.get("/status")
     async def status() -> Status:
         """Show the services' health."""
         services = await questions.services()
         return Status(
-            ready=all(one.ready for one in services), paused=await questions.model.paused(), services=services
+            ready=all(one.ready for one in services),
+            paused=await questions.model.paused(),
+            playbook=await questions.playbook(),
+            services=services,
         )
+
+    @router.get("/playbook")
+    async def playbook() -> PlaybookStatus:
+        """Show the playbook in force, and what is wrong with its file as it is now."""
+        found = await questions.playbook()
+        if found is None:
+            detail = "no playbook is in force yet"
+            raise ProblemError(HTTPStatus.NOT_FOUND, ProblemReason.PLAYBOOK_UNKNOWN, detail)
+        return found
+
+    return router
+
+
+def _reading(questions: Questions) -> APIRouter:
+    router = APIRouter(prefix="/v1")
+    limit = Query(default=100, ge=1, le=_MAX_LISTED)
 
     @router.get("/incidents")
     async def incidents(only_open: bool = False, limit: int = limit) -> list[Incident]:  # noqa: FBT001, FBT002

@@ -2,5 +2,5 @@
 
 In: sre.signals.kubernetes, sre.signals.prometheus (matching), sre.inbox (deciding).
 Out: sre.inbox (findings, health, wake-ups, the playbook), sre.decisions, sre.incidents, sre.commands,
-sre.rca.requests, sre.deadletters.
+sre.rca.requests, sre.playbooks, sre.deadletters.
 """

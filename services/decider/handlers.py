@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from services.decider.adapters.playbook_file import PlaybookFile
 from services.decider.adapters.rows import Rows, States, wake_ups
 from services.decider.core.absorbing import absorb, topic_of
+from services.decider.core.announcing import accepted, in_force, rejected
+from services.decider.core.faults import PlaybookError
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
 from services.decider.core.turn import Output
@@ -15,7 +17,7 @@ from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.inbox import PlaybookActivated, WakeUp
 from shared.contracts.model import Message
 from shared.contracts.signals import SIGNALS
-from shared.contracts.topics import INBOX, Topic
+from shared.contracts.topics import INBOX, PLAYBOOKS, Topic
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
 from shared.infra.contiguity import Step
@@ -24,6 +26,7 @@ from shared.kernel.clock import Clock, from_millis
 from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive
 from shared.runtime.health import Check
+from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED
 
 _WAKE_AGAIN_AFTER = timedelta(seconds=10)
 
@@ -44,6 +47,8 @@ class InForce:
         """Match with a playbook from now on."""
         if self.playbook is None or self.playbook.hash != playbook.hash:
             self.playbook, self._index = playbook, index_rules(playbook)
+            PLAYBOOK_IN_FORCE.clear()
+            PLAYBOOK_IN_FORCE.labels(hash=playbook.hash, name=playbook.words.metadata.name).set(1)
 
 
 class Matching:
@@ -115,11 +120,17 @@ class Deciding:
             now=from_millis(record.timestamp_ms),
         )
         await self._publish(absorbed.outputs, envelope.traceparent)
+        if isinstance(entry, PlaybookActivated) and absorbed.partition.playbook is not partition.playbook:
+            await self._announce(absorbed.partition.playbook, entry)
         if absorbed.workload is not None:
             self._wakes.set(entry.key, absorbed.workload.wake_at)
         if absorbed.partition.playbook is not None:
             self._in_force.set(absorbed.partition.playbook)
         return Step(self._states.changed(record.partition, entry.key, absorbed, before=partition.playbook))
+
+    async def _announce(self, playbook: Playbook | None, entry: PlaybookActivated) -> None:
+        if playbook is not None:
+            await self._publisher.publish(in_force(playbook, entry), topic=PLAYBOOKS)
 
     async def _publish(self, outputs: Sequence[Output], traceparent: str | None) -> None:
         pass_by(CrashPoint.BEFORE_OUTPUTS)
@@ -184,23 +195,50 @@ class Activation:
         self._publisher = publisher
         self._clock = clock
         self._check = check
+        self._rejected = ""
 
     async def look(self, in_force: InForce, partitions: Sequence[Playbook | None]) -> None:
-        """Publish the file's playbook where it is not in force yet; a broken file changes nothing but the health."""
+        """Publish the file's playbook where it is not in force yet; of a broken one only what is wrong with it.
+
+        Raises:
+            TransientError: the broker does not answer; the file is taken up again at the next look.
+        """
+        try:
+            await self._look(in_force, partitions)
+        except TransientError:
+            self._file.forget()
+            raise
+
+    async def _look(self, in_force: InForce, partitions: Sequence[Playbook | None]) -> None:
         try:
             playbook = self._file.news()
         except ConfigError as broken:
-            kept = f"; {in_force.playbook.hash} stays in force" if in_force.playbook else ""
-            self._check.bad(f"{broken}{kept}")
+            await self._reject(broken, in_force)
             return
-        if playbook is None:
-            return
+        if playbook is not None:
+            await self._accept(playbook, in_force, partitions=partitions)
+
+    async def _reject(self, broken: ConfigError, in_force: InForce) -> None:
+        kept = f"; {in_force.playbook.hash} stays in force" if in_force.playbook else ""
+        self._check.bad(f"{broken}{kept}")
+        PLAYBOOK_LOADED.set(0)
+        if not isinstance(broken, PlaybookError):
+            self._file.forget()  # none could be read: the same text is news when it is there again
+        if str(broken) != self._rejected:
+            told = rejected(broken, digest=self._file.digest, at=self._clock.now())
+            await self._publisher.publish(told, topic=PLAYBOOKS)
+            self._rejected = str(broken)
+
+    async def _accept(self, playbook: Playbook, in_force: InForce, *, partitions: Sequence[Playbook | None]) -> None:
         if in_force.playbook is None:
             in_force.set(playbook)
         if any(known is None or known.hash != playbook.hash for known in partitions):
             pass_by(CrashPoint.BEFORE_BROADCAST)
             await self._publisher.broadcast(self._activated(playbook), topic=INBOX)
             pass_by(CrashPoint.BROADCAST_TO_ALL)
+        await self._publisher.publish(accepted(playbook, at=self._clock.now()), topic=PLAYBOOKS)
+        self._rejected = ""
+        PLAYBOOK_LOADED.set(1)
         self._check.ok()
 
     def _activated(self, playbook: Playbook) -> PlaybookActivated:

@@ -23,6 +23,7 @@ from shared.contracts.inbox import (
 )
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Message
+from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import RcaRequest, Report
 from shared.contracts.signals import (
     AlertSignal,
@@ -146,6 +147,13 @@ RCA_REPORTS = Topic(
     partitions=6,
     retention=None,
 )
+PLAYBOOKS = Topic(
+    name="sre.playbooks",
+    purpose="The playbook in force, and what became of its file when it was last read.",
+    messages=(PlaybookInForce, PlaybookLoad),
+    partitions=1,
+    retention=None,
+)
 DEAD_LETTERS = Topic(
     name="sre.deadletters",
     purpose="Inputs that could not be handled, with their coordinates.",
@@ -173,6 +181,7 @@ TOPICS: tuple[Topic, ...] = (
     EVIDENCE,
     RCA_REQUESTS,
     RCA_REPORTS,
+    PLAYBOOKS,
     DEAD_LETTERS,
     WORKLOADS_CHANGELOG,
 )

@@ -20,3 +20,11 @@ STREAM_GAPS = Counter(
     "sre_stream_gaps_total", "Inputs that the stream engine would have skipped, and were sought back.", ["partition"]
 )
 LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")
+PLAYBOOK_IN_FORCE = Gauge(
+    "sre_playbook_in_force",
+    "1 for the playbook that this decider matches with, by its hash and name.",
+    ["hash", "name"],
+)
+PLAYBOOK_LOADED = Gauge(
+    "sre_playbook_load_successful", "1 where the playbook's file, as it was last read, is fit for use, else 0."
+)

@@ -15,6 +15,8 @@ from services.api.core.projection import (
     INCIDENTS,
     OFFSETS,
     OPEN,
+    PLAYBOOK,
+    PLAYBOOK_LOAD,
     STREAM,
     changes_of,
     decisions_key,
@@ -26,6 +28,7 @@ from shared.contracts.codec import Envelope, Record
 from shared.contracts.evidence import Evidence
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Moment
+from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
 from shared.contracts.topics import Topic
 from shared.infra.redis import PAUSE_KEY, Redis
@@ -125,6 +128,14 @@ class ReadModel:
         """Return the newest decisions about anything, also those to do nothing."""
         texts = await self._redis.run("LRANGE", DECISIONS, 0, limit - 1)
         return [Decision.model_validate_json(text) for text in texts]
+
+    async def playbook(self) -> PlaybookInForce | None:
+        """Return the playbook in force; None until one is."""
+        return await self._one(PlaybookInForce, PLAYBOOK)
+
+    async def playbook_load(self) -> PlaybookLoad | None:
+        """Return what became of the playbook's file when it was last read."""
+        return await self._one(PlaybookLoad, PLAYBOOK_LOAD)
 
     async def paused(self) -> Paused | None:
         """Return who has paused all actions; None if they go on."""

@@ -1,7 +1,8 @@
 """What a message changes in the read model, as the store's own commands. Pure; where they are kept is told here alone.
 
 Keys: `sre:api:incidents` (a set ordered by opening), `sre:api:incident:<id>`, and under an incident's id its
-decisions, evidence and report; the newest decisions of all; a capped stream of everything, for live readers.
+decisions, evidence and report; the newest decisions of all; a capped stream of these, for live readers; the playbook in
+force, and what became of its file.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from shared.contracts.codec import body_of
 from shared.contracts.evidence import Evidence
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Message
+from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
 from shared.kernel.clock import to_millis
 
@@ -19,6 +21,8 @@ INCIDENTS = f"{PREFIX}incidents"
 OPEN = f"{PREFIX}incidents:open"
 DECISIONS = f"{PREFIX}decisions"
 STREAM = f"{PREFIX}stream"
+PLAYBOOK = f"{PREFIX}playbook"
+PLAYBOOK_LOAD = f"{PREFIX}playbook:load"
 _DECISIONS_KEPT = 2_000
 _STREAM_KEPT = 10_000
 _KEPT_SECONDS = 30 * 24 * 3600
@@ -56,6 +60,10 @@ def changes_of(message: Message) -> list[Change]:
             return list(_kept(evidence_key(message.incident), message))
         case Report():
             return [("SET", report_key(message.incident), _text(message)), _streamed(message)]
+        case PlaybookInForce():
+            return [("SET", PLAYBOOK, _text(message))]
+        case PlaybookLoad():
+            return [("SET", PLAYBOOK_LOAD, _text(message))]
         case _:
             return []
 

@@ -113,6 +113,15 @@ async function show(id) {
   await showIncidents();
 }
 
+const faultLine = (fault) => `${fault.file}:${fault.line}:${fault.column}: ${fault.path} ${fault.expected}`;
+
+function showPlaybook(playbook) {
+  byId("playbook").textContent = playbook ? `${playbook.name} ${playbook.hash}` : "no playbook";
+  byId("playbook").title = playbook ? `${playbook.rules.length} rules, in force since ${playbook.since}` : "";
+  const rejected = playbook?.rejected;
+  say("rejected", rejected ? `The playbook's file is rejected: ${rejected.faults.map(faultLine).join("; ")}` : "");
+}
+
 async function showStatus() {
   const status = await ask("/v1/status");
   byId("services").replaceChildren(...status.services.map((service) => {
@@ -121,6 +130,7 @@ async function showStatus() {
     line.title = service.reason || bad.map(([name, check]) => `${name}: ${check.reason}`).join("; ") || "ready";
     return line;
   }));
+  showPlaybook(status.playbook);
   say("paused", status.paused ? `Paused by ${status.paused.by}: ${status.paused.cause}` : "");
 }
 

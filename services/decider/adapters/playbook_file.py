@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.decider.core.including import Files, Unreadable, files_of
 from services.decider.core.parameters import Argument
-from services.decider.core.playbook import Playbook, compile_playbook
+from services.decider.core.playbook import Playbook, compile_playbook, hash_of
 from services.decider.core.source import MAX_CHARS
 from shared.kernel.errors import ConfigError
 
@@ -93,6 +93,16 @@ class PlaybookFile:
             self._last = {}
             return None
         return compile_playbook(files)
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of what was read last: of a single file that of its text; empty where none could be read."""
+        texts = {name: text for name, text in self._last.items() if isinstance(text, str)}
+        return hash_of("\n".join(texts.values() if len(texts) == 1 else map("\n".join, texts.items()))) if texts else ""
+
+    def forget(self) -> None:
+        """Tell at the next call what was told last: it could not be taken up."""
+        self._last = {}
 
     def _texts(self, names: Iterable[str]) -> Mapping[str, str | Unreadable]:
         top, folder = self._path.name, self._path.parent

@@ -12,9 +12,11 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from sandbox.stack.ports import free_port
 from services.api.adapters.read_model import ForgottenError, ReadModel
+from services.api.commands import app as cli
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.problems import ProblemError
 from services.api.routes import Streams, build_app
@@ -22,9 +24,19 @@ from shared.contracts.codec import Envelope, decode
 from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity
 from shared.contracts.model import Message
+from shared.contracts.playbooks import LoadOutcome, PlaybookFault, PlaybookInForce, PlaybookLoad, RuleBrief
 from shared.contracts.reports import Analyzer, Confidence, Report
 from shared.contracts.signals import AlertSignal
-from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, RCA_REPORTS, SIGNALS_PROMETHEUS, Topic
+from shared.contracts.topics import (
+    DECISIONS,
+    EVIDENCE,
+    INBOX,
+    INCIDENTS,
+    PLAYBOOKS,
+    RCA_REPORTS,
+    SIGNALS_PROMETHEUS,
+    Topic,
+)
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import PAUSE_KEY, Redis, connect
@@ -34,7 +46,7 @@ from tests.integration.service_process import until
 pytestmark = pytest.mark.integration
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
-TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS)
+TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS)
 ANN = {"Authorization": "Bearer s3cret"}
 
 
@@ -188,6 +200,55 @@ async def test_a_store_that_forgot_says_so_and_is_read_anew(stage: Stage) -> Non
     assert set(start.values()) == {0}
     await stage.model.apply(envelope)
     assert (await stage.client.get("/v1/incidents/inc-1")).json()["phase"] == "awaiting-approval"
+
+
+def playbook(digest: str = "aaaa", *, seconds: int = 0) -> PlaybookInForce:
+    rule = RuleBrief(name="crash-loop", signal="container", severity=Severity.CRITICAL, mode=Mode.LIVE)
+    at = NOW + timedelta(seconds=seconds)
+    return PlaybookInForce(
+        id=f"in-force-{digest}", at=at, hash=digest, name="bank", mode=Mode.LIVE, rules=(rule,), text="spec: …"
+    )
+
+
+def load(outcome: LoadOutcome, digest: str) -> PlaybookLoad:
+    fault = PlaybookFault(file="p.yaml", line=3, column=7, path="spec.mode", expected="expected 'live'", hint="so")
+    faults = (fault,) if outcome is LoadOutcome.REJECTED else ()
+    return PlaybookLoad(id=f"load-{digest}", at=NOW, outcome=outcome, hash=digest, faults=faults)
+
+
+async def test_before_a_playbook_is_in_force_there_is_none(stage: Stage) -> None:
+    answer = await stage.client.get("/v1/playbook")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "playbook-unknown")
+    assert (await stage.client.get("/v1/status")).json()["playbook"] is None
+
+
+async def test_the_playbook_in_force_is_shown_with_its_rules_and_since_when(stage: Stage) -> None:
+    await stage.told(playbook("aaaa"), PLAYBOOKS)
+    await stage.told(playbook("bbbb", seconds=60), PLAYBOOKS)
+    told = (await stage.client.get("/v1/playbook")).json()
+    assert (told["hash"], told["name"], told["since"]) == ("bbbb", "bank", "2030-01-01T00:01:00Z")
+    assert [(rule["name"], rule["mode"]) for rule in told["rules"]] == [("crash-loop", "live")]
+    assert (told["rejected"], "text" in told) == (None, False)
+
+
+async def test_a_rejected_file_is_shown_with_its_faults_until_a_good_one_comes(stage: Stage) -> None:
+    await stage.told(playbook(), PLAYBOOKS)
+    await stage.told(load(LoadOutcome.REJECTED, "cccc"), PLAYBOOKS)
+    rejected = (await stage.client.get("/v1/status")).json()["playbook"]["rejected"]
+    assert (rejected["hash"], rejected["since"]) == ("cccc", "2030-01-01T00:00:00Z")
+    assert [(fault["line"], fault["column"], fault["hint"]) for fault in rejected["faults"]] == [(3, 7, "so")]
+    await stage.told(load(LoadOutcome.ACCEPTED, "dddd"), PLAYBOOKS)
+    assert (await stage.client.get("/v1/playbook")).json()["rejected"] is None
+
+
+async def test_the_status_command_says_what_is_in_force_and_what_is_rejected(stage: Stage) -> None:
+    await stage.told(playbook(), PLAYBOOKS)
+    await stage.told(load(LoadOutcome.REJECTED, "cccc"), PLAYBOOKS)
+    async with served(stage.app) as api:
+        told = await asyncio.to_thread(CliRunner().invoke, cli, ["status", "--api", api])
+    assert told.exit_code == 1
+    assert "playbook bank aaaa: in force since 2030-01-01T00:00:00+00:00, 1 rules, mode live" in told.stdout
+    assert "  p.yaml:3:7: spec.mode: expected 'live' (so)" in told.stdout
 
 
 async def test_an_approval_is_written_under_the_name_of_the_token(stage: Stage) -> None:
