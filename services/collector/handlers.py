@@ -5,11 +5,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import quote
 
-from services.collector.adapters.prometheus import Prometheus
 from services.collector.adapters.watching import Observation
 from services.collector.core.news import News
 from services.collector.core.owners import Owners, about, self_of
-from services.collector.core.queries import Queries, samples_of
+from services.collector.core.queries import Query, queries_of, round_of, samples_of
 from services.collector.core.signals import (
     event_moment,
     event_signal,
@@ -17,8 +16,10 @@ from services.collector.core.signals import (
     pod_signals,
     workload_signal,
 )
+from shared.contracts.codec import Envelope
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import section, text
+from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import Signal
 from shared.contracts.topics import SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
 from shared.contracts.workloads import WorkloadRef
@@ -126,14 +127,32 @@ def _is_old(observation: Observation, now: datetime) -> bool:
     return observation.listed and occurred is not None and now - occurred > _OLD_EVENT
 
 
-class Sampling:
-    """Prometheus' samples to signals."""
+class Prometheus(Protocol):
+    """What answers queries."""
 
-    def __init__(self, publisher: Publisher, prometheus: Prometheus, queries: Queries, *, cluster: str) -> None:
+    async def ask(self, query: Query) -> JsonObject:
+        """Return the answer to a query.
+
+        Raises:
+            UnavailableError: it does not answer, or refuses the query; the message names the query.
+        """
+        ...
+
+
+class Sampling:
+    """Prometheus' samples to signals: of the queries of a file, and of those that the rules in force ask themselves."""
+
+    def __init__(self, publisher: Publisher, prometheus: Prometheus, file: Sequence[Query], *, cluster: str) -> None:
         self._publisher = publisher
         self._prometheus = prometheus
-        self._queries = queries
+        self._file = file
         self._cluster = cluster
+        self._round = round_of(file, ())
+
+    async def follow(self, envelope: Envelope) -> None:
+        """Take up the queries of the playbook that is in force now; the next round asks them."""
+        if isinstance(envelope.message, PlaybookInForce):
+            self._round = round_of(self._file, queries_of(envelope.message))
 
     async def sample(self) -> None:
         """Ask every query once and publish its samples; a query that fails does not keep the others back.
@@ -141,8 +160,9 @@ class Sampling:
         Raises:
             UnavailableError: a query failed, or the broker does not answer; the message names all that failed.
         """
-        problems: list[str] = []
-        for query in self._queries.queries:
+        asked = self._round
+        problems = [f"query {name} of the file is not asked: a rule's own has that name" for name in asked.hidden]
+        for query in asked.queries:
             try:
                 answer = await self._prometheus.ask(query)
             except UnavailableError as failed:

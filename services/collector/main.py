@@ -9,12 +9,15 @@ from functools import partial
 
 from services.collector.adapters.prometheus import connect, read_queries
 from services.collector.adapters.watching import Kind, Observation, Watching
+from services.collector.core.queries import EVERY
 from services.collector.handlers import Collecting, Sampling
 from services.collector.settings import CollectorSettings
-from shared.infra.kafka import KafkaPublisher
+from shared.contracts.topics import PLAYBOOKS
+from shared.infra.kafka import AssignedConsumer, KafkaPublisher
 from shared.infra.kube import KubeClient, KubeError
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError, UnavailableError
+from shared.runtime.consuming import consume
 from shared.runtime.health import Check
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
@@ -22,6 +25,8 @@ from shared.runtime.settings import read_settings
 from shared.runtime.tasks import every, pause, until_stopping
 
 NAME = "collector"
+_PLAYBOOKS_GROUP = "sre-collector-playbooks"
+"""Bears no offsets that matter: the newest playbook is looked up at each start."""
 KINDS = (
     Kind("Node", "/api/v1/nodes"),
     Kind("ReplicaSet", "/apis/apps/v1/replicasets"),
@@ -121,14 +126,23 @@ async def wire(runtime: Runtime, settings: CollectorSettings) -> AsyncGenerator[
 async def _sampling(
     settings: CollectorSettings, publisher: KafkaPublisher, runtime: Runtime
 ) -> AsyncGenerator[Mapping[str, Task]]:
-    if not settings.prometheus_url or settings.queries_file is None:
-        logger().info("prometheus.not_asked", why="SRE_PROMETHEUS_URL or SRE_QUERIES_FILE is not set")
+    if not settings.prometheus_url:
+        logger().info("prometheus.not_asked", why="SRE_PROMETHEUS_URL is not set")
         yield {}
         return
-    queries = read_queries(settings.queries_file)
-    async with connect(settings.prometheus_url) as prometheus:
-        sampling = Sampling(publisher, prometheus, queries, cluster=settings.cluster)
-        yield {"sample": lambda: every(queries.interval, sampling.sample, runtime=runtime)}
+    file = read_queries(settings.queries_file) if settings.queries_file is not None else None
+    bootstrap, interval = settings.kafka_bootstrap, file.interval if file is not None else EVERY
+    async with (
+        connect(settings.prometheus_url) as prometheus,
+        AssignedConsumer(bootstrap, topics=[PLAYBOOKS], group=_PLAYBOOKS_GROUP, start={}) as playbooks,
+    ):
+        sampling = Sampling(publisher, prometheus, file.queries if file is not None else (), cluster=settings.cluster)
+        yield {
+            "sample": lambda: every(interval, sampling.sample, runtime=runtime),
+            "playbook": lambda: consume(
+                playbooks, sampling.follow, publisher=publisher, runtime=runtime, name="playbook"
+            ),
+        }
 
 
 def main() -> int:

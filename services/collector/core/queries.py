@@ -1,17 +1,22 @@
-"""The queries file and Prometheus' answers: which instant queries are asked, and what signals they become."""
+"""The queries and Prometheus' answers: which instant queries are asked, and what signals they become."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.incidents import Mode
 from shared.contracts.labels import workload_of
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import section, text
+from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import SampleSignal
 from shared.kernel.clock import EPOCH
 from shared.kernel.ids import derive
 
+EVERY = timedelta(seconds=30)
+"""How often queries are asked where no file says anything."""
 _VECTOR = 2
 
 
@@ -36,6 +41,29 @@ class Queries(BaseModel):
     def interval(self) -> timedelta:
         """Return how often all queries are asked."""
         return timedelta(seconds=self.interval_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What is asked in one round, and the names of the file's queries that are not, because a rule has their name."""
+
+    queries: tuple[Query, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+def round_of(file: Sequence[Query], own: Sequence[Query]) -> Round:
+    """Return what is asked of the queries of a file and of rules' own: no name stands for two queries."""
+    names = {query.name for query in own}
+    return Round(
+        (*(query for query in file if query.name not in names), *own),
+        tuple(query.name for query in file if query.name in names),
+    )
+
+
+def queries_of(playbook: PlaybookInForce) -> tuple[Query, ...]:
+    """Return the queries that rules ask themselves, each by its rule's name; a rule that is off asks none."""
+    asking = (rule for rule in playbook.rules if rule.promql and rule.mode is not Mode.OFF)
+    return tuple(Query(name=rule.name, expr=rule.promql) for rule in asking)
 
 
 def samples_of(query: Query, answer: JsonObject, *, cluster: str) -> Iterator[SampleSignal]:
