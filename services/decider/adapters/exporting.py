@@ -15,6 +15,7 @@ from shared.contracts.topics import (
     EVIDENCE,
     INBOX,
     INCIDENTS,
+    PLAYBOOKS,
     RCA_REPORTS,
     RCA_REQUESTS,
     SIGNALS_KUBERNETES,
@@ -88,6 +89,7 @@ async def _gathered(archive: Archive, incident: str, *, workload: WorkloadRef, s
     others += [
         record for topic in _OF_INCIDENTS for record in await _kept(archive, topic, lambda one: one.key in names)
     ]
+    others += await _kept(archive, PLAYBOOKS, lambda one: begins > 0 and one.key == b"in-force")
     cleaned = [redacted(record) if record.topic == EVIDENCE.name else (record, 0) for record in others]
     return export_of(
         [*signals, *inbox, *decisions, *(record for record, _ in cleaned)],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.decider.adapters.replaying import in_force_in
 from services.decider.core.inquiry import (
     IncidentAccount,
     SignalAccount,
@@ -57,7 +58,7 @@ class _Heard:
 
 
 async def _heard(archive: Archive, is_wanted: Callable[[Taken], bool]) -> _Heard:
-    replay, heard = Replay(), _Heard()
+    replay, heard = Replay(await in_force_in(archive)), _Heard()
     async for record in archive.read(INBOX):
         taken = replay.step(record)
         if taken is None:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from services.decider.adapters.replaying import in_force_in
 from services.decider.core.divergence import Parting, parting_of
 from services.decider.core.matching import index_rules
 from services.decider.core.placing import Logged, Told, slots_of
 from services.decider.core.playbook import Playbook
 from services.decider.core.rehearsal import rehearse
-from services.decider.core.replaying import signal_in
+from services.decider.core.replaying import beginning_of, signal_in
 from shared.contracts.codec import Record, decode
 from shared.contracts.inbox import InboxEntry
+from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
 from shared.infra.broker import Archive
 from shared.kernel.clock import EPOCH, from_millis
@@ -38,12 +40,21 @@ async def rehearse_topics(archive: Archive, playbook: Playbook) -> Rehearsed:
     log, told = await _log(archive), await _told(archive)
     slots = slots_of(log, told, rules=index_rules(playbook), playbook=playbook)
     moments = [entries[-1].moment for entries in log.values()] + [one.moment for one in told]
-    until = max(moments, default=EPOCH)
+    until, told_in_force = max(moments, default=EPOCH), await in_force_in(archive)
+    begins = {number: _beginning(entries, told_in_force, playbook) for number, entries in log.items()}
     return Rehearsed(
-        parting=parting_of(rehearse(places, until=until) for places in slots.values()),
+        parting=parting_of(rehearse(places, until=until, begin=begins.get(number)) for number, places in slots.items()),
         begins={number: entries[0].offset for number, entries in log.items()},
         signals_from=min((one.moment for one in told), default=None),
     )
+
+
+def _beginning(
+    entries: Sequence[Logged], told: PlaybookInForce | None, playbook: Playbook
+) -> tuple[Playbook, Playbook] | None:
+    first = entries[0]
+    known = beginning_of(told, offset=first.offset, moment=first.moment).playbook
+    return (known, playbook) if known is not None else None
 
 
 async def _log(archive: Archive) -> dict[int, Sequence[Logged]]:

@@ -10,12 +10,14 @@ from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.replaying import Replay, signal_in
 from shared.contracts.codec import Record, body_of, decode
 from shared.contracts.inbox import Finding, Observation
+from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import Signal
 from shared.contracts.topics import (
     COMMANDS,
     DECISIONS,
     INBOX,
     INCIDENTS,
+    PLAYBOOKS,
     RCA_REQUESTS,
     SIGNALS_KUBERNETES,
     SIGNALS_PROMETHEUS,
@@ -36,10 +38,20 @@ class MatchedAgain:
 
 async def replay_inbox(archive: Archive) -> Replay:
     """Return the inbox, decided again from its beginning."""
-    replay = Replay()
+    replay = Replay(await in_force_in(archive))
     async for record in archive.read(INBOX):
         replay.take(record)
     return replay
+
+
+async def in_force_in(archive: Archive) -> PlaybookInForce | None:
+    """Return the playbook in force as the topics tell it beside the inbox."""
+    found: PlaybookInForce | None = None
+    async for record in archive.read(PLAYBOOKS):
+        message = decode(record).message
+        if isinstance(message, PlaybookInForce):
+            found = message
+    return found
 
 
 async def differences(archive: Archive, replay: Replay, *, looks: int = _LOOKS) -> list[str]:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from services.decider.core.absorbing import absorb
 from services.decider.core.placing import Slot
+from services.decider.core.playbook import Playbook
 from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.waking import Waking
 from shared.contracts.actions import Action
@@ -43,9 +44,15 @@ class Rehearsal:
     after: Sequence[Chosen]
 
 
-def rehearse(slots: Iterable[Slot], *, until: datetime) -> Rehearsal:
-    """Return what was decided in a partition, and what would have been decided, until a moment."""
+def rehearse(slots: Iterable[Slot], *, until: datetime, begin: tuple[Playbook, Playbook] | None = None) -> Rehearsal:
+    """Return what was decided in a partition, and what would have been decided, until a moment.
+
+    `begin` is what is in force on either side from the beginning on, where the log itself has lost that.
+    """
     both = _Both()
+    if begin is not None:
+        live, supposed = (_Course(PartitionState(playbook=playbook)) for playbook in begin)
+        both = _Both(live, supposed)
     for slot in slots:
         both.let_pass(slot.moment, inclusive=False)
         both.take(slot)
@@ -57,12 +64,12 @@ def rehearse(slots: Iterable[Slot], *, until: datetime) -> Rehearsal:
 class _Course:
     """One course of a partition: its states, and what it chose."""
 
+    _partition: PartitionState = field(default_factory=PartitionState)
     chosen: list[Chosen] = field(default_factory=list[Chosen])
     commands: dict[str, Command] = field(default_factory=dict[str, Command])
     incidents: dict[str, IncidentKey] = field(default_factory=dict[str, IncidentKey])
     names: dict[IncidentKey, str] = field(default_factory=dict[IncidentKey, str])
     orders: dict[_Order, Command] = field(default_factory=dict[_Order, Command])
-    _partition: PartitionState = field(default_factory=PartitionState)
     _workloads: dict[str, WorkloadState] = field(default_factory=dict[str, WorkloadState])
     _next: int = 0
 

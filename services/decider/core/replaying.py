@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import cast
 
 from services.decider.core.absorbing import Absorbed, absorb
-from services.decider.core.playbook import Playbook
+from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.turn import Output
 from shared.contracts.codec import Record, body_of, decode
 from shared.contracts.inbox import Finding, InboxEntry, Observation
 from shared.contracts.incidents import Decision
+from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import SIGNALS, Signal
 from shared.kernel.clock import from_millis
 from shared.kernel.errors import PoisonError
@@ -71,8 +72,13 @@ class Placed:
 
 @dataclass(slots=True)
 class Replay:
-    """The inbox decided again, partition by partition; nothing is published."""
+    """The inbox decided again, partition by partition; nothing is published.
 
+    `in_force` is what is known of the playbook beside the log: where retention took a partition's beginning, the log
+    itself may not say.
+    """
+
+    in_force: PlaybookInForce | None = None
     outputs: dict[int, list[Output]] = field(default_factory=lambda: defaultdict(list))
     made: list[Placed] = field(default_factory=list[Placed])
     playbooks: dict[str, Playbook] = field(default_factory=dict[str, Playbook])
@@ -92,7 +98,9 @@ class Replay:
         """Decide one record of the inbox and return all about it; None for poison, which is passed by."""
         self.begins.setdefault(record.partition, record.offset)
         self.ends[record.partition] = record.offset + 1
-        world = self._partitions.get(record.partition, PartitionState())
+        world = self._partitions.get(record.partition)
+        if world is None:
+            world = beginning_of(self.in_force, offset=record.offset, moment=from_millis(record.timestamp_ms))
         try:
             taken = self._taken(record, world)
         except PoisonError:
@@ -138,6 +146,13 @@ class Replay:
         self.outputs[taken.partition].extend(absorbed.outputs)
         decisions = (output for output in absorbed.outputs if isinstance(output, Decision))
         self.made.extend(Placed(taken.partition, taken.offset, taken.moment, decision) for decision in decisions)
+
+
+def beginning_of(told: PlaybookInForce | None, *, offset: int, moment: datetime) -> PartitionState:
+    """Return what is in force where a partition's log begins: the playbook that was put in force before, if one was."""
+    if told is None or offset == 0 or told.at > moment:
+        return PartitionState()
+    return PartitionState(playbook=load_playbook(told.text, file=f"playbook {told.hash}"))
 
 
 def signal_in(record: Record) -> Signal | None:

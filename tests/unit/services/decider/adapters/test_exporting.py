@@ -6,8 +6,12 @@ import pytest
 
 from services.decider.adapters.export_file import ExportArchive
 from services.decider.adapters.exporting import IncidentUnknownError, export_incident
+from services.decider.adapters.rehearsing import rehearse_topics
 from services.decider.adapters.replaying import differences, replay_inbox
+from services.decider.core.announcing import in_force
+from services.decider.core.divergence import Change
 from services.decider.core.exports import Export
+from services.decider.core.playbook import load_playbook
 from shared.contracts.codec import Record
 from shared.contracts.incidents import Incident
 from shared.contracts.topics import (
@@ -16,12 +20,13 @@ from shared.contracts.topics import (
     EVIDENCE,
     INBOX,
     INCIDENTS,
+    PLAYBOOKS,
     RCA_REQUESTS,
     SIGNALS_KUBERNETES,
     Topic,
 )
 from shared.contracts.workloads import WorkloadRef
-from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, container, pause
+from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, activated, container, pause
 from tests.unit.services.decider.world import World, healed
 
 OTHER = WorkloadRef(kind="Deployment", namespace="bank", name="other-6")
@@ -105,4 +110,20 @@ async def test_of_a_group_the_signals_are_there_by_which_it_was_found() -> None:
     assert [dict(record.headers)["ce_id"] for record in export.of(SIGNALS_KUBERNETES.name)] == [
         b"sig-frontend-1-Other-1"
     ]
+    assert await again(export) == []
+
+
+async def test_a_log_whose_beginning_is_lost_is_decided_again_by_the_playbook_that_is_still_in_force() -> None:
+    world = await busy()
+    told = in_force(load_playbook(PLAYBOOK, file="test"), activated())
+    await world.broker.publisher("decider").publish(told, topic=PLAYBOOKS)
+    for partition in range(INBOX.partitions):
+        del world.broker.log(INBOX.name, partition)[0]
+    assert await differences(world.archive, await replay_inbox(world.archive), looks=0) == []
+    same = await rehearse_topics(world.archive, load_playbook(PLAYBOOK + "# the same\n", file="test"))
+    assert same.parting.decisions == []
+    other = load_playbook(PLAYBOOK.replace("spec:", "spec:\n  mode: 'off'"), file="test")
+    assert (await rehearse_topics(world.archive, other)).parting.decisions[0].change is Change.LOST
+    export = await export_incident(world.archive, world.incident.id)
+    assert export.header.begins == 1
     assert await again(export) == []

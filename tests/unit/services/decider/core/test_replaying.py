@@ -2,10 +2,12 @@
 
 import pytest
 
-from services.decider.core.replaying import Placed, Replay, Span
+from services.decider.core.announcing import in_force
+from services.decider.core.playbook import load_playbook
+from services.decider.core.replaying import Placed, Replay, Span, beginning_of
 from shared.contracts.codec import Record
 from shared.contracts.topics import INBOX
-from tests.unit.services.decider.core.build import History, activated, at, finding
+from tests.unit.services.decider.core.build import PLAYBOOK, History, activated, at, finding
 from tests.unit.services.decider.core.histories import records_of
 
 
@@ -48,3 +50,13 @@ def test_poison_is_passed_by_and_the_rest_decided() -> None:
 def _made(replay: Replay, record: Record) -> list[Placed]:
     replay.take(record)
     return replay.within(Span())
+
+
+@pytest.mark.parametrize(("since", "offset", "is_known"), [(0, 5, True), (10, 5, True), (11, 5, False), (0, 0, False)])
+def test_where_a_beginning_is_lost_the_playbook_counts_that_was_in_force_by_then(
+    since: int, offset: int, is_known: bool
+) -> None:
+    told = in_force(load_playbook(PLAYBOOK, file="test"), activated().model_copy(update={"at": at(since)}))
+    found = beginning_of(told, offset=offset, moment=at(10)).playbook
+    assert (found is not None) is is_known
+    assert beginning_of(None, offset=5, moment=at(10)).playbook is None
