@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUGS = ROOT / "scripts" / "planted.yaml"
 DECIDER = Path("services") / "decider"
 SUITE = Path("tests") / "unit" / "services" / "decider" / "core"
-_COPIED = ("services", "shared", "tests", "pyproject.toml", "healing-playbook.yaml")
+_COPIED = ("services", "shared", "tests", "deploy", "pyproject.toml", "healing-playbook.yaml")
 _LIMIT_S = 180
 _FAILED = 1
 """pytest's exit code where tests ran and some failed; any other code but 0 means that they did not run."""
