@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from services.decider.core.announcing import fitting
 from services.decider.core.including import Files, Unreadable, files_of
 from services.decider.core.parameters import Argument
 from services.decider.core.playbook import Playbook, compile_playbook, hash_of
@@ -19,7 +20,7 @@ def read_playbook(path: Path, given: Mapping[str, Argument] | None = None) -> Pl
     Raises:
         ConfigError: it cannot be read, or (PlaybookError) used.
     """
-    return compile_playbook(read_files(path), given or {})
+    return fitting(compile_playbook(read_files(path), given or {}))
 
 
 def read_files(path: Path) -> Files:
@@ -92,7 +93,7 @@ class PlaybookFile:
         if self._texts(texts) != texts:
             self._last = {}
             return None
-        return compile_playbook(files)
+        return fitting(compile_playbook(files))
 
     @property
     def digest(self) -> str:

@@ -3,16 +3,34 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.decider.core.faults import Fault, PlaybookError
+from services.decider.core.faults import Fault, Mark, PlaybookError
 from services.decider.core.ladder import mode_of
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule
+from shared.contracts.codec import body_of
 from shared.contracts.inbox import PlaybookActivated
 from shared.contracts.playbooks import LoadOutcome, PlaybookFault, PlaybookInForce, PlaybookLoad, RuleBrief
+from shared.kernel.clock import EPOCH
 from shared.kernel.errors import ConfigError
 from shared.kernel.ids import derive
 
 MOST_FAULTS = 100
+MOST_BYTES = 900_000
+"""Below the one mebibyte that a broker takes by default as one message, with room for what is around it."""
+
+
+def fitting(playbook: Playbook) -> Playbook:
+    """Return a playbook that can be told to others.
+
+    Raises:
+        PlaybookError: it is larger than a message may be: nobody could ever be told that it is in force.
+    """
+    told = PlaybookActivated(id="", at=EPOCH, hash=playbook.hash, text=playbook.text)
+    size = len(body_of(in_force(playbook, told)))
+    if size > MOST_BYTES:
+        expected = f"expected a playbook that fits into a message of the broker: {MOST_BYTES} bytes, found {size}"
+        raise PlaybookError([playbook.source.fault((), expected, mark=Mark(1, 1))])
+    return playbook
 
 
 def in_force(playbook: Playbook, entry: PlaybookActivated) -> PlaybookInForce:

@@ -9,9 +9,9 @@ from services.decider.core.dissecting import parts_of
 from services.decider.core.grouping import subject_of
 from services.decider.core.playbook import Playbook
 from services.decider.core.replaying import Taken
-from services.decider.core.tallies import Tally, key_of
+from services.decider.core.tallies import Tally, key_of, rule_of_key
 from services.decider.core.watching import Tells, Watch, watches_of
-from shared.contracts.inbox import Finding, InboxEntry, Observation
+from shared.contracts.inbox import Finding, InboxEntry, Observation, WakeUp
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Moment
 from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal, facts_of
@@ -183,10 +183,18 @@ def _event(taken: Taken) -> Event:
 
 def _counted(taken: Taken) -> Iterator[Counted]:
     """Yield what the entry's rule had counted with it, or before it where the entry began the count anew."""
-    if not isinstance(taken.entry, Finding | Observation):
-        return
-    key = key_of(taken.entry.rule, taken.entry.group)
-    yield from _in_tally(taken.after.tallies.get(key) or taken.before.tallies.get(key) or Tally())
+    for key in _keys_of(taken):
+        yield from _in_tally(taken.after.tallies.get(key) or taken.before.tallies.get(key) or Tally())
+
+
+def _keys_of(taken: Taken) -> list[str]:
+    """Return the counts that an entry is about; of a wake-up those of the rules that decided something at it."""
+    if isinstance(taken.entry, Finding | Observation):
+        return [key_of(taken.entry.rule, taken.entry.group)]
+    if not isinstance(taken.entry, WakeUp):
+        return []
+    rules = {decision.rule for decision in decisions_of(taken)}
+    return sorted(key for key in taken.before.tallies if rule_of_key(key) in rules)
 
 
 def _in_tally(tally: Tally) -> Iterator[Counted]:

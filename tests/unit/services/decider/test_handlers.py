@@ -85,6 +85,14 @@ async def test_a_broken_file_is_told_once_with_its_hash_and_places_until_a_good_
     assert stage.check.state.ok
 
 
+async def test_a_playbook_that_no_message_can_hold_is_rejected_and_does_not_stop_the_decider(stage: Stage) -> None:
+    stage.write(PLAYBOOK + "# a line of words\n" * 50_000)
+    await stage.look()
+    assert stage.written(INBOX) == []
+    assert stage.loads()[0].outcome is LoadOutcome.REJECTED
+    assert stage.loads()[0].faults[0].expected.startswith("expected a playbook that fits into a message of the broker")
+
+
 async def test_a_file_that_is_gone_is_told_once_and_is_news_when_it_is_there_again(stage: Stage) -> None:
     stage.write(PLAYBOOK)
     await stage.look()

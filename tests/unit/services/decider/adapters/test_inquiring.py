@@ -80,6 +80,16 @@ async def test_what_a_partner_says_and_how_long_something_holds_is_told() -> Non
     assert partner.verdict.startswith("nothing was decided: what it says beside a rule's trouble was noted")
 
 
+async def test_what_held_when_time_alone_opened_an_incident_is_told() -> None:
+    world = await world_of(container(reason="Hung", seconds=1), text=RULES)
+    await world.pass_to(100)
+    found = await inquire(world.archive, world.incident.id)
+    assert isinstance(found, IncidentAccount)
+    opening = found.events[0]
+    assert (opening.entry.TYPE, opening.decisions[0].reason) == ("wakeup", Reason.INCIDENT_OPENED)
+    assert [one.what for one in opening.counted] == ["frontend-1/server holds"]
+
+
 async def test_it_is_said_why_nothing_was_decided() -> None:
     text = PLAYBOOK.replace("spec:", "spec:\n  mode: 'off'")
     told = container(seconds=1)
