@@ -79,6 +79,8 @@ def replay(  # noqa: PLR0913 - options of one command
     span = _span(begin, end, first=first or [], last=last or [])
     log = _log(file, bootstrap)
     if other is not None:
+        if compare:
+            raise ConfigError("--check holds the log against itself; expected either this or --playbook")
         _print_rehearsal(log, read_playbook(other), span=span, output=output)
         return
     replayed, differing = asyncio.run(_replay(log, compare=compare))

@@ -137,9 +137,18 @@ def test_only_what_lies_in_a_time_is_compared(exported: Path, tmp_path: Path) ->
     assert run("replay", exported, "--playbook", new, "--until", "2026-01-01T12:00:20Z").exit_code == 0
 
 
-def test_what_would_have_been_has_no_offsets(exported: Path, tmp_path: Path) -> None:
-    words = ["replay", str(exported), "--playbook", str(playbook(tmp_path, PLAYBOOK)), "--from-offset", "5:3"]
-    with pytest.raises(ConfigError, match="has no offset; expected --from"):
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (["--from-offset", "5:3"], "has no offset; expected --from"),
+        (["--check"], "--check holds the log against itself; expected either this or --playbook"),
+    ],
+)
+def test_what_would_have_been_has_no_offsets_and_is_not_held_against_itself(
+    exported: Path, tmp_path: Path, option: list[str], expected: str
+) -> None:
+    words = ["replay", str(exported), "--playbook", str(playbook(tmp_path, PLAYBOOK)), *option]
+    with pytest.raises(ConfigError, match=expected):
         CliRunner().invoke(app, words, catch_exceptions=False)
 
 
