@@ -2,8 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from services.decider.core.inquiry import Asked, Counted, Event, IncidentAccount, Looked, SignalAccount
-from services.decider.core.watching import TROUBLE
+from services.decider.core.inquiry import (
+    Asked,
+    Counted,
+    Event,
+    IncidentAccount,
+    Looked,
+    SignalAccount,
+    account_of_signal,
+)
+from services.decider.core.playbook import Playbook
+from services.decider.core.trial import Trial
+from services.decider.core.watching import HELD, TROUBLE
 from shared.contracts.incidents import Decision, Reason
 from shared.contracts.model import JsonObject, JsonValue
 
@@ -48,6 +58,19 @@ def lines_of_incident(account: IncidentAccount) -> Iterator[str]:
         yield from _rules_lines(account.opening)
     yield from _event_lines(account.events)
     yield f"it stands at: {incident.phase.value} by {incident.reason.value}"
+
+
+def lines_of_unmet(trial: Trial, playbook: Playbook) -> Iterator[str]:
+    """Yield why the rules that a case expects something of were met by none of its signals."""
+    looked = [one for signal in trial.signals for one in account_of_signal(signal, (), playbook=playbook).looked]
+    for rule in dict.fromkeys(expected.rule for expected in trial.case.expect if expected.rule):
+        own = [one for one in looked if one.rule == rule and one.part in {TROUBLE, HELD}]
+        if not own:
+            yield f"rule {rule} looks at {playbook.rules[rule].words.signal} signals; the case gives none"
+        elif not any(one.met for one in own):
+            unmet = (next((asked for asked in one.asked if not asked.met), None) for one in own)
+            lines = (line for asked in unmet if asked is not None for line in _asked_lines(asked, indent=""))
+            yield f"rule {rule} is met by no signal: {'; '.join(dict.fromkeys(lines))}"
 
 
 def document_of_signal(account: SignalAccount) -> JsonObject:

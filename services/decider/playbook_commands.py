@@ -24,6 +24,7 @@ from services.decider.core.linting import Level, Remark, remarks_on
 from services.decider.core.playbook import Playbook
 from services.decider.core.telling import rule_in_words
 from services.decider.core.trial import Trial, try_cases
+from services.decider.inquiry_words import lines_of_unmet
 from shared.kernel.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Work on playbooks.")
@@ -185,6 +186,9 @@ def _print_trials(tried: list[tuple[CasesFile, list[Trial]]], coverages: dict[Pa
             for row in _trial_rows(file, place, trial):
                 table.add_row(*map(escape, row))
     Console().print(table)
+    for file, trial in ((file, trial) for file, trials in tried for trial in trials if not trial.passed):
+        for line in lines_of_unmet(trial, file.playbook):
+            print(f"{trial.case.name}: {line}")
     passed = [trial.passed for _, trials in tried for trial in trials]
     print(f"{sum(passed)} of {len(passed)} cases passed")
     for path, coverage in coverages.items():
@@ -221,6 +225,7 @@ def _trials_words(
                 "file": str(file.path),
                 "name": trial.case.name,
                 "passed": trial.passed,
+                "unmet": [] if trial.passed else list(lines_of_unmet(trial, file.playbook)),
                 "verdicts": [_verdict_words(verdict) for verdict in trial.verdicts],
             }
             for file, trials in tried

@@ -19,6 +19,7 @@ from services.decider.core.waking import Waking
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Approval, InboxEntry, Outcome, Pause, Result, Resume
 from shared.contracts.incidents import Decision, Reason
+from shared.contracts.signals import Signal
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive
 
@@ -38,6 +39,7 @@ class Trial:
     taken: Sequence[tuple[InboxEntry, datetime]]
     made: Sequence[Made]
     verdicts: Sequence[Verdict]
+    signals: Sequence[Signal]
 
     @property
     def passed(self) -> bool:
@@ -56,6 +58,7 @@ class _Course:
     made: list[Made] = field(default_factory=list[Made])
     commands: dict[str, Command] = field(default_factory=dict[str, Command])
     waking: Waking = field(default_factory=Waking)
+    signals: list[Signal] = field(default_factory=list[Signal])
 
     def take(self, entry: InboxEntry, now: datetime) -> None:
         self.taken.append((entry, now))
@@ -106,7 +109,7 @@ def _tried(cases: Cases, place: int, *, index: RuleIndex, playbook: Playbook) ->
     latest = case.given[-1].at
     course.let_pass(START + (case.until if case.until is not None else latest + _AFTERWARDS), inclusive=True)
     verdicts = [*impossible, *judged(cases, place, course.made)]
-    return Trial(case, course.taken, course.made, verdicts)
+    return Trial(case, course.taken, course.made, verdicts, course.signals)
 
 
 def _give(course: _Course, case: CaseWords, given: GivenWords, *, number: int) -> Iterator[tuple[str, str]]:
@@ -118,6 +121,7 @@ def _give(course: _Course, case: CaseWords, given: GivenWords, *, number: int) -
     if given.signal is not None:
         seen = START + (given.seen if given.seen is not None else given.at)
         signal = signal_of(given.facts, kind=given.signal, workload=workload, seen=seen, name=name)
+        course.signals.append(signal)
         for entry in match(course.index, signal):
             course.take(entry, now)
     elif given.control is not None:

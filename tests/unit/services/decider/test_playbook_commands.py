@@ -69,6 +69,23 @@ def test_the_table_names_the_place_of_what_was_not_met(tmp_path: Path) -> None:
     assert "0 of 1 cases passed" in tried.stdout
 
 
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (
+            "signal: container, facts: {reason: Error}",
+            "rule crash is met by no signal: reason is CrashLoopBackOff: no, 'Error'",
+        ),
+        ("signal: pod, facts: {ready: false}", "rule crash looks at container signals; the case gives none"),
+    ],
+)
+def test_it_is_said_why_no_signal_of_a_failed_case_met_the_rule(tmp_path: Path, given: str, why: str) -> None:
+    path = written(tmp_path, CASES.replace("signal: container, facts: {reason: CrashLoopBackOff}", given))
+    tried = run("test", path)
+    assert (tried.exit_code, f"a crash is restarted: {why}" in tried.stdout) == (1, True)
+    assert json.loads(run("test", path, "-o", "json").stdout)["cases"][0]["unmet"] == [why]
+
+
 def test_too_little_reached_fails_though_every_case_passed(tmp_path: Path) -> None:
     cases = CASES + "    until: 10s\n"
     tried = run("test", written(tmp_path, cases), "--coverage-threshold", "95")
