@@ -8,7 +8,10 @@ from shared.contracts.workloads import WorkloadRef
 
 
 class Command(Message):
-    """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run."""
+    """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run or a revert.
+
+    `reverts` is the command that it undoes.
+    """
 
     TYPE: ClassVar[str] = "command"
 
@@ -20,6 +23,7 @@ class Command(Message):
     attempt: int
     action: Action
     dry_run: bool
+    reverts: str = ""
     expires_at: Moment
     requested_by: str
 

@@ -45,7 +45,8 @@ class Severity(StrEnum):
 class Phase(StrEnum):
     """Where an incident stands.
 
-    previewing → awaiting-approval → acting → verifying → healed, with `waiting` for what may be tried again later;
+    previewing → awaiting-approval → acting → verifying → healed, with `waiting` for what may be tried again later, and
+    `reverting` where a cure is not proven and is undone;
     `escalated` and `closed` (nothing left to do, not known to be healed) end it as well.
     """
 
@@ -53,6 +54,7 @@ class Phase(StrEnum):
     AWAITING_APPROVAL = "awaiting-approval"
     ACTING = "acting"
     VERIFYING = "verifying"
+    REVERTING = "reverting"
     WAITING = "waiting"
     HEALED = "healed"
     ESCALATED = "escalated"
@@ -108,6 +110,9 @@ class Reason(StrEnum):
     SHADOW_DONE = "shadow-done"
     VERIFIED = "verified"
     NOT_VERIFIED = "not-verified"
+    REVERT_ORDERED = "revert-ordered"
+    REVERTED = "reverted"
+    REVERT_FAILED = "revert-failed"
     RECOVERED = "recovered"
     LADDER_EXHAUSTED = "ladder-exhausted"
     ESCALATED = "escalated"
@@ -124,11 +129,17 @@ class Note(Value):
 
 
 class StepRecord(Value):
-    """One rung of the ladder as it was taken."""
+    """One rung of the ladder as it was taken.
+
+    `inverse` undoes its action where that is wanted if the cure is not proven; `reverts` is the command that this
+    record's own action undoes.
+    """
 
     step: int
     attempt: int
     action: Action
+    inverse: Action | None = None
+    reverts: str = ""
     command: str
     dry_run: bool
     ordered_at: Moment

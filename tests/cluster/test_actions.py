@@ -82,6 +82,18 @@ async def test_memory_is_set_under_the_mark_of_the_command(kind: str, bank: Bank
     until(lambda: bank.is_running("grown") and limit_of(bank.pods("grown")[0]) == "128Mi")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_memory_is_set_back_by_the_inverse_under_a_mark_of_its_own(kind: str, bank: Bank, actor: Actor) -> None:
+    document = bank.run(kind, "shrunk")
+    assert isinstance(await live(actor, command(document, MORE_MEMORY)), Done)
+    back = {"from_bytes": MORE_MEMORY.to_bytes, "to_bytes": MORE_MEMORY.from_bytes}
+    undo = command(document, MORE_MEMORY.model_copy(update=back))
+    done = await live(actor, undo)
+    assert isinstance(done, Done)
+    assert done.changes == ("container server: limits.memory: 128Mi → 64Mi",)
+    assert (bank.limit(document), bank.marks(document)) == ("64Mi", (undo.id, "7"))
+
+
 def limit_of(pod: Any) -> str:
     return pod["spec"]["containers"][0]["resources"]["limits"]["memory"]
 

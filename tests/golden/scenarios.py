@@ -368,6 +368,17 @@ def _previewed_in_vain(scene: Scene) -> None:
     scene.answered(Outcome.REFUSED, "stale-target")
 
 
+def _set_back(outcome: Outcome) -> Callable[[Scene], None]:
+    def goes(scene: Scene) -> None:
+        _awaiting("out-of-memory")(scene)
+        scene.is_told(approved=True)
+        scene.answered()
+        scene.wakes()
+        scene.answered(outcome)
+
+    return goes
+
+
 def _to_the_second_rung(scene: Scene) -> None:
     scene.shows("crash-loop")
     scene.answered()
@@ -459,6 +470,8 @@ HISTORIES: Mapping[str, Sequence[Scenario]] = {
         Scenario("recovered", _recovers, Phase.HEALED, Reason.RECOVERED),
         Scenario("at-the-cap", _at_the_cap, *_HANDED_OVER),
         Scenario("preview-refused", _previewed_in_vain, *_HANDED_OVER),
+        Scenario("set-back", _set_back(Outcome.APPLIED), *_HANDED_OVER),
+        Scenario("not-set-back", _set_back(Outcome.REFUSED), Phase.ESCALATED, Reason.REVERT_FAILED),
     ),
     "crash-loop": (
         Scenario("healed", _healed("crash-loop"), *_VERIFIED),

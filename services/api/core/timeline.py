@@ -69,7 +69,7 @@ def _changes(incident: Incident) -> Iterable[TimelineEntry]:
                 incident,
                 Happening.CHANGE,
                 at=step.finished_at,
-                reason=step.action.kind,
+                reason=f"{step.action.kind} reverted" if step.reverts else step.action.kind,
                 detail="; ".join(step.changes),
                 source=step.command,
             )

@@ -6,8 +6,9 @@ from typing import assert_never
 
 from services.decider.core.language import MANUAL
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
+from services.decider.core.orders import order_action
 from services.decider.core.state import Health, WorkloadState
-from services.decider.core.steps import barred_by, end, judge, order, settle, start_step, wake_at
+from services.decider.core.steps import barred_by, end, judge, settle, start_step, wake_at
 from services.decider.core.turn import Cause, Output, Turn, World
 from shared.contracts.inbox import Approval, Finding, ManualAction, Observation, Result, WakeUp, WorkloadEntry
 from shared.contracts.incidents import Phase, Reason
@@ -93,7 +94,8 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
         end(turn, Phase.ESCALATED, barred, detail=f"approved by {approval.by}, but the playbook in force says no")
     else:
         turn.decide(Reason.APPROVAL_GRANTED, detail=f"by {approval.by}")
-        order(turn, turn.incident.steps[-1].action, dry_run=False)
+        shown = turn.incident.steps[-1]
+        order_action(turn, shown.action, inverse=shown.inverse)
 
 
 def _person_acts(turn: Turn, manual: ManualAction) -> None:

@@ -1,5 +1,6 @@
 """What a step of an incident would do: the rung of a rule's ladder, or a person's single action, as one plan."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -19,8 +20,8 @@ from services.decider.core.language import (
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.wording import worded
 from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
-from shared.contracts.inbox import Finding, ManualAction
-from shared.contracts.incidents import Mode, Reason, strictest
+from shared.contracts.inbox import Finding, ManualAction, Outcome
+from shared.contracts.incidents import Mode, Reason, StepRecord, strictest
 from shared.contracts.signals import ContainerSignal, EventSignal, PodSignal, Signal, facts_of
 from shared.contracts.workloads import ObjectRef
 from shared.kernel.quantities import format_bytes
@@ -30,9 +31,10 @@ _MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """An action (or why there is none), how far it may go, and how its cure is proven."""
+    """An action (or why there is none), what undoes it, how far it may go, and how its cure is proven."""
 
     action: Action | Reason
+    inverse: Action | None
     mode: Mode
     attempts: int
     backoff: timedelta
@@ -87,6 +89,7 @@ def plan_of_person(manual: ManualAction) -> Plan:
     """Return the plan of a person's action: once, no further approval, proven like any other."""
     return Plan(
         action=manual.action,
+        inverse=None,
         mode=Mode.DRY_RUN if manual.dry_run else Mode.LIVE,
         attempts=1,
         backoff=timedelta(0),
@@ -125,6 +128,29 @@ def action_for(rung: ActionRung, finding: Finding) -> Action | Reason:
             assert_never(rung)
 
 
+def inverse_of(action: Action) -> Action | None:
+    """Return what undoes an action; None where nothing does."""
+    match action:
+        case SetMemory():
+            return action.model_copy(update={"from_bytes": action.to_bytes, "to_bytes": action.from_bytes})
+        case RestartPod() | Rollback():
+            return None
+        case _:
+            assert_never(action)
+
+
+def as_reverted(finding: Finding, steps: Sequence[StepRecord]) -> Finding:
+    """Return a finding as it would be told by now: a memory limit that was set and set back is what it was before."""
+    signal = finding.signal
+    if not isinstance(signal, ContainerSignal):
+        return finding
+    limit = signal.memory_limit_bytes
+    for undone in (one.action for one in steps if one.reverts and one.outcome is Outcome.APPLIED):
+        if isinstance(undone, SetMemory) and (undone.container, undone.from_bytes) == (signal.container, limit):
+            limit = undone.to_bytes
+    return finding.model_copy(update={"signal": signal.model_copy(update={"memory_limit_bytes": limit})})
+
+
 def described(action: Action) -> str:
     """Return an action in words for people."""
     match action:
@@ -140,8 +166,11 @@ def described(action: Action) -> str:
 
 
 def _plan_of_rung(rung: ActionRung, finding: Finding, *, mode: Mode) -> Plan:
+    action = action_for(rung, finding)
+    is_undone = isinstance(rung, SetMemoryRung) and rung.revert
     return Plan(
-        action=action_for(rung, finding),
+        action=action,
+        inverse=inverse_of(action) if is_undone and not isinstance(action, Reason) else None,
         mode=strictest(mode, rung.mode),
         attempts=rung.attempts,
         backoff=rung.backoff,

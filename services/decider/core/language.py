@@ -178,7 +178,10 @@ class RestartPodRung(_ActionRung):
 
 
 class SetMemoryRung(_ActionRung):
-    """Multiply the memory limit of the container that the finding is about, never beyond `cap`."""
+    """Multiply the memory limit of the container that the finding is about, never beyond `cap`.
+
+    If the cure is not proven, the limit is set back, unless `revert` is false.
+    """
 
     action: Literal["set-memory"]
     """Multiply the container's memory limit; refused when it is no longer what was seen."""
@@ -186,6 +189,8 @@ class SetMemoryRung(_ActionRung):
     """By how much the limit is multiplied."""
     cap: Size
     """The largest limit that is ever set."""
+    revert: bool = True
+    """Whether the limit is set back where the cure is not proven."""
 
 
 class RollbackRung(_ActionRung):

@@ -3,27 +3,25 @@
 from datetime import datetime, timedelta
 
 from services.decider.core.ladder import Handover, Notice, Plan, Step, Wait, described
+from services.decider.core.orders import RESULT_WITHIN, order_action, order_preview, order_revert, settled
 from services.decider.core.state import Health
 from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
-from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
-from shared.contracts.incidents import Incident, Mode, Note, Phase, Reason, StepRecord
+from shared.contracts.incidents import Incident, Mode, Note, Phase, Reason
 from shared.contracts.reports import RcaRequest
 from shared.kernel.durations import format_duration
 from shared.kernel.ids import derive
 
-COMMAND_EXPIRES = timedelta(seconds=60)
-"""After this a command is no longer carried out: what it was decided on may have changed."""
-RESULT_WITHIN = timedelta(seconds=120)
-"""Longer than a command lives, so that a result that does not come can only mean that none will."""
 PAUSE_POLL = timedelta(seconds=10)
 WAKE_EVERY = timedelta(milliseconds=100)
 """How often it is looked whether a moment has come at which time alone may change an incident."""
 REMEMBERED = 64
 """How many ended incidents a workload remembers; a cooldown lies between those of one rule."""
 
+_IN_FLIGHT = frozenset({Phase.PREVIEWING, Phase.ACTING, Phase.REVERTING})
+"""The phases in which a command is under way, or held back by a pause: health proves nothing until it is settled."""
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
@@ -48,56 +46,24 @@ def barred_by(turn: Turn) -> Reason | None:
 
 
 def fail_step(turn: Turn, reason: Reason, *, detail: str = "") -> None:
-    """Say why the step failed; try it again after its back-off while it has attempts left, else begin the next."""
+    """Say why the step failed; try it again, or begin the next."""
     turn.revise(reason=reason)
     turn.decide(reason, detail=detail)
-    plan, incident = turn.plan, turn.incident
-    if isinstance(plan, Plan) and incident.attempt < plan.attempts:
-        delay = plan.backoff * 2 ** (incident.attempt - 1)
-        turn.revise(phase=Phase.WAITING, attempt=incident.attempt + 1, deadline=turn.now + delay, awaited_command=None)
-        return
-    turn.revise(step=incident.step + 1, attempt=1)
-    start_step(turn)
+    _try_again(turn)
 
 
 def settle(turn: Turn, result: Result) -> None:
     """Take up what became of the command that the incident waits for."""
     *earlier, newest = turn.incident.steps
-    turn.revise(steps=(*earlier, _settled(newest, result, turn.now)), awaited_command=None)
+    turn.revise(steps=(*earlier, settled(newest, result, now=turn.now)), awaited_command=None)
     explain(turn, result.evidence)
-    if turn.incident.phase is Phase.PREVIEWING:
-        _previewed(turn, result)
-    else:
-        _acted(turn, result)
-
-
-def order(turn: Turn, action: Action, *, dry_run: bool) -> None:
-    """Order an action; a dry run is a preview."""
-    incident = turn.incident
-    command = Command(
-        id=derive("cmd", incident.id, incident.step, incident.attempt, "dry-run" if dry_run else "live"),
-        at=turn.now,
-        workload=incident.workload,
-        incident=incident.id,
-        rule=incident.rule,
-        playbook=turn.world.playbook.hash if turn.world.playbook else "",
-        step=incident.step,
-        attempt=incident.attempt,
-        action=action,
-        dry_run=dry_run,
-        expires_at=turn.now + COMMAND_EXPIRES,
-        requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
-    )
-    reason = Reason.PREVIEW_ORDERED if dry_run else Reason.ACTION_ORDERED
-    turn.revise(
-        phase=Phase.PREVIEWING if dry_run else Phase.ACTING,
-        reason=reason,
-        deadline=turn.now + RESULT_WITHIN,
-        awaited_command=command.id,
-        steps=(*incident.steps, _ordered(command)),
-    )
-    turn.decide(reason, detail=described(action), command=command.id)
-    turn.emit(command)
+    match turn.incident.phase:
+        case Phase.PREVIEWING:
+            _previewed(turn, result)
+        case Phase.REVERTING:
+            _reverted(turn, result)
+        case _:
+            _acted(turn, result)
 
 
 def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
@@ -154,7 +120,7 @@ def proven_at(turn: Turn) -> datetime | None:
     it cannot prove it. The present health counts from the latest finding on.
     """
     health, incident, plan = turn.state.health, turn.incident, turn.plan
-    if health is None or not health.healthy or incident.phase in {Phase.PREVIEWING, Phase.ACTING}:
+    if health is None or not health.healthy or incident.phase in _IN_FLIGHT:
         return None
     since = max(health.since, turn.state.found_at or health.since)
     if incident.phase is Phase.VERIFYING:
@@ -176,6 +142,17 @@ def _healthy_for(plan: Step | Reason) -> timedelta:
 
 def _told_after_order(health: Health, incident: Incident) -> bool:
     return bool(incident.steps) and health.at > incident.steps[-1].ordered_at
+
+
+def _try_again(turn: Turn) -> None:
+    """Try the step again after its back-off while it has attempts left, else begin the next."""
+    plan, incident = turn.plan, turn.incident
+    if isinstance(plan, Plan) and incident.attempt < plan.attempts:
+        delay = plan.backoff * 2 ** (incident.attempt - 1)
+        turn.revise(phase=Phase.WAITING, attempt=incident.attempt + 1, deadline=turn.now + delay, awaited_command=None)
+        return
+    turn.revise(step=incident.step + 1, attempt=1)
+    start_step(turn)
 
 
 def _is_begun(turn: Turn) -> bool:
@@ -222,44 +199,22 @@ def _is_action_begun(turn: Turn, plan: Plan) -> bool:
 
 def _begin(turn: Turn, plan: Plan, action: Action) -> None:
     if turn.world.paused is not None:
-        _wait_for_resume(turn)
+        _wait_for_resume(turn, phase=Phase.WAITING)
         return
     turn.revise(mode=plan.mode)
     if plan.mode is Mode.SHADOW:
         turn.decide(Reason.SHADOWED, detail=described(action))
         end(turn, Phase.CLOSED, Reason.SHADOW_DONE, detail="nothing was ordered")
-        return
-    order(turn, action, dry_run=plan.mode is not Mode.LIVE)
+    elif plan.mode is Mode.LIVE:
+        order_action(turn, action, inverse=plan.inverse)
+    else:
+        order_preview(turn, action, inverse=plan.inverse)
 
 
-def _wait_for_resume(turn: Turn) -> None:
+def _wait_for_resume(turn: Turn, *, phase: Phase) -> None:
     if turn.incident.reason is not Reason.PAUSED:  # said once, not at every look
         turn.decide(Reason.PAUSED, detail=turn.world.paused.cause if turn.world.paused else "")
-    turn.revise(phase=Phase.WAITING, reason=Reason.PAUSED, deadline=turn.now + PAUSE_POLL)
-
-
-def _ordered(command: Command) -> StepRecord:
-    return StepRecord(
-        step=command.step,
-        attempt=command.attempt,
-        action=command.action,
-        command=command.id,
-        dry_run=command.dry_run,
-        ordered_at=command.at,
-    )
-
-
-def _settled(step: StepRecord, result: Result, now: datetime) -> StepRecord:
-    return step.model_copy(
-        update={
-            "outcome": result.outcome,
-            "reason": result.reason,
-            "message": result.message,
-            "changes": result.changes,
-            "finished_at": now,
-            "evidence": result.evidence,
-        }
-    )
+    turn.revise(phase=phase, reason=Reason.PAUSED, deadline=turn.now + PAUSE_POLL)
 
 
 def _previewed(turn: Turn, result: Result) -> None:
@@ -296,10 +251,54 @@ def _verify(turn: Turn, reason: Reason, detail: str) -> None:
     judge(turn)
 
 
+def _cure_failed(turn: Turn) -> None:
+    """Say that the cure was not proven; undo it where it has an inverse, before anything else is tried."""
+    if turn.incident.steps[-1].inverse is None:
+        fail_step(turn, Reason.NOT_VERIFIED)
+        return
+    turn.revise(reason=Reason.NOT_VERIFIED)
+    turn.decide(Reason.NOT_VERIFIED)
+    _revert(turn)
+
+
+def _revert(turn: Turn) -> None:
+    """Undo the last action without asking a person; only a pause holds it, and a playbook that lets nothing act."""
+    undone = turn.incident.steps[-1]
+    barred = _bar_of_revert(turn)
+    if barred is not None:
+        end(turn, Phase.ESCALATED, barred, detail=f"not reverted: {described(undone.action)}")
+    elif turn.world.paused is not None:
+        _wait_for_resume(turn, phase=Phase.REVERTING)
+    elif undone.inverse is not None:
+        order_revert(turn, undone.inverse, reverts=undone.command)
+
+
+def _bar_of_revert(turn: Turn) -> Reason | None:
+    if turn.is_protected:
+        return Reason.PROTECTED
+    if turn.rule is None:
+        return Reason.RULE_UNKNOWN
+    return None if turn.mode in {Mode.APPROVAL, Mode.LIVE} else Reason.MODE_OFF
+
+
+def _reverted(turn: Turn, result: Result) -> None:
+    detail = f"{result.reason}: {result.message}" if result.message else result.reason
+    if result.outcome is not Outcome.APPLIED:
+        end(turn, Phase.ESCALATED, Reason.REVERT_FAILED, detail=detail)
+        return
+    turn.revise(reason=Reason.REVERTED)
+    turn.decide(Reason.REVERTED, detail=detail)
+    _try_again(turn)
+
+
 def _deadline_over(turn: Turn) -> None:
     match turn.incident.phase:
         case Phase.VERIFYING:
-            fail_step(turn, Reason.NOT_VERIFIED)
+            _cure_failed(turn)
+        case Phase.REVERTING if turn.incident.awaited_command is None:
+            _revert(turn)
+        case Phase.REVERTING:
+            end(turn, Phase.ESCALATED, Reason.REVERT_FAILED, detail="what became of the command is not known")
         case Phase.AWAITING_APPROVAL:
             end(turn, Phase.ESCALATED, Reason.APPROVAL_EXPIRED)
         case Phase.PREVIEWING | Phase.ACTING:

@@ -125,6 +125,8 @@ def _action_words(rung: ActionRung, *, mode: Mode) -> Iterator[str]:
     if rung.attempts > 1:
         yield f"  attempts: {rung.attempts}, {format_duration(rung.backoff)} apart at first, twice as long each time"
     verify = rung.verify
+    if isinstance(rung, SetMemoryRung):
+        yield f"  if it is not proven: {'the limit is set back' if rung.revert else 'the limit stays'}"
     healthy_for, within = format_duration(verify.healthy_for), format_duration(verify.within)
     yield f"  proven: healthy for {healthy_for}, at the latest {within} after it"
 

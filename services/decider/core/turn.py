@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.decider.core.ladder import Step, is_met, mode_of, plan_of_person, rung_of, step_of_rung
+from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, plan_of_person, rung_of, step_of_rung
+from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.state import WorkloadState
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Pause
-from shared.contracts.incidents import Decision, Incident, Reason
+from shared.contracts.incidents import Decision, Incident, Mode, Reason, strictest
 from shared.contracts.reports import RcaRequest
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive
@@ -80,7 +81,7 @@ class Turn:
         rung = rung_of(rule, self.incident.step)
         if rung is None:
             return Reason.LADDER_EXHAUSTED
-        return step_of_rung(rung, finding, mode=mode_of(playbook, rule))
+        return step_of_rung(rung, as_reverted(finding, self.incident.steps), mode=mode_of(playbook, rule))
 
     @property
     def unmet(self) -> str:
@@ -89,6 +90,15 @@ class Turn:
         if rule is None or finding is None or is_met(rule, step, finding):
             return ""
         return rule.words.ladder[step].when
+
+    @property
+    def mode(self) -> Mode:
+        """Return how far the present step may go by the playbook in force; it is off where that has no such rule."""
+        playbook, rule = self.world.playbook, self.rule
+        if playbook is None or rule is None:
+            return Mode.OFF
+        rung = rung_of(rule, self.incident.step)
+        return strictest(mode_of(playbook, rule), rung.mode if isinstance(rung, ActionRung) else Mode.LIVE)
 
     def remember(self, **fields: Any) -> None:  # noqa: ANN401 - checked by the dataclass it replaces
         """Change fields of the workload's state."""

@@ -144,6 +144,7 @@ async def test_each_action_is_previewed_carried_out_once_and_refused_by_its_reas
         await remediator.until_ready()
         await _memory(stage)
         await _rollback(stage)
+        await _memory_set_back(stage)
         await _restart(stage)
         await _refusals(stage)
         await _protected(stage)
@@ -168,6 +169,22 @@ async def _memory(stage: Stage) -> None:
     assert found["metadata"]["annotations"]["sre-agent.dev/command"] == "memory"
     await stage.order("memory-again", action)
     assert (await stage.result("memory-again")).reason == "changed-meanwhile"
+    await until(stage.is_well)
+
+
+async def _memory_set_back(stage: Stage) -> None:
+    raised = SetMemory(container="server", from_bytes=128 * MEBIBYTE, to_bytes=256 * MEBIBYTE)
+    back = SetMemory(container="server", from_bytes=raised.to_bytes, to_bytes=raised.from_bytes)
+    await until(stage.is_well)
+    await stage.order("raised", raised)
+    assert (await stage.result("raised")).outcome is Outcome.APPLIED
+    await stage.order("set-back", back)
+    undone = await stage.result("set-back")
+    assert (undone.outcome, undone.changes) == (Outcome.APPLIED, ("container server: limits.memory: 256Mi → 128Mi",))
+    found = await stage.deployment()
+    assert found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
+    await stage.order("set-back-again", back)
+    assert (await stage.result("set-back-again")).reason == "changed-meanwhile"
     await until(stage.is_well)
 
 

@@ -104,6 +104,12 @@ def test_a_preview_is_no_change_and_a_change_is_told_with_its_lines() -> None:
     assert [(one.happening, one.detail, one.seconds) for one in changed] == [(Happening.CHANGE, "a → b", 2.0)]
 
 
+def test_a_change_that_undoes_another_is_told_as_that() -> None:
+    undone = step(dry_run=False).model_copy(update={"reverts": "cmd-0"})
+    told = timeline(incident(Phase.VERIFYING, undone), [])
+    assert [one.reason for one in told if one.happening is Happening.CHANGE] == ["rollback reverted"]
+
+
 @given(st.sampled_from(list(Phase)))
 def test_an_incident_is_among_the_open_ones_until_its_phase_is_final(phase: Phase) -> None:
     changes = changes_of(incident(phase))

@@ -43,6 +43,13 @@ from tests.unit.services.decider.core.build import (
 RULES = (
     PLAYBOOK
     + """\
+    - name: leak
+      signal: container
+      where: {reason: Leak}
+      ladder:
+        - {action: set-memory, cap: 512Mi, attempts: 2, verify: {healthy_for: 30s, within: 1m}}
+        - {action: set-memory, cap: 512Mi, factor: 4, verify: {healthy_for: 30s, within: 1m}}
+        - {action: escalate}
     - name: hung
       signal: container
       where: {reason: Hung}
@@ -61,7 +68,7 @@ RULES = (
       ladder: [{action: escalate}]
 """
 )
-"""The tests' playbook, and rules that ask for what lasts, stays away or came before."""
+"""The tests' playbook, and rules whose cures are undone, or that ask for what lasts, stays away or came before."""
 INDEX = index_rules(load_playbook(RULES, file="test"))
 
 
@@ -103,6 +110,7 @@ class Kind(StrEnum):
     SCALED = auto()
     FAILED = auto()
     SLOW = auto()
+    LEAK = auto()
     HEALTHY = auto()
     UNHEALTHY = auto()
     GONE = auto()
@@ -149,6 +157,7 @@ def moves(*, without: Collection[Kind] = ()) -> st.SearchStrategy[list[Move]]:
         Kind.MEMORY,
         Kind.APPROVE,
         Kind.SLOW,
+        Kind.LEAK,
     )
     kinds = [kind for kind in (*Kind, *usual, *usual) if kind not in without]
     move = st.builds(
@@ -284,6 +293,11 @@ def _memory(_: History, move: Move, now: int) -> InboxEntry:
     )
 
 
+def _leak(_: History, move: Move, now: int) -> InboxEntry:
+    limit = (64 + 32 * move.pick) << 20
+    return finding("leak", seconds=now + move.skew, reason="Leak", memory_limit_bytes=limit)
+
+
 def _error(_: History, move: Move, now: int) -> InboxEntry:
     return finding("twice", seconds=now + move.skew, reason="Error")
 
@@ -363,6 +377,7 @@ _ENTRIES: Mapping[Kind, _Maker] = {
     Kind.STARTED: _event("Started"),
     Kind.SCALED: _event("Scaled"),
     Kind.FAILED: _event("Failed"),
+    Kind.LEAK: _leak,
     Kind.SLOW: lambda _, move, now: finding("slow", seconds=now + move.skew, reason="Slow", restarts=move.pick % 3),
     Kind.HEALTHY: lambda _, __, now: health(healthy=True, seconds=now),
     Kind.UNHEALTHY: lambda _, __, now: health(healthy=False, seconds=now),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.decider.core.ladder import is_met
+from services.decider.core.ladder import as_reverted, inverse_of, is_met
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
 from services.decider.core.turn import Output
@@ -52,7 +52,13 @@ PASSED = {
     Reason.NOTIFIED,
     Reason.WAIT_OVER,
 }
-FAILED = {Reason.ACTION_FAILED, Reason.ACTION_REFUSED, Reason.NOT_VERIFIED, Reason.PREVIEW_REFUSED}
+FAILED = {
+    Reason.ACTION_FAILED,
+    Reason.ACTION_REFUSED,
+    Reason.NOT_VERIFIED,
+    Reason.PREVIEW_REFUSED,
+    Reason.REVERTED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ def is_next(known: Decision | None, decision: Decision) -> bool:
 
 @given(moves(without={Kind.PLAYBOOK}))
 def test_no_step_is_tried_more_often_than_its_rung_says(steps: list[Move]) -> None:
-    most = {("crash", 0): 2, ("crash", 1): 1, ("slow", 2): 2}
+    most = {("crash", 0): 2, ("crash", 1): 1, ("slow", 2): 2, ("leak", 0): 2}
     for command in told(steps).commands:
         assert command.attempt <= most.get((command.rule, command.step), 1)
 
@@ -239,7 +245,7 @@ def test_in_shadow_no_command_is_sent_at_all_and_what_would_be_is_told(steps: li
 @given(moves(without={Kind.PERSON, Kind.PLAYBOOK}))
 def test_in_the_mode_approval_each_action_is_one_that_a_person_saw_and_allowed(steps: list[Move]) -> None:
     for seen in walked(told(steps, in_mode(Mode.APPROVAL))):
-        for command in (one for one in seen.commands if not one.dry_run):
+        for command in (one for one in seen.commands if not one.dry_run and not one.reverts):
             assert isinstance(seen.entry, Approval)
             assert seen.entry.approved
             assert (seen.entry.incident, seen.entry.step) == (command.incident, command.step)
@@ -318,9 +324,10 @@ def test_a_command_is_about_what_the_latest_finding_saw_or_what_was_previewed(st
         for command in seen.commands:
             if isinstance(seen.entry, Approval):
                 assert command.action == previews[command.incident, command.step].action
-            elif command.rule != "manual":
+            elif command.rule != "manual" and not command.reverts:
                 assert latest is not None
-                assert_follows(command, latest)
+                assert seen.after.incident is not None
+                assert_follows(command, as_reverted(latest, seen.after.incident.steps))
             if command.dry_run:
                 previews[command.incident, command.step] = command
 
@@ -357,7 +364,7 @@ def test_a_step_is_taken_only_where_its_condition_holds_on_the_latest_finding(st
     for seen in walked(told(steps)):
         latest = latest_of(latest, seen)
         rule = seen.playbook.rules.get(latest.rule) if seen.playbook and latest else None
-        for command in (one for one in seen.commands if rule and one.rule == rule.name):
+        for command in (one for one in seen.commands if rule and one.rule == rule.name and not one.reverts):
             assert isinstance(seen.entry, Approval) or (rule and latest and is_met(rule, command.step, latest))
 
 
@@ -369,6 +376,46 @@ def test_what_the_ladder_told_people_stays_in_the_incident(steps: list[Move]) ->
             said.setdefault(one.incident, []).append((one.at, one.step, one.detail))
         if (incident := seen.after.incident) is not None:
             assert [(note.at, note.step, note.message) for note in incident.notes] == said.get(incident.id, [])
+
+
+@given(moves())
+def test_each_revert_undoes_once_what_was_done_and_not_proven(steps: list[Move]) -> None:
+    sent: dict[str, Command] = {}
+    undone: set[str] = set()
+    for seen in walked(told(steps)):
+        for command in seen.commands:
+            assert command.id not in sent
+            sent[command.id] = command
+            if command.reverts:
+                assert command.reverts not in undone
+                undone.add(command.reverts)
+                done = sent[command.reverts]
+                assert not done.dry_run
+                assert not command.dry_run
+                assert command.action == inverse_of(done.action)
+                assert (command.incident, command.step, command.attempt) == (done.incident, done.step, done.attempt)
+
+
+UNDONE_OR_TOLD = {
+    Reason.REVERT_ORDERED,
+    Reason.PAUSED,
+    Reason.PROTECTED,
+    Reason.RULE_UNKNOWN,
+    Reason.MODE_OFF,
+}
+
+
+@given(moves())
+def test_what_can_be_undone_is_undone_where_it_is_not_proven_before_anything_else(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        before, reasons = seen.before.open_incident, [one.reason for one in seen.decisions]
+        if before is not None and Reason.NOT_VERIFIED in reasons and before.steps[-1].inverse is not None:
+            assert reasons[reasons.index(Reason.NOT_VERIFIED) + 1] in UNDONE_OR_TOLD
+        if before is not None and before.phase is Phase.REVERTING and Reason.REVERTED not in reasons:
+            assert all(one.reverts for one in seen.commands)
+        if Reason.REVERT_FAILED in reasons:
+            assert seen.after.incident is not None
+            assert seen.after.incident.phase is Phase.ESCALATED
 
 
 @given(moves())

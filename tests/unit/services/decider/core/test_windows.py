@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.decider.core.steps import RESULT_WITHIN
+from services.decider.core.orders import RESULT_WITHIN
 from shared.contracts.actions import RestartPod
 from shared.contracts.inbox import Outcome
 from shared.contracts.incidents import Phase, Reason

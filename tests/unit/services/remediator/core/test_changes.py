@@ -75,6 +75,25 @@ def test_a_limit_that_is_no_longer_what_was_seen_is_left_alone() -> None:
     assert change is Refusal.CHANGED_MEANWHILE
 
 
+def test_memory_is_set_back_to_what_it_was_and_all_else_is_as_before() -> None:
+    before = deployment()
+    raised = memory_change(before, to_bytes(256), command="cmd-1", token=3)
+    assert isinstance(raised, Change)
+    between = strategically_merged(before, cast("dict[str, Any]", raised.patch))
+    back = SetMemory(container="c0", from_bytes=256 * MEBIBYTE, to_bytes=128 * MEBIBYTE)
+    lowered = memory_change(cast("dict[str, Any]", between), back, command="cmd-2", token=3)
+    assert isinstance(lowered, Change)
+    after = strategically_merged(between, cast("dict[str, Any]", lowered.patch))
+    assert after["spec"] == before["spec"]
+    assert is_marked(after, "cmd-2")
+
+
+def test_memory_that_somebody_else_set_meanwhile_is_not_set_back() -> None:
+    back = SetMemory(container="c0", from_bytes=256 * MEBIBYTE, to_bytes=128 * MEBIBYTE)
+    change = memory_change(deployment(limit="512Mi"), back, command="cmd-2", token=3)
+    assert change is Refusal.CHANGED_MEANWHILE
+
+
 def test_a_container_that_is_not_there_is_refused() -> None:
     action = SetMemory(container="other", from_bytes=1, to_bytes=2)
     assert memory_change(deployment(), action, command="cmd-1", token=3) is Refusal.CONTAINER_UNKNOWN

@@ -1,0 +1,93 @@
+"""Orders: a command goes out about an incident, and what became of it is written down."""
+
+from datetime import datetime, timedelta
+
+from services.decider.core.ladder import described
+from services.decider.core.turn import Turn
+from shared.contracts.actions import Action
+from shared.contracts.commands import Command
+from shared.contracts.inbox import Result
+from shared.contracts.incidents import Phase, Reason, StepRecord
+from shared.kernel.ids import derive
+
+COMMAND_EXPIRES = timedelta(seconds=60)
+"""After this a command is no longer carried out: what it was decided on may have changed."""
+RESULT_WITHIN = timedelta(seconds=120)
+"""Longer than a command lives, so that a result that does not come can only mean that none will."""
+_PREVIEW, _ACTION, _REVERT = "dry-run", "live", "revert"
+
+
+def order_preview(turn: Turn, action: Action, *, inverse: Action | None) -> None:
+    """Ask what an action would change."""
+    command = _command(turn, action, _PREVIEW)
+    _order(turn, command, phase=Phase.PREVIEWING, reason=Reason.PREVIEW_ORDERED, inverse=inverse)
+
+
+def order_action(turn: Turn, action: Action, *, inverse: Action | None) -> None:
+    """Order an action."""
+    command = _command(turn, action, _ACTION)
+    _order(turn, command, phase=Phase.ACTING, reason=Reason.ACTION_ORDERED, inverse=inverse)
+
+
+def order_revert(turn: Turn, action: Action, *, reverts: str) -> None:
+    """Order the action that undoes what a command did."""
+    command = _command(turn, action, _REVERT, reverts=reverts)
+    _order(turn, command, phase=Phase.REVERTING, reason=Reason.REVERT_ORDERED)
+
+
+def settled(step: StepRecord, result: Result, *, now: datetime) -> StepRecord:
+    """Return the record of a step with what became of its command."""
+    return step.model_copy(
+        update={
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "message": result.message,
+            "changes": result.changes,
+            "finished_at": now,
+            "evidence": result.evidence,
+        }
+    )
+
+
+def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Command:
+    incident = turn.incident
+    return Command(
+        id=derive("cmd", incident.id, incident.step, incident.attempt, form),
+        at=turn.now,
+        workload=incident.workload,
+        incident=incident.id,
+        rule=incident.rule,
+        playbook=turn.world.playbook.hash if turn.world.playbook else "",
+        step=incident.step,
+        attempt=incident.attempt,
+        action=action,
+        dry_run=form == _PREVIEW,
+        reverts=reverts,
+        expires_at=turn.now + COMMAND_EXPIRES,
+        requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
+    )
+
+
+def _order(turn: Turn, command: Command, *, phase: Phase, reason: Reason, inverse: Action | None = None) -> None:
+    turn.revise(
+        phase=phase,
+        reason=reason,
+        deadline=turn.now + RESULT_WITHIN,
+        awaited_command=command.id,
+        steps=(*turn.incident.steps, _ordered(command, inverse)),
+    )
+    turn.decide(reason, detail=described(command.action), command=command.id)
+    turn.emit(command)
+
+
+def _ordered(command: Command, inverse: Action | None) -> StepRecord:
+    return StepRecord(
+        step=command.step,
+        attempt=command.attempt,
+        action=command.action,
+        inverse=inverse,
+        reverts=command.reverts,
+        command=command.id,
+        dry_run=command.dry_run,
+        ordered_at=command.at,
+    )
