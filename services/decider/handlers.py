@@ -28,7 +28,8 @@ from shared.kernel.ids import derive
 from shared.runtime.health import Check
 from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED
 
-_WAKE_AGAIN_AFTER = timedelta(seconds=10)
+_TELL_AGAIN_AFTER = timedelta(seconds=30)
+"""Where another playbook came into force than that of the file, by a decider that stood still with an older one."""
 
 
 class InForce:
@@ -138,9 +139,12 @@ class Deciding:
         for output in outputs:
             topic = topic_of(output)
             by_topic[topic.name].append((topic, output))
-        async with asyncio.TaskGroup() as group:
-            for messages in by_topic.values():
-                group.create_task(self._publish_in_order(messages, traceparent))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for messages in by_topic.values():
+                    group.create_task(self._publish_in_order(messages, traceparent))
+        except* TransientError as failed:
+            raise failed.exceptions[0] from failed
         pass_by(CrashPoint.OUTPUTS_PUBLISHED)
 
     async def _publish_in_order(self, messages: Sequence[tuple[Topic, Message]], traceparent: str | None) -> None:
@@ -160,31 +164,32 @@ class Wakes:
 
     def set(self, key: str, moment: datetime | None) -> None:
         """Wake a workload at a moment, or not at all."""
-        self._sent.pop(key, None)
         if moment is None:
             self._due.pop(key, None)
         else:
             self._due[key] = moment
 
     def recover(self, rows: Rows) -> None:
-        """Take up what the table says, after a start or a change of partitions."""
-        for key, moment in wake_ups(rows):
-            self._due.setdefault(key, moment)
+        """Take up what the table says instead of what is known, after a start or a change of partitions."""
+        self._due = dict(wake_ups(rows))
 
     async def send_due(self) -> None:
-        """Write a wake-up into the inbox for each moment that has come; again if one is not taken up."""
+        """Write a wake-up into the inbox for each moment that has come, once.
+
+        What is acknowledged will be absorbed, by whoever has the partition by then; to write it again would be for
+        ever where that is another process.
+        """
         now = self._clock.now()
         for key, due in list(self._due.items()):
-            sent = self._sent.get(key)
-            if due > now or (sent is not None and now - sent < _WAKE_AGAIN_AFTER):
+            if due > now or self._sent.get(key) == due:
                 continue
-            self._sent[key] = now
             wake_up = WakeUp(
                 id=derive("wakeup", key, due.isoformat()), at=now, workload=WorkloadRef.parse(key), due=due
             )
             pass_by(CrashPoint.BEFORE_WAKE_UP)
             await self._publisher.publish(wake_up, topic=INBOX)
             pass_by(CrashPoint.WAKE_UP_PUBLISHED)
+            self._sent[key] = due
 
 
 class Activation:
@@ -196,27 +201,44 @@ class Activation:
         self._clock = clock
         self._check = check
         self._rejected = ""
+        self._newest: Playbook | None = None
+        self._is_told = False
+        self._again_at = clock.now()
+
+    def doubt(self) -> None:
+        """Look again whether the file's playbook is in force: other partitions may not have been told of it."""
+        self._is_told = False
 
     async def look(self, in_force: InForce, partitions: Sequence[Playbook | None]) -> None:
         """Publish the file's playbook where it is not in force yet; of a broken one only what is wrong with it.
 
         Raises:
-            TransientError: the broker does not answer; the file is taken up again at the next look.
+            TransientError: the broker does not answer, or not for all partitions; the next look takes it up again.
         """
         try:
-            await self._look(in_force, partitions)
+            await self._read(in_force)
         except TransientError:
             self._file.forget()
             raise
+        if self._newest is None:
+            return
+        if in_force.playbook is None:
+            await self._tell(self._newest)  # first: what is matched with it must be found in the log
+            in_force.set(self._newest)
+            self._is_told, self._again_at = True, self._clock.now() + _TELL_AGAIN_AFTER
+        elif partitions and (not self._is_told or self._clock.now() >= self._again_at):
+            if any(known is None or known.hash != self._newest.hash for known in partitions):
+                await self._tell(self._newest)
+            self._is_told, self._again_at = True, self._clock.now() + _TELL_AGAIN_AFTER
 
-    async def _look(self, in_force: InForce, partitions: Sequence[Playbook | None]) -> None:
+    async def _read(self, in_force: InForce) -> None:
         try:
             playbook = self._file.news()
         except ConfigError as broken:
             await self._reject(broken, in_force)
             return
         if playbook is not None:
-            await self._accept(playbook, in_force, partitions=partitions)
+            await self._accept(playbook)
 
     async def _reject(self, broken: ConfigError, in_force: InForce) -> None:
         kept = f"; {in_force.playbook.hash} stays in force" if in_force.playbook else ""
@@ -229,17 +251,17 @@ class Activation:
             await self._publisher.publish(told, topic=PLAYBOOKS)
             self._rejected = str(broken)
 
-    async def _accept(self, playbook: Playbook, in_force: InForce, *, partitions: Sequence[Playbook | None]) -> None:
-        if in_force.playbook is None:
-            in_force.set(playbook)
-        if any(known is None or known.hash != playbook.hash for known in partitions):
-            pass_by(CrashPoint.BEFORE_BROADCAST)
-            await self._publisher.broadcast(self._activated(playbook), topic=INBOX)
-            pass_by(CrashPoint.BROADCAST_TO_ALL)
+    async def _accept(self, playbook: Playbook) -> None:
+        self._newest, self._is_told = playbook, False
         await self._publisher.publish(accepted(playbook, at=self._clock.now()), topic=PLAYBOOKS)
         self._rejected = ""
         PLAYBOOK_LOADED.set(1)
         self._check.ok()
+
+    async def _tell(self, playbook: Playbook) -> None:
+        pass_by(CrashPoint.BEFORE_BROADCAST)
+        await self._publisher.broadcast(self._activated(playbook), topic=INBOX)
+        pass_by(CrashPoint.BROADCAST_TO_ALL)
 
     def _activated(self, playbook: Playbook) -> PlaybookActivated:
         now = self._clock.now()

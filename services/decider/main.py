@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from services.decider.adapters.playbook_file import PlaybookFile, read_playbook
+from services.decider.adapters.rows import offset_of
 from services.decider.core.playbook import Playbook
 from services.decider.core.steps import WAKE_EVERY
 from services.decider.handlers import Activation, Deciding, InForce, Matching, Wakes
@@ -52,7 +53,7 @@ class Decider:
         self._in_force = InForce()
         self._check = runtime.health.watch("stream")
         self._wakes = Wakes(publisher, runtime.clock)
-        self._partitions: frozenset[int] = frozenset()
+        self._generation = -1
         self.matching = Matching(publisher, self._in_force)
         self._deciding = Deciding(
             publisher,
@@ -66,7 +67,9 @@ class Decider:
             clock=runtime.clock,
             check=runtime.health.watch("playbook"),
         )
-        self._stream = stream(Following(absorb=self._absorb, position=self._deciding.position, on_gap=self._note_gap))
+        self._stream = stream(
+            Following(absorb=self._absorb, position=self._deciding.position, on_gap=self._note_gap, offset_of=offset_of)
+        )
 
     async def stream(self) -> None:
         """Follow the inbox until told to stop; what makes Faust crash ends the process."""
@@ -86,12 +89,8 @@ class Decider:
             self._check.bad("recovering the table from its changelog")
             return
         self._check.ok()
-        if self._partitions != self._stream.partitions:
-            self._partitions = self._stream.partitions
-            pass_by(CrashPoint.RECOVERED)
-            await self._stream.realign()
-            pass_by(CrashPoint.REALIGNED)
-            self._wakes.recover(self._stream.rows)
+        if self._generation != self._stream.generation:
+            await self._take_over(self._stream.generation)
         known = self._known()
         for playbook in known:
             if playbook is not None:
@@ -103,6 +102,15 @@ class Decider:
         """Write the wake-ups whose moment has come."""
         if self._stream.is_recovered:
             await self._wakes.send_due()
+
+    async def _take_over(self, generation: int) -> None:
+        """Go on from what the table says; it may be another's work, also where the partitions are the same."""
+        pass_by(CrashPoint.RECOVERED)
+        await self._stream.realign()
+        pass_by(CrashPoint.REALIGNED)
+        self._wakes.recover(self._stream.rows)
+        self._activation.doubt()
+        self._generation = generation
 
     async def _absorb(self, record: Record, rows: Table) -> Step:
         """Decide a record, however long the broker is away: Faust counts what fails as done."""
@@ -116,7 +124,7 @@ class Decider:
                 await self._runtime.clock.sleep(_BACKOFF.delay(attempt, key=NAME))
 
     def _known(self) -> list[Playbook | None]:
-        return [self._deciding.playbook(partition, self._stream.rows) for partition in sorted(self._partitions)]
+        return [self._deciding.playbook(partition, self._stream.rows) for partition in sorted(self._stream.partitions)]
 
     def _note_gap(self, partition: int, expected: int, found: int) -> None:
         STREAM_GAPS.labels(partition=str(partition)).inc(found - expected)

@@ -41,7 +41,8 @@ class Topic:
     """One topic: what it is for and how the broker keeps it.
 
     `retention` is None where the newest message of a key is kept for ever (compaction). With `append_time` the broker
-    stamps the messages, so that a partition's timestamps never go back.
+    stamps the messages, so that a partition's timestamps never go back. Until `compaction_lag` has passed no message is
+    compacted away, not even where a newer one of its key has come.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Topic:
     partitions: int
     retention: timedelta | None
     append_time: bool = False
+    compaction_lag: timedelta = timedelta(0)
 
     @property
     def is_compacted(self) -> bool:
@@ -61,7 +63,8 @@ class Topic:
         """Return the broker's settings of this topic."""
         stamp = {"message.timestamp.type": "LogAppendTime" if self.append_time else "CreateTime"}
         if self.retention is None:
-            return stamp | {"cleanup.policy": "compact"}
+            lag_ms = self.compaction_lag // timedelta(milliseconds=1)
+            return stamp | {"cleanup.policy": "compact"} | ({"min.compaction.lag.ms": str(lag_ms)} if lag_ms else {})
         return stamp | {
             "cleanup.policy": "delete",
             "retention.ms": str(self.retention // timedelta(milliseconds=1)),
@@ -169,6 +172,7 @@ WORKLOADS_CHANGELOG = Topic(
     messages=(),
     partitions=INBOX.partitions,
     retention=None,
+    compaction_lag=timedelta(days=1),
 )
 
 TOPICS: tuple[Topic, ...] = (

@@ -67,6 +67,11 @@ class Stream(Protocol):
         """Return the partitions of the inbox that this process has."""
         ...
 
+    @property
+    def generation(self) -> int:
+        """Return a number that is another one each time that partitions were assigned, the same ones or others."""
+        ...
+
     async def start(self) -> None:
         """Join the group and recover the table; return when the engine runs."""
         ...
@@ -90,11 +95,23 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
-    """What follows the inbox: `absorb` decides a record, `position` tells the last offset absorbed, -1 before any."""
+    """What follows the inbox: `absorb` decides a record, `position` tells the last offset absorbed, -1 before any.
+
+    `offset_of` tells at which offset a row was written; it is the same row, byte for byte, whoever wrote it there.
+    """
 
     absorb: Callable[[Record, Table], Awaitable[Step]]
     position: Callable[[int, Table], int]
     on_gap: Callable[[int, int, int], None]
+    offset_of: Callable[[bytes], int]
+
+    def is_newer(self, row: bytes, known: bytes | None) -> bool:
+        """Tell whether a row of the changelog is to take the place of the one that is known.
+
+        The last one need not be the newest: a process that stood still while it lost a partition writes what it had in
+        its hands when it goes on, after what the next one wrote.
+        """
+        return known is None or self.offset_of(row) >= self.offset_of(known)
 
 
 class Contiguity:

@@ -74,9 +74,12 @@ class KafkaPublisher:
         Raises:
             UnavailableError: as `publish`; some partitions may have it.
         """
-        async with asyncio.TaskGroup() as group:
-            for partition in range(topic.partitions):
-                group.create_task(self._broadcast_to(partition, message, topic=topic))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for partition in range(topic.partitions):
+                    group.create_task(self._broadcast_to(partition, message, topic=topic))
+        except* UnavailableError as failed:
+            raise failed.exceptions[0] from failed
 
     async def _broadcast_to(self, partition: int, message: Message, *, topic: Topic) -> None:
         await self.publish(message, topic=topic, partition=partition)

@@ -6,7 +6,8 @@ are written after that, and the offset is committed last (ADR 0002).
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,9 +51,13 @@ class StatefulStream:
             value_type=bytes,
             partitions=settings.inbox.partitions,
         )
+        self._table.following = following
         self.rows: Table = _FaustTable(self._table)
         self._contiguity = Contiguity(following, places=_FaustPlaces(self._app, settings.inbox), rows=self.rows)
         self._app.agent(self._topic(settings.inbox), name="inbox")(self._follow)
+        self._generation = 0
+        self._app.on_partitions_revoked.connect(self._revoked)
+        self._app.on_partitions_assigned.connect(self._assigned)
 
     async def start(self) -> None:
         """Join the group and recover the table; return when Faust runs."""
@@ -84,6 +89,11 @@ class StatefulStream:
         assigned: Any = self._app.consumer.assignment()
         return frozenset(tp.partition for tp in assigned if tp.topic == self._inbox.name)
 
+    @property
+    def generation(self) -> int:
+        """Return how often partitions were assigned."""
+        return self._generation
+
     async def realign(self) -> None:
         """Read on after the last offset absorbed, wherever the group's own offset is ahead of it."""
         await self._contiguity.realign(self.partitions)
@@ -98,6 +108,13 @@ class StatefulStream:
             partitions=topic.partitions,
         )
 
+    async def _revoked(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        """Let the recovery that follows be waited for: Faust itself never takes back that one is complete."""
+        self._app.tables.recovery.completed.clear()
+
+    async def _assigned(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        self._generation += 1
+
     async def _follow(self, stream: Any) -> None:  # noqa: ANN401
         async for event in stream.events():
             rows = await self._contiguity.take(_record_of(event.message))
@@ -106,6 +123,8 @@ class StatefulStream:
                 pass_by(CrashPoint.ROW_SET)
             if rows:
                 pass_by(CrashPoint.ROWS_SET)
+            for key in self._table.outdone.pop(event.message.partition, ()):
+                self._table[key] = self._table[key]  # written again, lest compaction keeps the older row alone
 
 
 class _FaustPlaces:
@@ -126,6 +145,27 @@ class _FaustPlaces:
 
     def _at(self, partition: int) -> TP:
         return TP(self._inbox.name, partition)
+
+
+class _NewestRows(faust.Table):  # pyright: ignore[reportMissingTypeArgument] - it is none at run time
+    """A table whose rows never go back when they are read from the changelog."""
+
+    following: Following
+    outdone: defaultdict[int, set[bytes]]
+    """The keys, by partition, whose last row in the changelog is not their newest."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **options)  # pyright: ignore[reportUnknownMemberType]
+        self.outdone = defaultdict(set)
+
+    def apply_changelog_batch(self, batch: Iterable[Any]) -> None:
+        for event in batch:
+            key, row, number = event.message.key, event.message.value, event.message.partition
+            if self.following.is_newer(row, _known(self, key)):
+                super().apply_changelog_batch([event])  # pyright: ignore[reportUnknownMemberType]
+                self.outdone[number].discard(key)
+            else:
+                self.outdone[number].add(key)
 
 
 class _CrashPoints(faust.Sensor):
@@ -153,6 +193,10 @@ class _FaustTable:
             yield bytes(key).decode(), row
 
 
+def _known(rows: Any, key: bytes) -> bytes | None:  # noqa: ANN401
+    return rows.data.get(key)
+
+
 def _faust_app(settings: StreamSettings) -> Any:  # noqa: ANN401
     logging.getLogger("faust").setLevel(logging.WARNING)
     return faust.App(
@@ -170,6 +214,7 @@ def _faust_app(settings: StreamSettings) -> Any:  # noqa: ANN401
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
         producer_acks=-1,
+        Table=_NewestRows,
     )
 
 

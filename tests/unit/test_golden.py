@@ -27,5 +27,5 @@ def test_they_tell_of_enough_incidents_and_of_every_end() -> None:
             if line.get("out", {}).get("topic") == "sre.incidents":
                 incident = line["out"]["body"]
                 ends[path.stem, partition, incident["id"]] = incident["phase"], incident["reason"]
-    assert len(ends) >= 50
-    assert len(set(ends.values())) >= 10
+    assert len(ends) >= 60
+    assert len(set(ends.values())) >= 12

@@ -1,5 +1,6 @@
-"""States as rows of the stream's table: one a workload, and two a partition (its position, its playbook's text)."""
+"""States as rows of the stream's table: one a workload, one a partition, and one for each playbook of a partition."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
@@ -16,6 +17,7 @@ from services.decider.core.state import (
 )
 from shared.contracts.model import Moment
 
+_OFFSET = re.compile(rb'\{"offset":(-?\d+)[,}]')
 _PARTITION = "@partition/"
 _PLAYBOOK = "@playbook/"
 
@@ -47,8 +49,7 @@ class States:
             return PartitionState()
         if known is not None and known[0] == stored:
             return known[1]
-        text = rows.get(f"{_PLAYBOOK}{number}")
-        return partition_of(stored, text.decode() if text is not None else None)
+        return partition_of(stored, lambda name: _playbook_text(number, name, rows=rows))
 
     def workload(self, key: str, rows: Rows) -> WorkloadState:
         """Return a workload's state."""
@@ -65,7 +66,7 @@ class States:
             self._workloads[key] = (rows[key], absorbed.workload)
         playbook = absorbed.partition.playbook
         if playbook is not None and playbook is not before:
-            rows[f"{_PLAYBOOK}{number}"] = playbook.text.encode()
+            rows[f"{_PLAYBOOK}{number}/{playbook.hash}"] = playbook.text.encode()
         return rows | self._position(number, absorbed.partition)
 
     def passed(self, number: int, offset: int, rows: Rows) -> dict[str, bytes]:
@@ -78,8 +79,20 @@ class States:
         return {f"{_PARTITION}{number}": row}
 
 
+def offset_of(row: bytes) -> int:
+    """Return the offset that a row was written at; -1 for a playbook's text, which is the same at every one."""
+    found = _OFFSET.match(row)
+    return int(found[1]) if found else -1
+
+
 def wake_ups(rows: Rows) -> Iterator[tuple[str, Moment]]:
     """Return the workloads that are to be woken, each with its moment."""
     for key, row in rows.items():
         if not key.startswith("@") and (wake_at := workload_of(row).wake_at) is not None:
             yield key, wake_at
+
+
+def _playbook_text(number: int, name: str, *, rows: Rows) -> str | None:
+    """Return the text of the playbook of a hash; an older version kept one text a partition, whichever it was."""
+    text = rows.get(f"{_PLAYBOOK}{number}/{name}") or rows.get(f"{_PLAYBOOK}{number}")
+    return text.decode() if text is not None else None

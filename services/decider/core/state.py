@@ -1,6 +1,6 @@
 """What `decide` remembers about one workload and one partition, and its canonical bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
@@ -79,12 +79,13 @@ def partition_bytes(state: PartitionState) -> bytes:
     return _PARTITION.dump_json(_PartitionRow(state.offset, state.playbook and state.playbook.hash, state.paused))
 
 
-def partition_of(stored: bytes | None, playbook_text: str | None) -> PartitionState:
-    """Return a stored partition's state; a new one if nothing is stored."""
+def partition_of(stored: bytes | None, text_of: Callable[[str], str | None]) -> PartitionState:
+    """Return a stored partition's state; a new one if nothing is stored. `text_of` tells the playbook of a hash."""
     if stored is None:
         return PartitionState()
     row = _PARTITION.validate_json(stored)
-    playbook = load_playbook(playbook_text, file=f"playbook {row.playbook}") if playbook_text and row.playbook else None
+    text = text_of(row.playbook) if row.playbook else None
+    playbook = load_playbook(text, file=f"playbook {row.playbook}") if text is not None else None
     return PartitionState(offset=row.offset, playbook=playbook, paused=row.paused)
 
 

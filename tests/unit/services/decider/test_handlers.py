@@ -1,139 +1,224 @@
-"""A playbook's file: taken up, refused with all that is wrong, and never lost on the way."""
+"""The decider's handlers on a broker in memory: wake-ups once, a playbook told until it is in force."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
 
 from services.decider.adapters.playbook_file import PlaybookFile
+from services.decider.adapters.rows import States, offset_of
+from services.decider.core.absorbing import Absorbed
+from services.decider.core.playbook import Playbook, load_playbook
+from services.decider.core.state import PartitionState, WorkloadState, workload_bytes
 from services.decider.handlers import Activation, Deciding, InForce, Wakes
-from shared.contracts.codec import Record, decode
-from shared.contracts.model import Message
-from shared.contracts.playbooks import LoadOutcome, PlaybookInForce, PlaybookLoad
-from shared.contracts.topics import INBOX, PLAYBOOKS, Topic
+from shared.contracts.codec import Record, decode, encode
+from shared.contracts.inbox import InboxEntry, PlaybookActivated, WakeUp
+from shared.contracts.topics import INBOX
+from shared.infra.contiguity import Following, Rows, Step, Table
 from shared.infra.memory import MemoryBroker
-from shared.kernel.errors import PoisonError, UnavailableError
-from shared.runtime.health import Health
+from shared.kernel.errors import PoisonError, TransientError, UnavailableError
+from shared.runtime.health import Check
 from tests.fakes.clock import FakeClock
-from tests.unit.services.decider.core.build import PLAYBOOK, activated
+from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, START, activated, at, finding
 from tests.unit.services.decider.core.histories import Stored
 
-BROKEN = PLAYBOOK.replace("signal: container", "signal: tea leaves", 1)
-
-
-@dataclass
-class Stage:
-    """A playbook's file, and the decider's part that looks at it."""
-
-    path: Path
-    broker: MemoryBroker = field(default_factory=lambda: MemoryBroker(FakeClock()))
-    in_force: InForce = field(default_factory=InForce)
-    activation: Activation = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.check = Health("decider", "test").watch("playbook")
-        publisher = self.broker.publisher("decider")
-        self.activation = Activation(PlaybookFile(self.path), publisher, clock=FakeClock(), check=self.check)
-
-    def write(self, text: str) -> None:
-        """Change the file."""
-        self.path.write_text(text, encoding="utf-8")
-
-    async def look(self) -> None:
-        """Look at the file as the decider does each second."""
-        await self.activation.look(self.in_force, [None])
-
-    def loads(self) -> list[PlaybookLoad]:
-        """Return what was told of the file."""
-        return [one for one in self.written(PLAYBOOKS) if isinstance(one, PlaybookLoad)]
-
-    def written(self, topic: Topic) -> list[Message]:
-        """Return what was written to a topic's first partition."""
-        return [decode(record).message for record in self.broker.log(topic.name, 0)]
+OTHER = PLAYBOOK.replace("cooldown: 5m", "cooldown: 1m")
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path / "playbook.yaml")
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
-async def test_a_good_file_is_broadcast_once_and_told_as_accepted(stage: Stage) -> None:
-    stage.write(PLAYBOOK)
-    await stage.look()
-    await stage.look()
-    assert [one.id for one in stage.written(INBOX)] == [one.id for one in stage.written(INBOX)][:1]
-    assert [(one.outcome, one.hash) for one in stage.loads()] == [(LoadOutcome.ACCEPTED, activated().hash)]
-    assert stage.check.state.ok
-    assert REGISTRY.get_sample_value("sre_playbook_load_successful") == 1
-    assert REGISTRY.get_sample_value("sre_playbook_in_force", {"hash": activated().hash, "name": "test"}) == 1
+@pytest.fixture
+def broker(clock: FakeClock) -> MemoryBroker:
+    return MemoryBroker(clock)
 
 
-async def test_a_broken_file_is_told_once_with_its_hash_and_places_until_a_good_one_comes(stage: Stage) -> None:
-    for text in (PLAYBOOK, BROKEN, BROKEN):
-        stage.write(text)
+def written(broker: MemoryBroker) -> Iterator[InboxEntry]:
+    for number in range(INBOX.partitions):
+        for record in broker.log(INBOX.name, number):
+            yield decode(record).message  # type: ignore[misc] - the inbox holds nothing else
+
+
+def waiting(due: float) -> Stored:
+    return Stored({FRONTEND.key: workload_bytes(WorkloadState(offset=3, wake_at=at(due)))})
+
+
+async def test_a_wake_up_is_written_once_for_its_moment(broker: MemoryBroker, clock: FakeClock) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(5))
+    for _ in range(20):
+        await wakes.send_due()
+        clock.moment += timedelta(seconds=5)
+    assert [entry.due for entry in written(broker) if isinstance(entry, WakeUp)] == [at(5)]
+
+
+async def test_a_wake_up_that_could_not_be_written_is_written_at_the_next_look(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(0))
+    broker.away = True
+    with pytest.raises(UnavailableError):
+        await wakes.send_due()
+    broker.away = False
+    await wakes.send_due()
+    assert len(list(written(broker))) == 1
+
+
+async def test_after_a_change_of_partitions_the_table_says_whom_to_wake_and_when(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(1))
+    wakes.set("bank/Deployment/lost", at(1))
+    wakes.recover(waiting(2))
+    clock.moment = at(3)
+    await wakes.send_due()
+    assert [(entry.workload, entry.due) for entry in written(broker) if isinstance(entry, WakeUp)] == [
+        (FRONTEND, at(2))
+    ]
+
+
+class Stage:
+    """An activation on a file, in a process that has two partitions."""
+
+    def __init__(self, broker: MemoryBroker, clock: FakeClock, path: Path) -> None:
+        self.broker, self.clock, self.path = broker, clock, path
+        self.in_force = InForce()
+        self.partitions: list[Playbook | None] = [None, None]
+        path.write_text(PLAYBOOK)
+        check = Check("decider", "playbook")
+        self.activation = Activation(PlaybookFile(path), broker.publisher("decider"), clock=clock, check=check)
+
+    async def look(self) -> list[str]:
+        """Return the hashes that one look writes into a partition."""
+        before = len(self.broker.log(INBOX.name, 0))
+        await self.activation.look(self.in_force, self.partitions)
+        told = [decode(record).message for record in self.broker.log(INBOX.name, 0)[before:]]
+        return [one.hash for one in told if isinstance(one, PlaybookActivated)]
+
+
+@pytest.fixture
+def stage(broker: MemoryBroker, clock: FakeClock, tmp_path: Path) -> Stage:
+    return Stage(broker, clock, tmp_path / "healing-playbook.yaml")
+
+
+def known(text: str) -> Playbook:
+    return load_playbook(text, file="known")
+
+
+async def test_nothing_is_matched_with_a_playbook_that_the_log_does_not_hold(stage: Stage) -> None:
+    stage.broker.away = True
+    with pytest.raises(UnavailableError):
         await stage.look()
-    rejected = stage.loads()[-1]
-    assert [one.outcome for one in stage.loads()] == [LoadOutcome.ACCEPTED, LoadOutcome.REJECTED]
-    assert rejected.hash == activated(BROKEN).hash
-    assert [(fault.line, fault.column, fault.path) for fault in rejected.faults] == [(7, 15, "spec.rules[0].signal")]
-    assert f"; {activated().hash} stays in force" in stage.check.state.reason
-    assert REGISTRY.get_sample_value("sre_playbook_load_successful") == 0
-    stage.write(PLAYBOOK + "# mended\n")
-    await stage.look()
-    assert stage.loads()[-1].outcome is LoadOutcome.ACCEPTED
-    assert stage.check.state.ok
+    assert stage.in_force.index is None
+    stage.broker.away = False
+    assert stage.partitions
+    assert known(PLAYBOOK).hash in await stage.look()
+    assert stage.in_force.playbook is not None
 
 
-async def test_a_playbook_that_no_message_can_hold_is_rejected_and_does_not_stop_the_decider(stage: Stage) -> None:
-    stage.write(PLAYBOOK + "# a line of words\n" * 50_000)
-    await stage.look()
-    assert stage.written(INBOX) == []
-    assert stage.loads()[0].outcome is LoadOutcome.REJECTED
-    assert stage.loads()[0].faults[0].expected.startswith("expected a playbook that fits into a message of the broker")
-
-
-async def test_a_file_that_is_gone_is_told_once_and_is_news_when_it_is_there_again(stage: Stage) -> None:
-    stage.write(PLAYBOOK)
-    await stage.look()
-    stage.path.unlink()
-    await stage.look()
-    await stage.look()
-    gone = stage.loads()[-1]
-    assert (len(stage.loads()), gone.outcome, gone.hash, gone.faults[0].line) == (2, LoadOutcome.REJECTED, "", 0)
-    assert "expected a readable playbook" in gone.faults[0].expected
-    stage.write(PLAYBOOK)
-    await stage.look()
-    assert (stage.loads()[-1].outcome, stage.check.state.ok) == (LoadOutcome.ACCEPTED, True)
-
-
-@pytest.mark.parametrize("text", [PLAYBOOK, BROKEN])
-async def test_what_a_file_says_is_not_lost_while_the_broker_is_away(stage: Stage, text: str) -> None:
-    stage.write(text)
+async def test_a_new_playbook_is_told_again_when_it_could_not_be_told(stage: Stage) -> None:
+    stage.partitions = [known(PLAYBOOK)]
+    stage.in_force.set(known(PLAYBOOK))
+    assert await stage.look() == []
+    stage.path.write_text(OTHER)
     stage.broker.away = True
     with pytest.raises(UnavailableError):
         await stage.look()
     stage.broker.away = False
-    await stage.look()
-    assert len(stage.loads()) == 1
-    assert len(stage.written(INBOX)) == (text == PLAYBOOK)
+    assert await stage.look() == [known(OTHER).hash]
 
 
-async def test_what_comes_into_force_is_told_with_its_rules_and_since_when(stage: Stage) -> None:
-    publisher = stage.broker.publisher("decider")
-    deciding = Deciding(publisher, stage.in_force, wakes=Wakes(publisher, FakeClock()), bury=_refuse)
-    rows = Stored()
-    for entry in (activated(), activated()):
-        await publisher.publish(entry, topic=INBOX, partition=0)
-    for record in stage.broker.log(INBOX.name, 0):
-        rows.rows |= (await deciding.absorb(record, rows)).rows
-    told = stage.written(PLAYBOOKS)
-    assert len(told) == 1
-    found = told[0]
-    assert isinstance(found, PlaybookInForce)
-    assert (found.hash, found.at, found.text) == (activated().hash, activated().at, PLAYBOOK)
-    assert [(rule.name, rule.signal, rule.mode) for rule in found.rules][:1] == [("crash", "container", "live")]
+async def test_partitions_that_another_process_left_behind_are_told(stage: Stage) -> None:
+    stage.partitions = [known(PLAYBOOK)]
+    stage.in_force.set(known(PLAYBOOK))
+    assert await stage.look() == []
+    stage.partitions = [known(OTHER)]
+    assert await stage.look() == []
+    stage.activation.doubt()
+    assert await stage.look() == [known(PLAYBOOK).hash]
 
 
-async def _refuse(record: Record, poison: PoisonError) -> None:
-    raise poison
+async def test_what_put_another_playbook_in_force_is_noticed_within_half_a_minute(stage: Stage) -> None:
+    stage.partitions = [known(PLAYBOOK)]
+    stage.in_force.set(known(PLAYBOOK))
+    assert await stage.look() == []
+    stage.partitions = [known(OTHER)]
+    stage.clock.moment += timedelta(seconds=30)
+    assert await stage.look() == [known(PLAYBOOK).hash]
+
+
+async def test_outputs_that_cannot_be_published_are_a_transient_error_and_change_no_row(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    async def bury(record: Record, poison: PoisonError) -> None:
+        pytest.fail(f"{record} is no poison: {poison}")
+
+    publisher, stored = broker.publisher("decider"), Stored()
+    deciding = Deciding(publisher, InForce(), wakes=Wakes(publisher, clock), bury=bury)
+    step = await deciding.absorb(record(activated(), 0), stored)
+    stored.rows |= step.rows
+    broker.away = True
+    with pytest.raises(TransientError):
+        await deciding.absorb(record(finding(), 1), stored)
+    assert deciding.position(0, stored) == 0
+
+
+def record(entry: InboxEntry, offset: int) -> Record:
+    out = encode(entry, topic=INBOX, source="test")
+    return Record(INBOX.name, 0, offset, int(START.timestamp() * 1000), out.key, out.value, out.headers)
+
+
+def rows_at(offset: int, playbook: str) -> dict[str, bytes]:
+    state = PartitionState(offset=offset, playbook=known(playbook))
+    absorbed = Absorbed(state, WorkloadState(offset=offset))
+    return States().changed(0, FRONTEND.key, absorbed, before=None)
+
+
+def read(changelog: Sequence[Rows]) -> Stored:
+    """Return the table that a changelog gives."""
+    stored, following = Stored(), Following(absorb=_nothing, position=_nowhere, on_gap=_unheard, offset_of=offset_of)
+    for rows in changelog:
+        for key, row in rows.items():
+            if following.is_newer(row, stored.get(key)):
+                stored.rows[key] = row
+    return stored
+
+
+async def _nothing(_: Record, __: Table) -> Step:
+    return Step({})
+
+
+def _nowhere(_: int, __: Table) -> int:
+    return -1
+
+
+def _unheard(*_: int) -> None:
+    return
+
+
+def test_rows_that_a_process_wrote_after_it_had_lost_the_partition_do_not_take_it_back() -> None:
+    newest, late = rows_at(9, OTHER), rows_at(7, PLAYBOOK)
+    stored = read([rows_at(6, PLAYBOOK), newest, late])
+    state = States().partition(0, stored)
+    assert (state.offset, state.playbook and state.playbook.hash) == (9, known(OTHER).hash)
+    assert stored.get(FRONTEND.key) == newest[FRONTEND.key]
+
+
+def test_a_partition_has_the_playbook_that_its_own_row_names() -> None:
+    rows = rows_at(7, PLAYBOOK) | {key: row for key, row in rows_at(9, OTHER).items() if key.startswith("@playbook")}
+    state = States().partition(0, Stored(rows))
+    assert (state.offset, state.playbook and state.playbook.hash) == (7, known(PLAYBOOK).hash)
+
+
+def test_the_text_that_an_older_version_stored_is_read() -> None:
+    rows = {
+        key.rpartition("/")[0] if key.startswith("@playbook") else key: row for key, row in rows_at(7, PLAYBOOK).items()
+    }
+    state = States().partition(0, Stored(rows))
+    assert state.playbook is not None
+    assert state.playbook.hash == known(PLAYBOOK).hash
