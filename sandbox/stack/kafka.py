@@ -42,6 +42,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 # after kill -9 the broker is let in again only when its former session has run out
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500

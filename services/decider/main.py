@@ -137,7 +137,10 @@ async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Ma
     async with (
         KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KafkaConsumer(
-            settings.kafka_bootstrap, topics=[SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS], group=MATCH_GROUP
+            settings.kafka_bootstrap,
+            topics=[SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS],
+            group=MATCH_GROUP,
+            session_timeout=settings.session_timeout,
         ) as signals,
     ):
         decider = Decider(
@@ -161,6 +164,7 @@ def _faust_stream(settings: DeciderSettings, following: Following) -> Stream:
             table=WORKLOADS_TABLE,
             inbox=INBOX,
             instance=settings.instance,
+            session_timeout=settings.session_timeout,
         ),
         following,
     )

@@ -27,8 +27,7 @@ ACKNOWLEDGED_WITHIN = timedelta(seconds=20)
 CONNECTED_WITHIN = timedelta(seconds=60)
 _ANSWER_WITHIN_S = 5.0
 _REQUEST_TIMEOUT_MS = 10_000
-_SESSION_TIMEOUT_MS = 6_000
-_HEARTBEAT_MS = 2_000
+SESSION_TIMEOUT = timedelta(seconds=6)
 _TOPIC_EXISTS = 36
 _LOST_PARTITIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 """Another member has the partitions by now, and will read again what was not committed."""
@@ -169,10 +168,13 @@ class _Reading:
 class KafkaConsumer(_Reading):
     """Read topics as one of a group, which shares the partitions among its members."""
 
-    def __init__(self, bootstrap: str, *, topics: Sequence[Topic], group: str) -> None:
+    def __init__(
+        self, bootstrap: str, *, topics: Sequence[Topic], group: str, session_timeout: timedelta = SESSION_TIMEOUT
+    ) -> None:
         super().__init__(bootstrap)
         self._topics = [topic.name for topic in topics]
         self._group = group
+        self._session_ms = session_timeout // timedelta(milliseconds=1)
 
     async def __aenter__(self) -> Self:
         """Join."""
@@ -184,8 +186,8 @@ class KafkaConsumer(_Reading):
                 group_id=self._group,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                session_timeout_ms=_SESSION_TIMEOUT_MS,
-                heartbeat_interval_ms=_HEARTBEAT_MS,
+                session_timeout_ms=self._session_ms,
+                heartbeat_interval_ms=self._session_ms // 3,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )
 

@@ -31,8 +31,7 @@ class StreamSettings:
     table: str
     inbox: Topic
     instance: str
-    session_timeout: timedelta = timedelta(seconds=6)
-    heartbeat: timedelta = timedelta(seconds=2)
+    session_timeout: timedelta
     commit_every: timedelta = timedelta(milliseconds=500)
 
 
@@ -208,7 +207,7 @@ def _faust_app(settings: StreamSettings) -> Any:  # noqa: ANN401
         topic_disable_leader=True,
         topic_partitions=settings.inbox.partitions,
         broker_session_timeout=settings.session_timeout.total_seconds(),
-        broker_heartbeat_interval=settings.heartbeat.total_seconds(),
+        broker_heartbeat_interval=settings.session_timeout.total_seconds() / 3,
         broker_rebalance_timeout=settings.session_timeout.total_seconds(),
         broker_commit_interval=settings.commit_every.total_seconds(),
         consumer_auto_offset_reset="earliest",
