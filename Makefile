@@ -8,9 +8,11 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit properties plant golden integration e2e bench bench-rivals bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate properties plant golden integration e2e bench bench-rivals bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
+SEEDS ?= 1000000
+FROM ?= 0
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,7 +30,7 @@ up: setup ## start the local stack and leave it running
 down: setup ## stop the local stack
 	@$(BIN)/sre-agent down
 
-test: lint types architecture unit integration ## lint, types, architecture contracts, all fast tests
+test: lint types architecture unit simulation integration ## lint, types, architecture contracts, all fast tests
 
 lint: setup ## ruff: rules and format
 	@echo "lint: ruff check, ruff format"
@@ -47,6 +49,12 @@ architecture: setup ## import-linter and deptry
 
 unit: setup ## unit tests, without network
 	@$(BIN)/pytest tests/unit -q -n 2 --dist worksteal
+
+simulation: setup ## 200 seeds of the simulation, those that failed once, and planted bugs that it must find
+	@$(BIN)/pytest tests/simulation -q -n 2 --dist worksteal
+
+simulate: setup ## the simulation on SEEDS seeds from FROM on, on all processors; a failing seed prints its story
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
 
 properties: setup ## what holds for every history of the decider, on 2,000 histories each
 	@$(BIN)/pytest tests/unit/services/decider/core/test_properties.py -q --hypothesis-profile long

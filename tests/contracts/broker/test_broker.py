@@ -1,5 +1,7 @@
-"""One suite for the broker ports: what holds for Kafka holds for the broker in memory."""
+"""One suite for the broker ports: what holds for Kafka holds for the broker in memory, and for the simulated one."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -16,6 +18,9 @@ from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaConsumer, Ka
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import ConfigError
 from tests.fakes.clock import FakeClock
+from tests.simulation.broker import SimulatedArchive, SimulatedConsumer, SimulatedPublisher
+from tests.simulation.groups import Group
+from tests.simulation.weather import Weather
 from tests.unit.services.decider.core.build import health
 
 pytestmark = [pytest.mark.contract, pytest.mark.integration]
@@ -24,7 +29,7 @@ _NUMBERS = count()
 
 @dataclass(frozen=True)
 class Backend:
-    """What both backends offer."""
+    """What all backends offer."""
 
     topic: Topic
     publisher: Callable[[], AbstractAsyncContextManager[Publisher]]
@@ -33,7 +38,7 @@ class Backend:
     archive: Archive
 
 
-@pytest.fixture(params=["kafka", "memory"])
+@pytest.fixture(params=["kafka", "memory", "simulated"])
 async def backend(
     request: pytest.FixtureRequest, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Backend]:
@@ -49,6 +54,9 @@ async def backend(
             broker.archive(),
         )
         return
+    if request.param == "simulated":
+        yield _simulated(topic)
+        return
     bootstrap = kafka_bootstrap
     await create_topics(bootstrap, [topic])
     yield Backend(
@@ -57,6 +65,20 @@ async def backend(
         lambda group: KafkaConsumer(bootstrap, topics=[topic], group=f"{group}-{topic.name}"),
         lambda group, start: AssignedConsumer(bootstrap, topics=[topic], group=f"{group}-{topic.name}", start=start),
         KafkaArchive(bootstrap),
+    )
+
+
+def _simulated(topic: Topic) -> Backend:
+    broker, weather = MemoryBroker(FakeClock()), Weather()
+    groups: defaultdict[str, Group] = defaultdict(lambda: Group(topic.partitions))
+    return Backend(
+        topic,
+        lambda: SimulatedPublisher(broker, "test", weather=weather),
+        lambda group: SimulatedConsumer(broker, [topic], group=groups[group], weather=weather),
+        lambda group, start: SimulatedConsumer(
+            broker, [topic], group=groups[group], weather=weather, alone=True, start=start
+        ),
+        SimulatedArchive(broker, weather=weather),
     )
 
 
@@ -126,6 +148,16 @@ async def test_a_reader_of_all_partitions_goes_on_where_it_is_told(backend: Back
     place = (backend.topic.name, records[0].partition)
     async with backend.assigned("d", {place: 8}) as consumer:
         assert ids(await read(consumer, 2)) == ids(records[8:])
+
+
+async def test_two_of_a_group_share_the_partitions_and_what_one_leaves_comes_to_the_other(backend: Backend) -> None:
+    await write(backend, range(5))
+    async with backend.consumer("e") as stays:
+        async with backend.consumer("e") as leaves:
+            both = await asyncio.gather(read(stays, 1), read(leaves, 1))
+        await write(backend, range(5, 10))
+        rest = await read(stays, 10)
+    assert {record.offset for records in (*both, rest) for record in records} == set(range(10))
 
 
 async def test_a_broadcast_is_once_in_each_partition(backend: Backend) -> None:

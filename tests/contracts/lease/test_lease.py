@@ -1,4 +1,4 @@
-"""The lease and the claims on a real store: one holder, tokens that only grow, a command taken up once."""
+"""The lease and the claims, on a real store and on a simulated one: one holder, tokens that only grow, one claim."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,14 +8,18 @@ from itertools import count
 import pytest
 
 from shared.infra.redis import Lease, Redis, connect
+from tests.simulation.store import SimulatedStore
 
 pytestmark = pytest.mark.contract
 TTL = timedelta(milliseconds=400)
 NAMES = count()
 
 
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+@pytest.fixture(params=["real", "simulated"])
+async def redis(request: pytest.FixtureRequest, redis_url: str) -> AsyncGenerator[Redis]:
+    if request.param == "simulated":
+        yield Redis(SimulatedStore())
+        return
     async with connect(redis_url) as opened:
         await opened.run("FLUSHALL")
         yield opened

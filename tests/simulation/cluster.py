@@ -1,0 +1,122 @@
+"""The cluster of the simulation: the sandbox's, asked in the same process behind rough weather; effects are told."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sandbox.cluster.asking import list_options_of, patch_kind_of, persistence_of, target_of
+from sandbox.cluster.documents import Document, annotations_of, at, is_leaving
+from sandbox.cluster.errors import StatusError
+from sandbox.cluster.logs import container_of, log_text
+from sandbox.cluster.patching import Patch
+from sandbox.cluster.resources import PODS, Subresource
+from sandbox.cluster.simulation import Simulation
+from sandbox.cluster.views import listing
+from sandbox.cluster.writes import Target
+from services.remediator.core.changes import COMMAND_ANNOTATION, TOKEN_ANNOTATION
+from shared.contracts.model import JsonObject, JsonValue
+from shared.infra.kube import KubeError, Listing, PatchType
+from tests.simulation.weather import Weather
+
+_SERVER = "API server"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A change of the cluster that a command brought about."""
+
+    command: str
+    token: int
+    object: str
+
+
+class SimulatedCluster:
+    """Ask the API server; what it does may have been done though no answer comes."""
+
+    def __init__(
+        self, simulation: Simulation, *, weather: Weather, on_effect: Callable[[Effect], None] = lambda _: None
+    ) -> None:
+        self._simulation = simulation
+        self._weather = weather
+        self._on_effect = on_effect
+
+    async def get(self, path: str) -> JsonObject:
+        """Return one object."""
+        return await self._ask(lambda: self._simulation.api.get(target_of(path)))
+
+    async def list(self, path: str) -> Listing:
+        """Return all objects of a path."""
+        return await self._ask(lambda: self._listed(target_of(path)))
+
+    async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
+        """Create an object, or a subresource such as an eviction."""
+        return await self._ask(lambda: self._created(target_of(path), dict(body), dry_run=dry_run))
+
+    async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
+        """Patch an object and return it."""
+        return await self._ask(
+            lambda: self._patched(target_of(path), Patch(patch_kind_of(kind), body), dry_run=dry_run)
+        )
+
+    async def logs(self, path: str, **query: str) -> str:
+        """Return the end of a container's log."""
+        return await self._ask(lambda: self._log(target_of(path), query))
+
+    async def _ask(self, answer: Callable[[], T]) -> T:
+        await self._weather.request(_SERVER)
+        try:
+            answered = answer()
+        except StatusError as refused:
+            status: Any = refused.document()
+            raise KubeError(
+                refused.code, str(status.get("reason") or "Unknown"), str(status.get("message"))
+            ) from refused
+        await self._weather.answer(_SERVER)
+        return answered
+
+    def _listed(self, target: Target) -> Listing:
+        page: Any = listing(target.resource, self._simulation.api.list(target.resource, list_options_of({}, target)))
+        return Listing(list(page["items"]), str(page["metadata"]["resourceVersion"]))
+
+    def _created(self, target: Target, body: Document, *, dry_run: bool) -> JsonObject:
+        persistence = persistence_of({"dryRun": "All"} if dry_run else {})
+        if target.subresource is not Subresource.EVICTION:
+            return self._simulation.api.create(target, body, persistence)
+        pod = self._simulation.api.get(Target(PODS, target.namespace, target.name))
+        self._simulation.api.evict(target, body, persistence)
+        if not dry_run and not is_leaving(pod):
+            self._on_effect(_effect(pod, f"Pod {target.name}"))
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    def _patched(self, target: Target, patch: Patch, *, dry_run: bool) -> JsonObject:
+        before = self._simulation.api.get(target)
+        after, _ = self._simulation.api.patch(target, patch, persistence_of({"dryRun": "All"} if dry_run else {}))
+        if not dry_run and at(after, "metadata", "generation") != at(before, "metadata", "generation"):
+            self._on_effect(_effect(after, f"{target.resource.kind} {target.name}"))
+        return after
+
+    def _log(self, target: Target, query: Mapping[str, str]) -> str:
+        pod = self._simulation.api.get(Target(PODS, target.namespace, target.name))
+        container, is_previous = container_of(pod, query.get("container", "")), query.get("previous") == "true"
+        lines = self._simulation.kubelet.log(pod, container, previous=is_previous)
+        if lines is None:
+            raise KubeError(400, "BadRequest", f"container {container} has no such log")
+        return log_text(lines, query)
+
+
+async def follow(simulation: Simulation) -> None:
+    """Let the cluster's time pass with the loop's, until cancelled."""
+    await simulation.clock.follow()
+
+
+def _effect(changed: Mapping[str, Any], what: str) -> Effect:
+    notes = annotations_of(dict(changed))
+    token = notes.get(TOKEN_ANNOTATION, "0")
+    return Effect(notes.get(COMMAND_ANNOTATION, ""), int(token) if token.isdecimal() else 0, what)
+
+
+def present_time() -> float:
+    """Read the running loop's clock, for a cluster that is to follow it."""
+    return asyncio.get_running_loop().time()
