@@ -19,7 +19,8 @@ from shared.kernel.errors import PoisonError
 
 TYPE_PREFIX = "dev.sre-agent."
 CONTENT_TYPE = b"application/json"
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
+"""A header that was written without a value has none, and reads as an empty text."""
 Upcast = Callable[[JsonObject], JsonObject]
 
 
@@ -64,7 +65,7 @@ class Envelope(NamedTuple):
 
     message: Message
     record: Record
-    attributes: Mapping[str, bytes]
+    attributes: Mapping[str, bytes | None]
 
     @property
     def source(self) -> str:
@@ -140,10 +141,10 @@ def decode(record: Record) -> Envelope:
     return Envelope(message, record, attributes)
 
 
-def _text(attributes: Mapping[str, bytes], name: str) -> str:
+def _text(attributes: Mapping[str, bytes | None], name: str) -> str:
     if name not in attributes:
         raise PoisonError(_missing(name))
-    return attributes[name].decode(errors="replace")
+    return (attributes[name] or b"").decode(errors="replace")
 
 
 def _missing(name: str) -> str:

@@ -3,15 +3,15 @@
 `labels` are those of the signal's own object: a container has its pod's. What was told before there were any has none.
 """
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from operator import attrgetter
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_origin
 
 from pydantic import AliasChoices, Field
 
-from shared.contracts.model import Message, Moment
+from shared.contracts.model import JsonObject, JsonValue, Message, Moment
 from shared.contracts.workloads import ObjectRef, WorkloadRef
 
 
@@ -255,6 +255,53 @@ class _Facts(Mapping[str, FactValue]):
     def items(self) -> ItemsView[str, FactValue]:
         """Return all facts at once, which is quicker than one by one."""
         return {name: read(self._signal) for name, read in self._readers.items()}.items()
+
+
+class InDoubt(Exception):  # noqa: N818 - an answer, not a failure
+    """A body does not say a fact by its name and type: only the model can tell what it means, or that it is broken."""
+
+
+class ToldFacts(Mapping[str, FactValue]):
+    """A signal's facts as its body says them, not checked: enough to tell that no rule can be met.
+
+    Raises:
+        InDoubt: where the kind, or a fact that is asked for, is not said as this version writes it.
+    """
+
+    __slots__ = ("_body", "_places", "kind")
+
+    def __init__(self, body: JsonObject) -> None:
+        kind = body.get("kind")
+        if not isinstance(kind, str) or kind not in _places():
+            raise InDoubt
+        self.kind, self._body, self._places = kind, body, _places()[kind]
+
+    def __getitem__(self, name: str) -> FactValue:
+        wanted, path = self._places[name]
+        value: JsonValue = self._body
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        if type(value) is not wanted or (wanted is dict and not _are_texts(value)):
+            raise InDoubt
+        return value  # type: ignore[return-value] - of the fact's own type by now, which no cast needs to tell each time
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _are_texts(value: JsonValue) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+@cache
+def _places() -> Mapping[str, Mapping[str, tuple[type, Sequence[str]]]]:
+    return {
+        kind: {name: (get_origin(fact) or fact, _PATHS.get(name, name).split(".")) for name, fact in types.items()}
+        for kind, types in _fact_types().items()
+    }
 
 
 @cache

@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator,
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.contracts.codec import Headers, Record, encode
+from shared.contracts.codec import Record, encode
 from shared.contracts.model import Message
 from shared.contracts.topics import TOPICS, Topic
 from shared.infra.broker import MAX_RECORDS, WAIT, Placement
@@ -29,6 +29,8 @@ _ANSWER_WITHIN_S = 5.0
 _REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT = timedelta(seconds=6)
 _TOPIC_EXISTS = 36
+_ARCHIVE_FETCH_BYTES = 4 << 20
+"""One partition is read at a time, and nothing is asked for while its records are handled: a wait has to bring much."""
 _LOST_PARTITIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 """Another member has the partitions by now, and will read again what was not committed."""
 
@@ -285,6 +287,7 @@ class KafkaArchive:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
+                max_partition_fetch_bytes=_ARCHIVE_FETCH_BYTES,
             )
 
         opened = await _connected(consumer)
@@ -412,14 +415,7 @@ def _first(records: Iterable[Record]) -> dict[TopicPartition, int]:
 
 
 def _record(raw: Any) -> Record:  # noqa: ANN401
-    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, _headers(raw.headers))
-
-
-def _headers(pairs: Sequence[tuple[str, bytes | None]]) -> Headers:
-    """Return headers as they came; one that was written without a value, as hardly any is, is empty."""
-    if None in [value for _, value in pairs]:
-        return tuple((name, value or b"") for name, value in pairs)
-    return cast("Headers", pairs)
+    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers)
 
 
 @contextmanager

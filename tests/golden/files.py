@@ -55,7 +55,7 @@ def _record(line: str) -> Record:
 
 
 def _line_of_record(record: Record) -> str:
-    kind = dict(record.headers)["ce_type"].decode().removeprefix(TYPE_PREFIX)
+    kind = (dict(record.headers)["ce_type"] or b"").decode().removeprefix(TYPE_PREFIX)
     place = f'"partition":{record.partition},"offset":{record.offset},"timestamp":{record.timestamp_ms}'
     return f'{{"in":{{{place},"type":"{kind}","body":{(record.value or b"").decode()}}}}}'
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.decider.core.absorbing import topic_of
-from services.decider.core.matching import RuleIndex, index_rules, match
-from services.decider.core.replaying import Replay, signal_in
+from services.decider.core.matching import RuleIndex, index_rules, match, may_meet
+from services.decider.core.replaying import Replay, body_in, signal_in
 from shared.contracts.codec import Record, body_of, decode
 from shared.contracts.inbox import Finding, Observation
 from shared.contracts.playbooks import PlaybookInForce
@@ -30,7 +30,7 @@ _LOOKS, _LOOK_S = 20, 0.5
 
 @dataclass(frozen=True, slots=True)
 class MatchedAgain:
-    """What the topics' signals give, findings and observations, by id; and the ids of all signals that are there."""
+    """The bodies of findings and observations that the topics' signals give, by id; and the ids of all that is there."""
 
     found: dict[str, bytes]
     signals: set[str]
@@ -75,14 +75,14 @@ async def differences(archive: Archive, replay: Replay, *, looks: int = _LOOKS) 
 
 
 async def matched_again(archive: Archive, rules: Sequence[RuleIndex]) -> MatchedAgain:
-    """Return what the signals of the topics mean to rules, each signal read and matched again."""
+    """Return what the signals of the topics mean to rules; those that none can be met by are not read in full."""
     again = MatchedAgain({}, set())
     for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
         async for record in archive.read(topic):
-            signal = signal_in(record)
-            if signal is not None:
-                again.signals.add(signal.id)
-                again.found.update(_found_in(signal, rules))
+            body = body_in(record)
+            if body is not None:
+                again.signals.add(str(body.get("id")))
+                again.found.update(_found_in(record, [index for index in rules if may_meet(index, body)]))
     return again
 
 
@@ -146,7 +146,7 @@ async def _unmatched(archive: Archive, replay: Replay) -> list[str]:
     matched = again.found
     for entry in _not_in(matched, replay):
         if entry.signal.id not in again.signals and entry.playbook in indexes:
-            matched |= _found_in(entry.signal, [indexes[entry.playbook]])
+            matched |= _told_of(entry.signal, [indexes[entry.playbook]])
     return [
         f"{kind} {name}: the signals, matched again, do not give it"
         for kind, entries in (("finding", replay.findings), ("observation", replay.observations))
@@ -162,6 +162,11 @@ def _not_in(matched: Mapping[str, bytes], replay: Replay) -> Iterator[Finding | 
     )
 
 
-def _found_in(signal: Signal, indexes: Sequence[RuleIndex]) -> dict[str, bytes]:
+def _found_in(record: Record, rules: Sequence[RuleIndex]) -> dict[str, bytes]:
+    signal = signal_in(record) if rules else None
+    return _told_of(signal, rules) if signal is not None else {}
+
+
+def _told_of(signal: Signal, indexes: Sequence[RuleIndex]) -> dict[str, bytes]:
     entries = (entry for index in indexes for entry in match(index, signal))
     return {entry.id: body_of(entry) for entry in entries if isinstance(entry, Finding | Observation)}

@@ -259,9 +259,9 @@ def _key_of(key: bytes | None) -> JsonObject:
 
 def _headers_of(record: Record) -> JsonObject:
     try:
-        return {"headers": [[name, value.decode()] for name, value in record.headers]}
+        return {"headers": [[name, (value or b"").decode()] for name, value in record.headers]}
     except UnicodeDecodeError:
-        return {"headers_base64": [[name, b64encode(value).decode()] for name, value in record.headers]}
+        return {"headers_base64": [[name, b64encode(value or b"").decode()] for name, value in record.headers]}
 
 
 def _value_of(value: bytes | None) -> JsonObject:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
+from pydantic_core import from_json
+
 from services.decider.core.absorbing import Absorbed, absorb
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.state import PartitionState, WorkloadState
@@ -13,6 +15,7 @@ from services.decider.core.turn import Output
 from shared.contracts.codec import Record, body_of, decode
 from shared.contracts.inbox import Finding, InboxEntry, Observation
 from shared.contracts.incidents import Decision
+from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import SIGNALS, Signal
 from shared.kernel.clock import from_millis
@@ -153,6 +156,15 @@ def beginning_of(told: PlaybookInForce | None, *, offset: int, moment: datetime)
     if told is None or offset == 0 or told.at > moment:
         return PartitionState()
     return PartitionState(playbook=load_playbook(told.text, file=f"playbook {told.hash}"))
+
+
+def body_in(record: Record) -> JsonObject | None:
+    """Return the body of a record, not checked against any model; None where it is no JSON object."""
+    try:
+        body: JsonValue = from_json(record.value or b"", cache_strings="keys")
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def signal_in(record: Record) -> Signal | None:

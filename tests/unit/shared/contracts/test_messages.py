@@ -119,6 +119,13 @@ def test_an_incident_that_was_written_before_it_carried_more_is_read() -> None:
     assert (read.owner, read.runbook, read.labels, read.notes) == ("", "", {}, ())
 
 
+def test_a_header_without_a_value_reads_as_an_empty_text() -> None:
+    out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
+    emptied = {"ce_source": None, "traceparent": None}
+    envelope = decode(record(out, headers=tuple((name, emptied.get(name, value)) for name, value in out.headers)))
+    assert (envelope.source, envelope.traceparent) == ("", "")
+
+
 def test_a_message_of_a_newer_version_is_poison_and_not_guessed_at() -> None:
     out = encode(Resume(id="resume-1", at=NOW, by="ann"), topic=INBOX, source="api")
     headers = tuple(
