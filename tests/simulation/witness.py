@@ -140,7 +140,7 @@ class Witness:
             self._rests[incident.workload.key, incident.rule] = incident.closed_at + rule.words.cooldown
 
     def _judge_output(self, record: Record) -> None:
-        name = dict(record.headers)["ce_id"].decode()
+        name = (dict(record.headers)["ce_id"] or b"").decode()
         body = record.value or b""
         if body not in self._expected[name]:
             known = b" or ".join(sorted(self._expected[name])) or b"(nothing of this id)"
@@ -170,7 +170,7 @@ class Witness:
 
 def _line(record: Record) -> str:
     attributes = dict(record.headers)
-    kind, name = (attributes.get(one, b"?").decode() for one in ("ce_type", "ce_id"))
+    kind, name = ((attributes.get(one) or b"?").decode() for one in ("ce_type", "ce_id"))
     place = f"{record.topic}/{record.partition}/{record.offset}"
     return f"          {place} {kind.removeprefix('dev.sre-agent.')} {name} {_told(record)}"
 

@@ -30,7 +30,7 @@ _LOOKS, _LOOK_S = 20, 0.5
 
 @dataclass(frozen=True, slots=True)
 class MatchedAgain:
-    """The bodies of findings and observations that the topics' signals give, by id; and the ids of all that is there."""
+    """What the signals of the topics give, findings and observations, by id; and the ids of all that is there."""
 
     found: dict[str, bytes]
     signals: set[str]
