@@ -1,16 +1,22 @@
 """The inbox: everything that can change an incident, one ordered log per partition.
 
-Findings, observations and results concern one workload; a playbook, and a pause of everything, is written once into
-every partition under one id, so that the log itself says what was in force at which offset.
+Findings, observations and results concern one workload; a playbook, a silence, and a pause of everything, is written
+once into every partition under one id, so that the log itself says what was in force at which offset.
 """
 
+from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
 
 from shared.contracts.actions import Action
 from shared.contracts.model import Message, Moment, Value
 from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal
-from shared.contracts.workloads import WorkloadRef
+from shared.contracts.workloads import KeyPart, WorkloadRef
+
+LONGEST_SILENCE = timedelta(days=30)
+"""Longer nobody remembers why; and as long as the inbox itself keeps the silence."""
 
 EVERYBODY = "*"
 """The key of what concerns all workloads of a partition."""
@@ -145,6 +151,55 @@ class Resume(_Broadcast):
     by: str
 
 
+class Matchers(Value):
+    """What a silence is about: names, or globs of them (`*`, `?`); what is not said is met by anything."""
+
+    namespace: KeyPart | None = None
+    workload: KeyPart | None = None
+    workload_kind: KeyPart | None = None
+    rule: KeyPart | None = None
+
+    @model_validator(mode="after")
+    def _say_something(self) -> Self:
+        if not any(self.said.values()):
+            raise ValueError(f"expected at least one of: {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Return the matchers that are said, by their names."""
+        return {name: glob for name in type(self).model_fields if (glob := getattr(self, name)) is not None}
+
+
+class Silence(_Broadcast):
+    """Let no rule count or begin anything about what all matchers name, until it expires or is ended.
+
+    `by` owns it, `cause` says why; both are shown wherever something did not happen because of it.
+    """
+
+    TYPE: ClassVar[str] = "control.silence"
+
+    by: str = Field(min_length=1)
+    cause: Annotated[str, Field(pattern=r"\S")]
+    matchers: Matchers
+    expires_at: Moment
+
+    @model_validator(mode="after")
+    def _expire_in_time(self) -> Self:
+        if not self.at < self.expires_at <= self.at + LONGEST_SILENCE:
+            raise ValueError(f"expected expires_at to be after {self.at}, by at most {LONGEST_SILENCE.days} days")
+        return self
+
+
+class SilenceEnded(_Broadcast):
+    """End a silence before it expires."""
+
+    TYPE: ClassVar[str] = "control.silence-ended"
+
+    silence: str
+    by: str
+
+
 class PlaybookActivated(_Broadcast):
     """From here on this playbook is in force; `text` is all of it, so that a replay needs no other file."""
 
@@ -155,5 +210,5 @@ class PlaybookActivated(_Broadcast):
 
 
 WorkloadEntry = Finding | Observation | WorkloadSignal | NodeSignal | Result | Approval | ManualAction | WakeUp
-Broadcast = Pause | Resume | PlaybookActivated
+Broadcast = Pause | Resume | Silence | SilenceEnded | PlaybookActivated
 InboxEntry = WorkloadEntry | Broadcast

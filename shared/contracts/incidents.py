@@ -92,6 +92,7 @@ class Reason(StrEnum):
     APPROVAL_EXPIRED = "approval-expired"
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
     PAUSED = "paused"
+    SILENCED = "silenced"
     ACTION_APPLIED = "action-applied"
     ACTION_REFUSED = "action-refused"
     ACTION_FAILED = "action-failed"
@@ -154,7 +155,8 @@ class StepRecord(Value):
 class Incident(Message):
     """The state of one incident; published whole at each change, compacted by its id.
 
-    `owner`, `runbook` and `labels` are what its rule said of it when it was opened.
+    `owner`, `runbook` and `labels` are what its rule said of it when it was opened. `suppressed_by` is what has to end
+    before its next step.
     """
 
     TYPE: ClassVar[str] = "incident"
@@ -182,6 +184,7 @@ class Incident(Message):
     deadline: Moment | None = None
     healthy_since: Moment | None = None
     awaited_command: str | None = None
+    suppressed_by: str = ""
 
     @property
     def key(self) -> str:
@@ -190,7 +193,7 @@ class Incident(Message):
 
 
 class Decision(Message):
-    """What the decider chose about one input, also when it chose to do nothing."""
+    """What the decider chose about one input, also when it chose to do nothing; `suppressed_by` is the silence's id."""
 
     TYPE: ClassVar[str] = "decision"
 
@@ -204,6 +207,7 @@ class Decision(Message):
     attempt: int | None = None
     command: str | None = None
     detail: str = ""
+    suppressed_by: str = ""
 
     @property
     def key(self) -> str:

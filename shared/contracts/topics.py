@@ -19,6 +19,8 @@ from shared.contracts.inbox import (
     PlaybookActivated,
     Result,
     Resume,
+    Silence,
+    SilenceEnded,
     WakeUp,
 )
 from shared.contracts.incidents import Decision, Incident
@@ -102,6 +104,8 @@ INBOX = Topic(
         WakeUp,
         Pause,
         Resume,
+        Silence,
+        SilenceEnded,
         PlaybookActivated,
     ),
     partitions=6,

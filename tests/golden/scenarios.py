@@ -17,11 +17,14 @@ from shared.contracts.inbox import (
     Approval,
     InboxEntry,
     ManualAction,
+    Matchers,
     Outcome,
     Pause,
     PlaybookActivated,
     Result,
     Resume,
+    Silence,
+    SilenceEnded,
     WakeUp,
 )
 from shared.contracts.incidents import Incident, Phase, Reason
@@ -162,6 +165,22 @@ class Scene:
         """Let a person end the pause."""
         self._pass()
         self._log.take(Resume(**self.identity("resume"), by="ana"))
+
+    def is_silenced(self, *, minutes: int) -> Silence:
+        """Let a person silence the workload."""
+        self._pass()
+        expires = self._log.now + timedelta(minutes=minutes)
+        matchers = Matchers(namespace="b*", workload=self.workload.name)
+        silence = Silence(
+            **self.identity("silence"), by="ana", cause="moving the database", matchers=matchers, expires_at=expires
+        )
+        self._log.take(silence)
+        return silence
+
+    def is_silenced_no_more(self, silence: Silence) -> None:
+        """Let another person end a silence early."""
+        self._pass()
+        self._log.take(SilenceEnded(**self.identity("silence-ended"), silence=silence.id, by="bob"))
 
     def identity(self, prefix: str, *causes: str) -> dict[str, Any]:
         """Return an id and a moment for what comes now."""
@@ -444,6 +463,38 @@ def _by_a_person_as_rehearsal(scene: Scene) -> None:
     scene.answered(Outcome.DRY_RUN)
 
 
+def _silenced(scene: Scene) -> None:
+    silence = scene.is_silenced(minutes=20)
+    scene.shows("crash-loop")
+    scene.shows("crash-loop")
+    scene.is_silenced_no_more(silence)
+    _healed("crash-loop")(scene)
+
+
+def _silenced_while_open(scene: Scene) -> None:
+    scene.shows("hung-rollout")
+    silence = scene.is_silenced(minutes=20)
+    scene.answered(Outcome.FAILED, "timeout")
+    scene.wakes(2)
+    scene.is_silenced_no_more(silence)
+    scene.wakes()
+
+
+def _silenced_until_it_expires(scene: Scene) -> None:
+    scene.shows("crash-loop")
+    scene.is_silenced(minutes=4)
+    scene.answered(Outcome.FAILED, "timeout")
+    scene.wakes(4)
+    scene.answered(Outcome.DRY_RUN)
+    silence = scene.is_silenced(minutes=1)
+    scene.is_told(approved=True)
+    scene.is_silenced_no_more(silence)
+    scene.is_told(approved=True)
+    scene.answered()
+    scene.becomes(healthy=True)
+    scene.wakes()
+
+
 def _protected(scene: Scene) -> None:
     scene.shows("crash-loop")
     scene.is_acted_on()
@@ -501,5 +552,10 @@ HISTORIES: Mapping[str, Sequence[Scenario]] = {
         Scenario("healed", _by_a_person, *_VERIFIED),
         Scenario("refused", _by_a_person_in_vain, Phase.ESCALATED, Reason.LADDER_EXHAUSTED),
         Scenario("rehearsed", _by_a_person_as_rehearsal, Phase.CLOSED, Reason.DRY_RUN_DONE),
+    ),
+    "silences": (
+        Scenario("silenced", _silenced, *_VERIFIED),
+        Scenario("silenced-while-open", _silenced_while_open, *_HANDED_OVER),
+        Scenario("silence-expired", _silenced_until_it_expires, *_VERIFIED),
     ),
 }

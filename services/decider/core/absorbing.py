@@ -6,10 +6,11 @@ from datetime import datetime
 from services.decider.core.deciding import decide
 from services.decider.core.faults import PlaybookError
 from services.decider.core.playbook import load_playbook
+from services.decider.core.silencing import with_silence, without_silence
 from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.turn import Output, World
 from shared.contracts.commands import Command
-from shared.contracts.inbox import InboxEntry, Pause, PlaybookActivated, Resume
+from shared.contracts.inbox import Broadcast, InboxEntry, Pause, PlaybookActivated, Resume, Silence, SilenceEnded
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.reports import RcaRequest
 from shared.contracts.topics import COMMANDS, DECISIONS, INCIDENTS, RCA_REQUESTS, Topic
@@ -41,11 +42,11 @@ def absorb(
         PoisonError: the entry brings a playbook that cannot be used; the one in force stays.
     """
     after = replace(partition, offset=max(offset, partition.offset))
-    if isinstance(entry, Pause | Resume | PlaybookActivated):
-        return Absorbed(_in_force(after, entry) if offset > partition.offset else after)
+    if isinstance(entry, Broadcast):
+        return Absorbed(_in_force(after, entry, now=now) if offset > partition.offset else after)
     if offset <= workload.offset:
         return Absorbed(after)
-    world = World(playbook=partition.playbook, paused=partition.paused)
+    world = World(playbook=partition.playbook, paused=partition.paused, silences=partition.silences)
     state, outputs = decide(workload, entry, world=world, offset=offset, now=now)
     return Absorbed(after, state, outputs)
 
@@ -55,12 +56,16 @@ def topic_of(output: Output) -> Topic:
     return _TOPICS[type(output)]
 
 
-def _in_force(partition: PartitionState, entry: Pause | Resume | PlaybookActivated) -> PartitionState:
+def _in_force(partition: PartitionState, entry: Broadcast, *, now: datetime) -> PartitionState:
     match entry:
         case Pause():
             return replace(partition, paused=entry)
         case Resume():
             return replace(partition, paused=None)
+        case Silence():
+            return replace(partition, silences=with_silence(partition.silences, entry, now=now))
+        case SilenceEnded():
+            return replace(partition, silences=without_silence(partition.silences, entry.silence))
         case PlaybookActivated():
             return _with_playbook(partition, entry)
 

@@ -15,15 +15,22 @@ from services.decider.core.casting import FactWord, fact_faults, workload_named
 from services.decider.core.explaining import faults_of
 from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
 from services.decider.core.file_words import ParameterValue
-from services.decider.core.language import ActionWord, Duration, RuleWords, SignalKind
+from services.decider.core.language import ActionWord, Duration, GlobWord, RuleWords, SignalKind
 from services.decider.core.parameters import Argument
 from services.decider.core.playbook import Playbook
 from services.decider.core.source import Origin, Path, Source, read_source
-from shared.contracts.inbox import Outcome
+from shared.contracts.inbox import LONGEST_SILENCE, Outcome
 from shared.contracts.incidents import Reason
+from shared.kernel.globs import compile_glob
 
 LONGEST = timedelta(days=7)
 _WAYS = ("signal", "result", "approval", "control")
+_OWNED: Mapping[str, Sequence[str]] = {
+    "signal": ("facts", "seen", "id"),
+    "result": ("because",),
+    "silence": ("matchers", "lasts"),
+}
+"""What only one kind of input says."""
 
 
 def _without_sign(text: object) -> object:
@@ -36,6 +43,12 @@ def _within_longest(moment: timedelta) -> timedelta:
     return moment
 
 
+def _within_longest_silence(length: timedelta) -> timedelta:
+    if not timedelta(0) < length <= LONGEST_SILENCE:
+        raise ValueError(f"expected more than 0s and at most {LONGEST_SILENCE.days}d")
+    return length
+
+
 Since = Annotated[Duration, BeforeValidator(_without_sign), AfterValidator(_within_longest)]
 """A moment, by how long after the case's beginning it is."""
 
@@ -44,8 +57,17 @@ class _Words(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
+class MatchersWords(_Words):
+    """What a silence is about: names, or globs of them."""
+
+    namespace: GlobWord | None = None
+    workload: GlobWord | None = None
+    workload_kind: GlobWord | None = None
+    rule: GlobWord | None = None
+
+
 class GivenWords(_Words):
-    """One input at a moment: a signal, what became of the command that is awaited, a person's answer, or a pause."""
+    """One input at a moment: a signal, what became of the command that is awaited, a person's answer or control."""
 
     at: Since
     workload: str = ""
@@ -56,7 +78,9 @@ class GivenWords(_Words):
     result: Outcome | None = None
     because: str = ""
     approval: Literal["granted", "rejected"] | None = None
-    control: Literal["pause", "resume"] | None = None
+    control: Literal["pause", "resume", "silence", "silence-ended"] | None = None
+    matchers: MatchersWords | None = None
+    lasts: Annotated[Duration, AfterValidator(_within_longest_silence)] | None = None
 
 
 class ExpectWords(_Words):
@@ -95,6 +119,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "": CasesWords,
     "cases": CaseWords,
     "given": GivenWords,
+    "matchers": MatchersWords,
     "expect": ExpectWords,
     "expect_none": ExpectWords,
 }
@@ -141,11 +166,20 @@ def check_names(cases: Cases, playbook: Playbook) -> None:
     Raises:
         PlaybookError: with each that is not there.
     """
-    faults: list[Fault] = []
+    faults: list[Fault] = [*_silences_of_nothing(cases, playbook)]
     for path, expected in _expectations(cases.words):
         faults += _unknown(cases.source, expected, path=path, rules=playbook.rules_words)
     if faults:
         raise PlaybookError(faults)
+
+
+def _silences_of_nothing(cases: Cases, playbook: Playbook) -> Iterator[Fault]:
+    for place, case in enumerate(cases.words.cases):
+        for number, given in enumerate(case.given):
+            asked = given.matchers.rule if given.matchers is not None else None
+            if asked is not None and not any(map(compile_glob(asked).matches, playbook.rules)):
+                path = ("cases", place, "given", number, "matchers", "rule")
+                yield _no_such_rule(cases.source, asked, path=path, rules=playbook.rules_words)
 
 
 def _name_faults(source: Source, words: CasesWords) -> Iterator[Fault]:
@@ -179,10 +213,19 @@ def _given_faults(source: Source, given: GivenWords, *, path: Path) -> Iterator[
     yield from _workload_faults(source, given.workload, path=(*path, "workload"))
     if given.signal is not None:
         yield from fact_faults(source, given.facts, kind=given.signal, path=(*path, "facts"))
-    for name in ("facts", "seen", "id") if given.signal is None else ("because",):
-        if name in given.model_fields_set:
-            owner = "signal" if given.signal is None else "result"
-            yield source.fault((*path, name), f"only a {owner} has {name!r}", mark=source.key_of((*path, name)))
+    yield from _stray_faults(source, given, path=path)
+    if given.control == "silence" and (given.matchers is None or given.lasts is None):
+        yield source.fault(path, "a silence is about something, for a time; expected `matchers` and `lasts`")
+    elif given.matchers is not None and not given.matchers.model_fields_set:
+        known = ", ".join(MatchersWords.model_fields)
+        yield source.fault((*path, "matchers"), f"expected at least one of: {known}")
+
+
+def _stray_faults(source: Source, given: GivenWords, *, path: Path) -> Iterator[Fault]:
+    for owner, names in _OWNED.items():
+        if owner not in {way for way in _WAYS if getattr(given, way) is not None} | {given.control}:
+            for name in (name for name in names if name in given.model_fields_set):
+                yield source.fault((*path, name), f"only a {owner} has {name!r}", mark=source.key_of((*path, name)))
 
 
 def _order_faults(source: Source, case: CaseWords, *, path: Path) -> Iterator[Fault]:
@@ -219,9 +262,7 @@ def _expectations(words: CasesWords) -> Iterator[tuple[Path, ExpectWords]]:
 
 def _unknown(source: Source, expected: ExpectWords, *, path: Path, rules: Mapping[str, RuleWords]) -> Iterator[Fault]:
     if expected.rule is not None and expected.rule not in rules:
-        hint = did_you_mean(expected.rule, list(rules))
-        known = ", ".join(rules)
-        yield source.fault((*path, "rule"), f"no rule {expected.rule!r}; expected one of: {known}", hint=hint)
+        yield _no_such_rule(source, expected.rule, path=(*path, "rule"), rules=rules)
         return
     about = [rules[expected.rule]] if expected.rule is not None else list(rules.values())
     whose = f"rule {expected.rule!r}" if expected.rule is not None else "any rule"
@@ -231,6 +272,11 @@ def _unknown(source: Source, expected: ExpectWords, *, path: Path, rules: Mappin
     elif expected.action is not None and not _taken(about, expected):
         where = "" if expected.step is None else f" at step {expected.step}"
         yield source.fault((*path, "action"), f"the ladder of {whose} has no {expected.action}{where}")
+
+
+def _no_such_rule(source: Source, name: str, *, path: Path, rules: Mapping[str, RuleWords]) -> Fault:
+    expected = f"no rule {name!r}; expected one of: {', '.join(rules)}"
+    return source.fault(path, expected, hint=did_you_mean(name, list(rules)))
 
 
 def _taken(about: Sequence[RuleWords], expected: ExpectWords) -> bool:

@@ -90,6 +90,8 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
         end(turn, Phase.ESCALATED, Reason.APPROVAL_REJECTED, detail=f"by {approval.by}: {approval.note}")
     elif turn.world.paused is not None:
         turn.decide(Reason.PAUSED, detail=turn.world.paused.cause)
+    elif (held := turn.hold) is not None:
+        turn.suppress(held)
     elif (barred := barred_by(turn)) is not None:
         end(turn, Phase.ESCALATED, barred, detail=f"approved by {approval.by}, but the playbook in force says no")
     else:

@@ -59,6 +59,16 @@ def _web_address(text: str) -> str:
     return text
 
 
+_NAME_CHARS = 253
+"""What Kubernetes takes for a name at the longest."""
+
+
+def _glob(text: str) -> str:
+    if not text or "/" in text or len(text) > _NAME_CHARS:
+        raise ValueError("expected a name, or a glob of names such as 'bank-*'")
+    return text
+
+
 def _parse_size(text: object) -> int:
     if isinstance(text, str):
         return parse_bytes(text)
@@ -83,6 +93,7 @@ Message = Annotated[str, Field(max_length=MESSAGE_CHARS)]
 Short = Annotated[str, Field(max_length=200)]
 Link = Annotated[str, Field(max_length=MESSAGE_CHARS), AfterValidator(_web_address)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+GlobWord = Annotated[str, AfterValidator(_glob)]
 Scalar = str | int | float | bool
 WORKLOAD = "workload"
 """What rules group by where they say nothing else: the workload that a signal is about."""

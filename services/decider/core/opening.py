@@ -31,7 +31,9 @@ def found(turn: Turn, finding: Finding) -> None:
         return
     if rule.words.held_for is not None:  # told once, when it begins: known also where it opens nothing now
         _tally(turn, rule, finding)
-    if turn.state.open_incident is not None:
+    if not _is_of_open_incident(turn, finding) and (held := turn.hold_on(finding.rule)) is not None:
+        turn.suppress(held, rule=finding.rule)
+    elif turn.state.open_incident is not None:
         _found_again(turn, finding)
     elif _is_resting(turn, rule.name):
         turn.decide(Reason.COOLDOWN, rule=rule.name)
@@ -127,6 +129,12 @@ def _is_resting(turn: Turn, rule: str) -> bool:
     return turn.now < turn.state.cooldowns.get(rule, turn.now)
 
 
+def _is_of_open_incident(turn: Turn, finding: Finding) -> bool:
+    """Tell whether a finding says that what is open goes on: a proof must begin anew with it, silenced or not."""
+    incident = turn.state.open_incident
+    return incident is not None and incident.rule == finding.rule
+
+
 def _found_again(turn: Turn, finding: Finding) -> None:
     incident = turn.incident
     if finding.rule != incident.rule:
@@ -168,11 +176,22 @@ def _open_if_allowed(turn: Turn, key: str, rule: Rule) -> None:
     if tally.finding is None:
         return
     reason = Reason.STALE_FINDING if _has_opened(turn, tally.finding) else _barred(turn, rule)
-    if reason is None:
+    held = turn.hold_on(rule.name)
+    if reason is not None:
+        _bar(turn, key, reason=reason)
+    elif held is not None:
+        _bar(turn, key, reason=held.reason, by=held.by, detail=held.detail)
+    else:
         _open(turn, tally.finding, rule, findings=max(1, len(tally.hits)))
-    elif reason is not tally.barred:
-        turn.decide(reason, rule=rule.name)
-        turn.remember(tallies={**turn.state.tallies, key: replace(tally, barred=reason)})
+
+
+def _bar(turn: Turn, key: str, *, reason: Reason, by: str = "", detail: str = "") -> None:
+    tally = turn.state.tallies[key]
+    if (tally.barred, tally.suppressed_by) == (reason, by):
+        return
+    turn.decide(reason, rule=rule_of_key(key), detail=detail, suppressed_by=by)
+    barred = replace(tally, barred=reason, suppressed_by=by)
+    turn.remember(tallies={**turn.state.tallies, key: barred})
 
 
 def _due_of(turn: Turn, key: str, tally: Tally) -> datetime | None:
@@ -183,7 +202,12 @@ def _due_of(turn: Turn, key: str, tally: Tally) -> datetime | None:
     missing = lacking(tally, words=rule.words, now=turn.now)
     if missing is not None:
         return max(missing.until, rests_until) if missing.until is not None else None
-    return rests_until if tally.barred is None else max(turn.now + BARRED_POLL, rests_until)
+    return rests_until if tally.barred is None else max(_next_look(turn, rule), rests_until)
+
+
+def _next_look(turn: Turn, rule: Rule) -> datetime:
+    held, look = turn.hold_on(rule.name), turn.now + BARRED_POLL
+    return min(held.until, look) if held is not None else look
 
 
 def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.tallies import Tally
-from shared.contracts.inbox import Finding, ManualAction, Pause
+from shared.contracts.inbox import Finding, ManualAction, Pause, Silence
 from shared.contracts.incidents import Incident
 from shared.contracts.model import Moment
 
@@ -50,11 +50,12 @@ class WorkloadState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionState:
-    """What concerns all workloads of a partition: how far it was read, the playbook in force, a pause."""
+    """What concerns all workloads of a partition: how far it was read, the playbook in force, a pause, silences."""
 
     offset: int = -1
     playbook: Playbook | None = None
     paused: Pause | None = None
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class _PartitionRow:
     offset: int
     playbook: str | None
     paused: Pause | None
+    silences: tuple[Silence, ...] = ()
 
 
 def workload_bytes(state: WorkloadState) -> bytes:
@@ -75,8 +77,9 @@ def workload_of(stored: bytes | None) -> WorkloadState:
 
 
 def partition_bytes(state: PartitionState) -> bytes:
-    """Return a partition's state as stored, with the playbook by its text's hash alone: it changes seldom."""
-    return _PARTITION.dump_json(_PartitionRow(state.offset, state.playbook and state.playbook.hash, state.paused))
+    """Return a partition's state as stored at each entry: without what changes seldom, the playbook and silences."""
+    playbook = state.playbook and state.playbook.hash
+    return _PARTITION.dump_json(_PartitionRow(state.offset, playbook, state.paused, state.silences))
 
 
 def partition_of(stored: bytes | None, text_of: Callable[[str], str | None]) -> PartitionState:
@@ -86,7 +89,7 @@ def partition_of(stored: bytes | None, text_of: Callable[[str], str | None]) -> 
     row = _PARTITION.validate_json(stored)
     text = text_of(row.playbook) if row.playbook else None
     playbook = load_playbook(text, file=f"playbook {row.playbook}") if text is not None else None
-    return PartitionState(offset=row.offset, playbook=playbook, paused=row.paused)
+    return PartitionState(offset=row.offset, playbook=playbook, paused=row.paused, silences=row.silences)
 
 
 _WORKLOAD = TypeAdapter(WorkloadState)

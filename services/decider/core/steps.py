@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from services.decider.core.holds import Hold
 from services.decider.core.ladder import Handover, Notice, Plan, Step, Wait, described
 from services.decider.core.orders import RESULT_WITHIN, order_action, order_preview, order_revert, settled
 from services.decider.core.state import Health
@@ -15,6 +16,8 @@ from shared.kernel.durations import format_duration
 from shared.kernel.ids import derive
 
 PAUSE_POLL = timedelta(seconds=10)
+HOLD_POLL = timedelta(minutes=1)
+"""How soon an incident goes on after a silence was ended early; one that expires is waited for to the second."""
 WAKE_EVERY = timedelta(milliseconds=100)
 """How often it is looked whether a moment has come at which time alone may change an incident."""
 REMEMBERED = 64
@@ -31,6 +34,11 @@ _ENDINGS = {
 
 def start_step(turn: Turn) -> None:
     """Begin the present step; one that holds nothing up, or cannot be taken, is passed by a named decision."""
+    held = turn.hold
+    if held is not None:
+        _wait_for_end(turn, held)
+        return
+    turn.revise(suppressed_by="")
     while not _is_begun(turn):
         turn.revise(step=turn.incident.step + 1, attempt=1)
 
@@ -68,7 +76,7 @@ def settle(turn: Turn, result: Result) -> None:
 
 def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
     """End the incident; its rule rests for its cooldown and counts from nothing."""
-    turn.revise(phase=phase, reason=reason, closed_at=turn.now, deadline=None, awaited_command=None)
+    turn.revise(phase=phase, reason=reason, closed_at=turn.now, deadline=None, awaited_command=None, suppressed_by="")
     incident, rule = turn.incident, turn.rule
     turn.decide(reason, detail=detail)
     explain(turn, None)
@@ -101,6 +109,8 @@ def judge(turn: Turn) -> None:
     proven, incident = proven_at(turn), turn.incident
     if proven is not None and turn.now >= proven:
         end(turn, Phase.HEALED, Reason.VERIFIED if incident.phase is Phase.VERIFYING else Reason.RECOVERED)
+    elif incident.suppressed_by:
+        start_step(turn)
     elif incident.deadline is not None and turn.now >= incident.deadline:
         _deadline_over(turn)
 
@@ -109,7 +119,8 @@ def wake_at(turn: Turn) -> datetime | None:
     """Return the next moment at which time alone may change the incident."""
     if turn.state.open_incident is None:
         return None
-    moments = [moment for moment in (proven_at(turn), turn.incident.deadline) if moment is not None]
+    look_again = turn.now + HOLD_POLL if turn.incident.suppressed_by else None
+    moments = [moment for moment in (proven_at(turn), turn.incident.deadline, look_again) if moment is not None]
     return min(moments, default=None)
 
 
@@ -195,6 +206,16 @@ def _is_action_begun(turn: Turn, plan: Plan) -> bool:
         return False
     _begin(turn, plan, blocked)
     return True
+
+
+def _wait_for_end(turn: Turn, held: Hold) -> None:
+    """Wait for the end of what holds the step back: said once of each, not at every look."""
+    incident = turn.incident
+    if (incident.suppressed_by, incident.deadline) == (held.by, held.until):
+        return
+    if incident.suppressed_by != held.by:
+        turn.suppress(held)
+    turn.revise(phase=Phase.WAITING, reason=held.reason, deadline=held.until, suppressed_by=held.by)
 
 
 def _begin(turn: Turn, plan: Plan, action: Action) -> None:

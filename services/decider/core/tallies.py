@@ -61,7 +61,7 @@ class Held:
 class Tally:
     """What a rule has counted; `finding` is the newest, kept where its incident may open without another.
 
-    `barred` is why an incident that is due was not opened, once that was said.
+    `barred` is why an incident that is due was not opened, once that was said, `suppressed_by` what held it back.
     """
 
     hits: tuple[Hit, ...] = ()
@@ -69,6 +69,7 @@ class Tally:
     held: tuple[Held, ...] = ()
     finding: Finding | None = None
     barred: Reason | None = None
+    suppressed_by: str = ""
 
     @property
     def is_empty(self) -> bool:

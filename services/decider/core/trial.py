@@ -17,7 +17,19 @@ from services.decider.core.playbook import Playbook
 from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.waking import Waking
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Approval, InboxEntry, Outcome, Pause, Result, Resume
+from shared.contracts.inbox import (
+    LONGEST_SILENCE,
+    Approval,
+    Broadcast,
+    InboxEntry,
+    Matchers,
+    Outcome,
+    Pause,
+    Result,
+    Resume,
+    Silence,
+    SilenceEnded,
+)
 from shared.contracts.incidents import Decision, Reason
 from shared.contracts.signals import Signal
 from shared.contracts.workloads import WorkloadRef
@@ -125,15 +137,36 @@ def _give(course: _Course, case: CaseWords, given: GivenWords, *, number: int) -
         for entry in match(course.index, signal):
             course.take(entry, now)
     elif given.control is not None:
-        course.take(_control(given, name=name, now=now), now)
+        for control in list(_controls(course, given, name=name)):
+            course.take(control, now)
     else:
         yield from _answer(course, given, workload=workload, name=name)
 
 
-def _control(given: GivenWords, *, name: str, now: datetime) -> Pause | Resume:
-    if given.control == "pause":
-        return Pause(id=derive("pause", name), at=now, by="case")
-    return Resume(id=derive("resume", name), at=now, by="case")
+def _controls(course: _Course, given: GivenWords, *, name: str) -> Iterator[Broadcast]:
+    now = START + given.at
+    match given.control:
+        case "pause":
+            yield Pause(id=derive("pause", name), at=now, by="case")
+        case "resume":
+            yield Resume(id=derive("resume", name), at=now, by="case")
+        case "silence":
+            yield _silence(given, name=name, now=now)
+        case _:
+            for held in course.partition.silences:
+                yield SilenceEnded(id=derive("silence-ended", held.id), at=now, silence=held.id, by="case")
+
+
+def _silence(given: GivenWords, *, name: str, now: datetime) -> Silence:
+    said = given.matchers.model_dump(exclude_unset=True) if given.matchers is not None else {}
+    return Silence(
+        id=derive("silence", name),
+        at=now,
+        by="case",
+        cause=f"given {name}",
+        matchers=Matchers.model_validate(said),
+        expires_at=now + (given.lasts or LONGEST_SILENCE),
+    )
 
 
 def _answer(course: _Course, given: GivenWords, *, workload: WorkloadRef, name: str) -> Iterator[tuple[str, str]]:

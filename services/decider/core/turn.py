@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from services.decider.core.holds import Hold, hold_on
 from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, plan_of_person, rung_of, step_of_rung
 from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.state import WorkloadState
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Pause
+from shared.contracts.inbox import Pause, Silence
 from shared.contracts.incidents import Decision, Incident, Mode, Reason, strictest
 from shared.contracts.reports import RcaRequest
 from shared.contracts.workloads import WorkloadRef
@@ -24,6 +25,7 @@ class World:
 
     playbook: Playbook | None
     paused: Pause | None
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,15 @@ class Turn:
         return playbook is None or self.cause.workload.namespace in playbook.words.spec.protected.namespaces
 
     @property
+    def hold(self) -> Hold | None:
+        """Return what the incident's next step must wait for; what a person asked for waits for nothing."""
+        return self.hold_on(self.incident.rule) if self.state.manual is None else None
+
+    def hold_on(self, rule: str) -> Hold | None:
+        """Return what holds a rule back on the workload."""
+        return hold_on(self.cause.workload, rule=rule, silences=self.world.silences, now=self.now)
+
+    @property
     def plan(self) -> Step | Reason:
         """Return what the incident's present step is to do, or why nothing is left to do."""
         if self.state.manual is not None:
@@ -108,7 +119,13 @@ class Turn:
         """Change fields of the incident."""
         self.remember(incident=self.incident.model_copy(update={**fields, "at": self.now}))
 
-    def decide(self, reason: Reason, *, rule: str = "", detail: str = "", command: str | None = None) -> None:
+    def suppress(self, hold: Hold, *, rule: str = "") -> None:
+        """Note what did not happen because of a hold."""
+        self.decide(hold.reason, rule=rule, detail=hold.detail, suppressed_by=hold.by)
+
+    def decide(
+        self, reason: Reason, *, rule: str = "", detail: str = "", command: str | None = None, suppressed_by: str = ""
+    ) -> None:
         """Note a decision; about the incident, if one is open or has just ended in this turn."""
         incident = self.state.incident if self._concerns_incident else None
         self._outputs.append(
@@ -125,6 +142,7 @@ class Turn:
                 attempt=incident.attempt if incident else None,
                 command=command,
                 detail=detail,
+                suppressed_by=suppressed_by,
             )
         )
         self._decided += 1

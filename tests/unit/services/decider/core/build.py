@@ -15,11 +15,14 @@ from shared.contracts.inbox import (
     Finding,
     InboxEntry,
     ManualAction,
+    Matchers,
     Outcome,
     Pause,
     PlaybookActivated,
     Result,
     Resume,
+    Silence,
+    SilenceEnded,
     WakeUp,
 )
 from shared.contracts.incidents import Decision, Incident, Reason
@@ -214,6 +217,23 @@ def pause(seconds: float) -> Pause:
 def resume(seconds: float) -> Resume:
     """Return the end of a pause."""
     return Resume(id=f"resume-{seconds}", at=at(seconds), by="ana")
+
+
+def silence(seconds: float, *, lasts: float = 600, name: str = "", **matchers: str) -> Silence:
+    """Return a silence; about all of the namespace bank where nothing else is said."""
+    return Silence(
+        id=name or f"silence-{seconds}",
+        at=at(seconds),
+        by="ana",
+        cause="moving the database",
+        matchers=Matchers.model_validate(matchers or {"namespace": "bank"}),
+        expires_at=at(seconds + lasts),
+    )
+
+
+def silence_ended(ended: str, *, seconds: float) -> SilenceEnded:
+    """Return a silence's early end."""
+    return SilenceEnded(id=f"{ended}-ended-{seconds}", at=at(seconds), silence=ended, by="bob")
 
 
 def activated(text: str = PLAYBOOK) -> PlaybookActivated:

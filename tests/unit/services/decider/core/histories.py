@@ -37,6 +37,8 @@ from tests.unit.services.decider.core.build import (
     pause,
     result,
     resume,
+    silence,
+    silence_ended,
     wake_up,
 )
 
@@ -92,6 +94,14 @@ TEXTS = (
     RULES.replace("{action: notify, message: It is slow}", "{action: wait, for: 10m}"),
     *(in_mode(mode) for mode in Mode),
 )
+SILENCED: Sequence[Mapping[str, str]] = (
+    {"namespace": "b?nk"},
+    {"workload": "front*", "rule": "crash"},
+    {"workload_kind": "Deployment", "rule": "*e*"},
+    {"namespace": "shop"},
+    {"namespace": "bank", "workload": "backend"},
+)
+"""What silences are about; the last two are about nothing that these histories tell of."""
 PLAYBOOKS: Mapping[str, Playbook] = {
     known.hash: known for known in (load_playbook(text, file="test") for text in TEXTS if text != BROKEN)
 }
@@ -124,6 +134,8 @@ class Kind(StrEnum):
     REHEARSAL = auto()
     PAUSE = auto()
     RESUME = auto()
+    SILENCE = auto()
+    SILENCE_ENDED = auto()
     PLAYBOOK = auto()
     WAKE = auto()
     WAKE_EARLY = auto()
@@ -184,9 +196,11 @@ def told(steps: Sequence[Move], text: str = RULES) -> History:
 
 
 def ended(story: History, *, within: int = 60) -> History:
-    """Return the history with the pause over and every wake-up delivered that is asked for, until there is none."""
-    last = max(moment for _, moment in story.inbox)
-    story.take(resume(_seconds(last) + 1), seconds=_seconds(last) + 1)
+    """Return the history with what holds it over, and every wake-up delivered that is asked for."""
+    now = _seconds(max(moment for _, moment in story.inbox)) + 1
+    story.take(resume(now), seconds=now)
+    for one in story.partition.silences:
+        story.take(silence_ended(one.id, seconds=now), seconds=now)
     for _ in range(within):
         if story.workload.wake_at is None:
             break
@@ -354,6 +368,16 @@ def _answer(story: History, now: int, *, approved: bool, aside: int = 0) -> Inbo
     return approval(asked, seconds=now, approved=approved)
 
 
+def _silence(_: History, move: Move, now: int) -> InboxEntry:
+    matchers = SILENCED[move.pick % len(SILENCED)]
+    return silence(now, lasts=30 * (1 + move.wait), name=f"silence-{now}-{move.pick}", **matchers)
+
+
+def _silence_ended(story: History, move: Move, now: int) -> InboxEntry | None:
+    held = story.partition.silences
+    return silence_ended(held[move.pick % len(held)].id, seconds=now) if held else None
+
+
 def _playbook(_: History, move: Move, __: int) -> InboxEntry:
     return activated(TEXTS[move.pick % len(TEXTS)])
 
@@ -392,6 +416,8 @@ _ENTRIES: Mapping[Kind, _Maker] = {
     Kind.REHEARSAL: lambda _, __, now: manual(seconds=now, dry_run=True),
     Kind.PAUSE: lambda _, __, now: pause(now),
     Kind.RESUME: lambda _, __, now: resume(now),
+    Kind.SILENCE: _silence,
+    Kind.SILENCE_ENDED: _silence_ended,
     Kind.PLAYBOOK: _playbook,
     Kind.WAKE: _wake,
     Kind.WAKE_EARLY: _wake,

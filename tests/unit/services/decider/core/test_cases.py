@@ -116,6 +116,37 @@ def tried(text: str) -> Trial:
             "c:6:14: cases[0].given[1].at: expected the order of time: this is before what precedes",
         ),
         (
+            case("{at: 0s, control: silence, lasts: 1h}"),
+            "c:5:9: cases[0].given[0]: a silence is about something, for a time; expected `matchers` and `lasts`",
+        ),
+        (
+            case("{at: 0s, control: pause, lasts: 1h}"),
+            "c:5:34: cases[0].given[0].lasts: only a silence has 'lasts'",
+        ),
+        (
+            case("{at: 0s, control: silence, lasts: 31d, matchers: {rule: crash}}"),
+            "c:5:43: cases[0].given[0].lasts: expected more than 0s and at most 30d",
+        ),
+        (
+            case("{at: 0s, control: silence, lasts: 1h, matchers: {}}"),
+            ("c:5:57: cases[0].given[0].matchers: expected at least one of: namespace, workload, workload_kind, rule"),
+        ),
+        (
+            case("{at: 0s, control: silence, lasts: 1h, matchers: {namespac: bank}}"),
+            "unknown key; expected one of: namespace, rule, workload, workload_kind (did you mean 'namespace'?)",
+        ),
+        (
+            case("{at: 0s, control: silence, lasts: 1h, matchers: {namespace: bank/web}}"),
+            "cases[0].given[0].matchers.namespace: expected a name, or a glob of names such as 'bank-*'",
+        ),
+        (
+            case("{at: 0s, control: silence, lasts: 1h, matchers: {rule: crsh}}"),
+            (
+                "c:5:64: cases[0].given[0].matchers.rule: no rule 'crsh';"
+                " expected one of: crash, memory, twice, slow (did you mean 'crash'?)"
+            ),
+        ),
+        (
             case(more="    until: 8d\n"),
             "c:7:12: cases[0].until: expected at most 7d after the beginning",
         ),
@@ -193,6 +224,23 @@ def test_what_is_shadowed_is_expected_like_what_is_ordered() -> None:
     [trial] = try_cases(cases, shadowing)
     assert trial.passed, [verdict.actual for verdict in trial.verdicts]
     assert Part("crash", 0) not in coverage_of(shadowing, [trial]).missed
+
+
+def test_a_silence_holds_for_as_long_as_it_lasts_or_until_it_is_ended() -> None:
+    silence = "control: silence, lasts: 1h, matchers: {namespace: def*, rule: cr*}"
+    crashes = [
+        f"{{at: {at}, id: {at}, signal: container, facts: {{reason: CrashLoopBackOff}}}}" for at in ("1m", "2h", "5h")
+    ]
+    ended = "{at: 4h, control: silence-ended}"
+    given = [f"{{at: 0s, {silence}}}", *crashes[:2], f"{{at: 3h, {silence}}}", ended, crashes[2]]
+    trial = tried(case("\n".join(given), expect="expect: [{reason: silenced, at: 1m, detail: by case}]"))
+    assert trial.passed
+    begun = (Reason.SILENCED, Reason.INCIDENT_OPENED)
+    assert [one.decision.reason for one in trial.made if one.decision.reason in begun] == [
+        Reason.SILENCED,
+        Reason.INCIDENT_OPENED,
+        Reason.INCIDENT_OPENED,
+    ]
 
 
 def test_coverage_names_what_no_case_reached() -> None:

@@ -1,8 +1,9 @@
 """What holds for every history: hypothesis writes them (`histories.py`), and `absorb` decides them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from services.decider.core.ladder import as_reverted, inverse_of, is_met
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
+from services.decider.core.tallies import Hit
 from services.decider.core.turn import Output
 from shared.contracts.actions import RestartPod, SetMemory
 from shared.contracts.codec import body_of
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Approval, Finding, InboxEntry, Outcome, WakeUp
+from shared.contracts.inbox import Approval, Finding, InboxEntry, Outcome, Silence, SilenceEnded, WakeUp
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason
 from shared.contracts.signals import ContainerSignal, EventSignal
 from tests.unit.services.decider.core.build import (
@@ -306,6 +308,51 @@ def test_while_paused_nothing_is_ordered(steps: list[Move]) -> None:
     for seen in walked(told(steps)):
         paused = (paused or seen.entry.TYPE == "control.pause") and seen.entry.TYPE != "control.resume"
         assert not (paused and seen.commands)
+
+
+def is_about(silence: Silence, rule: str) -> bool:
+    names = {"namespace": "bank", "workload": "frontend", "workload_kind": "Deployment", "rule": rule}
+    return all(fnmatchcase(names[name], glob) for name, glob in silence.matchers.said.items())
+
+
+def silenced(story: History) -> Iterator[tuple[Seen, dict[str, Silence]]]:
+    """Yield each entry with the silences that its log says are in force."""
+    held: dict[str, Silence] = {}
+    for seen in walked(story):
+        if isinstance(seen.entry, Silence):
+            held[seen.entry.id] = seen.entry
+        if isinstance(seen.entry, SilenceEnded):
+            held.pop(seen.entry.silence, None)
+        yield seen, {name: one for name, one in held.items() if seen.moment < one.expires_at}
+
+
+@given(moves())
+def test_what_is_silenced_neither_opens_nor_acts_but_for_what_a_person_asked_for(steps: list[Move]) -> None:
+    for seen, held in silenced(told(steps)):
+        begun = [one.rule for one in seen.commands if one.rule != "manual"]
+        begun += [one.rule for one in seen.decisions if one.reason is Reason.INCIDENT_OPENED]
+        assert not any(is_about(one, rule) for one in held.values() for rule in begun)
+
+
+def counted(state: WorkloadState) -> dict[str, tuple[Hit, ...]]:
+    return {key: tally.hits for key, tally in state.tallies.items() if tally.hits}
+
+
+@given(moves())
+def test_what_a_silence_suppresses_names_it_and_counts_nothing(steps: list[Move]) -> None:
+    for seen, held in silenced(told(steps)):
+        for decision in seen.decisions:
+            assert (decision.reason is Reason.SILENCED) == bool(decision.suppressed_by)
+            if decision.suppressed_by:
+                assert is_about(held[decision.suppressed_by], decision.rule)
+                assert counted(seen.after) == counted(seen.before)
+
+
+@given(moves(without={Kind.PAUSE, Kind.SILENCE_ENDED}), st.sampled_from([3, 4]))
+def test_a_silence_about_something_else_changes_nothing(steps: list[Move], elsewhere: int) -> None:
+    silences = [replace(one, pick=elsewhere) if one.kind is Kind.SILENCE else one for one in steps]
+    resumes = [replace(one, kind=Kind.RESUME) if one.kind is Kind.SILENCE else one for one in steps]
+    assert told(silences).outputs == told(resumes).outputs  # a resume of what is not paused does nothing either
 
 
 @given(moves())

@@ -246,6 +246,55 @@ ORDERED = {
 }
 
 
+def silence(at: str, lasts: str = "10m") -> str:
+    return f"at: {at}, control: silence, lasts: {lasts}, matchers: {{rule: one}}"
+
+
+SILENCED = {
+    "what lasts is followed while it is silenced and opens at its very end": Told(
+        HELD,
+        (silence("0s", "601s"), error("10s")),
+        ["silenced 10", "silenced 310", "incident-opened 601"],
+    ),
+    "what is over before the silence is does not open": Told(
+        HELD,
+        (silence("0s"), error("10s"), error("500s", reason="Completed")),
+        ["silenced 10", "silenced 310", "no-longer-held 500"],
+    ),
+    "what is due in a silence that is ended opens within a minute": Told(
+        HELD,
+        (error("0s"), silence("10s"), "at: 400s, control: silence-ended"),
+        ["held-too-short 0", "silenced 300", "incident-opened 420"],
+    ),
+    "a second silence is said as well": Told(
+        HELD,
+        (error("0s"), silence("10s"), silence("350s")),
+        ["held-too-short 0", "silenced 300", "silenced 360", "incident-opened 950"],
+    ),
+    "what is told in a silence waits for no answer": Told(
+        WITHOUT,
+        (silence("0s"), event("10s", "Killing")),
+        ["silenced 10"],
+    ),
+    "what waits since before a silence opens after it": Told(
+        WITHOUT,
+        (event("0s", "Killing"), silence("10s")),
+        ["still-awaited 0", "silenced 60", "incident-opened 610"],
+    ),
+    "what precedes is known though it is told in a silence": Told(
+        AFTER.replace("1m", "20m"),
+        (silence("0s"), event("10s", "Scaled"), event("20s", "Failed"), event("11m", "Failed")),
+        ["silenced 20", "incident-opened 660"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SILENCED)
+def test_what_time_decides_waits_for_the_end_of_a_silence(name: str) -> None:
+    case = SILENCED[name]
+    assert told(case.words, *case.given) == case.decided
+
+
 @pytest.mark.parametrize("name", COUNTED)
 def test_a_window_counts(name: str) -> None:
     case = COUNTED[name]
