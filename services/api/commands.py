@@ -1,54 +1,34 @@
 """The API's part of the CLI: what it shows in tables, what it changes by commands."""
 
-from enum import StrEnum
-from http import HTTPStatus
 from typing import Annotated, Any
 
-import httpx
 import typer
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from services.api import silence_commands
+from services.api.asking import LOCAL, ApiOption, Output, OutputOption, RequestError, TokenOption, get, post
 from services.api.core.heading import heading
 from services.api.core.playbooks import PlaybookStatus
 from services.api.core.timeline import TimelineEntry
 from services.api.routes import Status
 from shared.contracts.incidents import Incident
 from shared.contracts.playbooks import PlaybookFault
-from shared.kernel.errors import SreAgentError
 
 app = typer.Typer(no_args_is_help=True)
-_ANSWER_WITHIN_S = 10.0
+app.add_typer(silence_commands.app, name="silence")
 _STYLES = {"healed": "green", "escalated": "red", "awaiting-approval": "yellow"}
 
 
-class Output(StrEnum):
-    """How to print."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-class RequestError(SreAgentError):
-    """Signal that the API refused, or did not answer."""
-
-
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table for people, JSON for programs.")]
-ApiOption = Annotated[str, typer.Option("--api", envvar="SRE_API_URL", help="The API's address.")]
-TokenOption = Annotated[
-    str,
-    typer.Option("--token", envvar="SRE_TOKEN", help="Your secret of SRE_API_TOKEN.", show_default=False),
-]
 NoteOption = Annotated[str, typer.Option("--note", help="Why, for the record.")]
-LOCAL = "http://127.0.0.1:8080"
 
 
 @app.command()
 def status(api: ApiOption = LOCAL, output: OutputOption = Output.TABLE) -> None:
     """Show the services' health; exit code 1 if one is not ready."""
-    text = _get(api, "/v1/status")
+    text = get(api, "/v1/status")
     told = Status.model_validate_json(text)
     if output is Output.JSON:
         print(text)
@@ -67,7 +47,7 @@ def incidents(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List incidents, the newest first."""
-    text = _get(api, "/v1/incidents", only_open=str(only_open).lower(), limit=str(limit))
+    text = get(api, "/v1/incidents", only_open=str(only_open).lower(), limit=str(limit))
     if output is Output.JSON:
         print(text)
         return
@@ -82,8 +62,8 @@ def incidents(
 @app.command()
 def incident(incident: str, api: ApiOption = LOCAL, output: OutputOption = Output.TABLE) -> None:
     """Show an incident's story."""
-    text = _get(api, f"/v1/incidents/{incident}")
-    story = _get(api, f"/v1/incidents/{incident}/timeline")
+    text = get(api, f"/v1/incidents/{incident}")
+    story = get(api, f"/v1/incidents/{incident}/timeline")
     if output is Output.JSON:
         print(f'{{"incident": {text}, "timeline": {story}}}')
         return
@@ -117,14 +97,14 @@ def pause(
     api: ApiOption = LOCAL,
 ) -> None:
     """Stop all actions until `resume`."""
-    _post(api, "/v1/pause", token=token, body={"cause": cause})
+    post(api, "/v1/pause", token=token, body={"cause": cause})
     print("all actions are paused")
 
 
 @app.command()
 def resume(token: TokenOption, api: ApiOption = LOCAL) -> None:
     """Let actions go on."""
-    _post(api, "/v1/resume", token=token, body={})
+    post(api, "/v1/resume", token=token, body={})
     print("actions go on")
 
 
@@ -146,38 +126,12 @@ def act(
     except ValueError as wrong:
         raise RequestError(f"--action: expected a JSON object: {wrong}") from wrong
     body = {"workload": workload, "action": wanted, "dry_run": dry_run, "note": note}
-    print(_post(api, "/v1/actions", token=token, body=body))
+    print(post(api, "/v1/actions", token=token, body=body))
 
 
 def _answer(api: str, incident: str, answer: str, *, token: str, note: str) -> None:
-    step = Incident.model_validate_json(_get(api, f"/v1/incidents/{incident}")).step
-    _post(api, f"/v1/incidents/{incident}/{answer}", token=token, body={"step": step, "note": note})
-
-
-def _get(api: str, path: str, **query: str) -> str:
-    return _asked(api, "GET", path, params=query)
-
-
-def _post(api: str, path: str, *, token: str, body: dict[str, Any]) -> str:
-    return _asked(api, "POST", path, json=body, headers={"Authorization": f"Bearer {token}"})
-
-
-def _asked(api: str, method: str, path: str, **request: Any) -> str:  # noqa: ANN401 - passed on to httpx
-    try:
-        answer = httpx.request(method, f"{api}{path}", timeout=_ANSWER_WITHIN_S, **request)
-    except httpx.HTTPError as failed:
-        raise RequestError(f"{api} does not answer ({failed}); give its address by --api or SRE_API_URL") from failed
-    if answer.status_code >= HTTPStatus.BAD_REQUEST:
-        raise RequestError(_refusal(answer))
-    return answer.text
-
-
-def _refusal(answer: httpx.Response) -> str:
-    try:
-        told = answer.json()
-        return f"{told['reason']}: {told['detail']}"
-    except (ValueError, KeyError, TypeError):
-        return f"{answer.status_code} {answer.text[:200]}"
+    step = Incident.model_validate_json(get(api, f"/v1/incidents/{incident}")).step
+    post(api, f"/v1/incidents/{incident}/{answer}", token=token, body={"step": step, "note": note})
 
 
 def _phase(incident: Incident) -> str:

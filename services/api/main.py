@@ -12,7 +12,8 @@ from services.api.adapters.read_model import ForgottenError, ReadModel
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
 from services.api.settings import ApiSettings
-from shared.contracts.topics import DECISIONS, EVIDENCE, INCIDENTS, PLAYBOOKS, RCA_REPORTS
+from services.api.silences import Silences
+from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, PLAYBOOKS, RCA_REPORTS
 from shared.infra.kafka import AssignedConsumer, KafkaPublisher
 from shared.infra.redis import connect
 from shared.kernel.backoff import Backoff
@@ -24,7 +25,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.tasks import pause
 
 NAME = "api"
-_TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS)
+_TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, INBOX)
 _GROUP = "sre-api"
 _BACKOFF = Backoff()
 _FINISH_WITHIN_S = 5
@@ -120,6 +121,7 @@ async def wire(runtime: Runtime, settings: ApiSettings) -> AsyncGenerator[Mappin
         app = build_app(
             Questions(model, settings.api_services),
             Interventions(model, publisher, runtime.clock),
+            silences=Silences(model, publisher, runtime.clock),
             alerts=Alerts(publisher, cluster=settings.cluster, clock=runtime.clock),
             tokens=settings.api_token,
             max_streams=settings.api_max_streams,

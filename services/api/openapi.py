@@ -5,6 +5,7 @@ from typing import Any
 from services.api.adapters.read_model import ReadModel
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
+from services.api.silences import Silences
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Redis
 from shared.runtime.clock import SystemClock
@@ -17,6 +18,7 @@ def document() -> dict[str, Any]:
     app = build_app(
         Questions(model, {}),
         Interventions(model, publisher, clock),
+        silences=Silences(model, publisher, clock),
         alerts=Alerts(publisher, cluster="", clock=clock),
         tokens={},
         max_streams=1,

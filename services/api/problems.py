@@ -27,6 +27,9 @@ class ProblemReason(StrEnum):
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
     STEP_CHANGED = "step-changed"
     NOT_PAUSED = "not-paused"
+    SILENCE_UNKNOWN = "silence-unknown"
+    SILENCE_OVER = "silence-over"
+    TOO_MANY_SILENCES = "too-many-silences"
     TOO_MANY_STREAMS = "too-many-streams"
     DEPENDENCY_UNAVAILABLE = "dependency-unavailable"
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Respons
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sse_starlette import EventSourceResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -32,9 +32,11 @@ from services.api.problems import (
     ProblemReason,
     problem,
 )
+from services.api.silences import Silences, SilenceStatus
 from shared.contracts.actions import Action
-from shared.contracts.inbox import Approval, ManualAction
+from shared.contracts.inbox import Approval, ManualAction, Matchers, Silence, SilenceEnded
 from shared.contracts.incidents import Decision, Incident
+from shared.contracts.model import Moment
 from shared.contracts.reports import Report
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.errors import UnavailableError
@@ -45,6 +47,7 @@ _TEXT_CHARS = 2_000
 _BODY_BYTES = 512 << 10
 """A signal and all that quotes it stay below what a broker takes as one message."""
 Note = Annotated[str, Field(max_length=_TEXT_CHARS)]
+Cause = Annotated[str, Field(min_length=1, max_length=_TEXT_CHARS, pattern=r"\S")]
 
 
 class Status(BaseModel):
@@ -66,7 +69,23 @@ class Answer(BaseModel):
 class PauseWords(BaseModel):
     """Why all actions are to stop; shown wherever something did not happen because of it."""
 
-    cause: Annotated[str, Field(min_length=1, max_length=_TEXT_CHARS)]
+    cause: Cause
+
+
+class MatcherWords(Matchers):
+    """What a silence is about; a matcher that is misspelled would silence more than is meant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SilenceWords(BaseModel):
+    """What rules are to leave alone, until when, and why; shown wherever something did not happen because of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    matchers: MatcherWords
+    cause: Cause
+    expires_at: Moment
 
 
 class ActionWords(BaseModel):
@@ -151,6 +170,7 @@ def build_app(
     questions: Questions,
     interventions: Interventions,
     *,
+    silences: Silences,
     alerts: Alerts,
     tokens: Mapping[str, SecretStr],
     max_streams: int,
@@ -172,6 +192,7 @@ def build_app(
     app.include_router(_overview(questions), tags=["reading"])
     app.include_router(_reading(questions), tags=["reading"])
     app.include_router(_changing(interventions), tags=["changing"])
+    app.include_router(_silencing(silences))
     app.include_router(_receiving(alerts), tags=["changing"])
     app.include_router(_streaming(questions, Streams(max_streams), is_stopping), tags=["reading"])
     app.include_router(page_router())
@@ -269,6 +290,27 @@ def _changing(interventions: Interventions) -> APIRouter:
             reason = ProblemReason.WORKLOAD_INVALID
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, reason, str(wrong)) from wrong
         return await interventions.act(workload, words.action, dry_run=words.dry_run, by=by, note=words.note)
+
+    return router
+
+
+def _silencing(silences: Silences) -> APIRouter:
+    router = APIRouter(prefix="/v1/silences")
+
+    @router.get("", tags=["reading"])
+    async def listed(only_active: bool = False) -> list[SilenceStatus]:  # noqa: FBT001, FBT002
+        """List silences, those in force first, each with how many decisions it suppressed."""
+        return await silences.all(only_active=only_active)
+
+    @router.post("", status_code=HTTPStatus.ACCEPTED, tags=["changing"])
+    async def begin(words: SilenceWords, by: By) -> Silence:
+        """Let no rule count or begin anything about what all matchers name, until the silence expires or is ended."""
+        return await silences.begin(words.matchers, cause=words.cause, expires_at=words.expires_at, by=by)
+
+    @router.delete("/{silence}", status_code=HTTPStatus.ACCEPTED, tags=["changing"])
+    async def end(silence: str, by: By) -> SilenceEnded:
+        """End a silence before it expires."""
+        return await silences.end(silence, by=by)
 
     return router
 

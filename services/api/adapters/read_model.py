@@ -17,30 +17,44 @@ from services.api.core.projection import (
     OPEN,
     PLAYBOOK,
     PLAYBOOK_LOAD,
+    PREFIX,
+    SILENCES,
     STREAM,
+    SUPPRESSED_AT,
     changes_of,
     decisions_key,
     evidence_key,
     incident_key,
     report_key,
+    silence_key,
+    single_id,
 )
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.evidence import Evidence
+from shared.contracts.inbox import Silence, SilenceEnded
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Moment
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
 from shared.contracts.topics import Topic
 from shared.infra.redis import PAUSE_KEY, Redis
+from shared.kernel.clock import from_millis
 from shared.kernel.errors import SreAgentError
 
 _BLOCK = timedelta(seconds=1)
 _STREAM_BATCH = 100
+_MOST_SILENCES = 1_000
+_SEEN_KEPT = 1_000
+"""What is written twice comes twice in a row, but for what the process wrote that died in between."""
 _APPLY = """
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if not known then return -1 end
 if tonumber(ARGV[2]) < tonumber(known) then return 0 end
-for _, change in ipairs(cjson.decode(ARGV[3])) do redis.call(unpack(change)) end
+local again = ARGV[4] ~= '' and redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[4]) == 0
+if not again then
+  for _, change in ipairs(cjson.decode(ARGV[3])) do redis.call(unpack(change)) end
+  redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[5]))
+end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', tonumber(ARGV[2]) + 1))
 return 1
 """
@@ -57,6 +71,15 @@ class Paused(BaseModel):
     by: str
     cause: str
     at: Moment
+
+
+class KeptSilence(BaseModel):
+    """A silence, how it was ended, and how many decisions named it."""
+
+    silence: Silence
+    ended: SilenceEnded | None
+    suppressed: int
+    last_suppressed_at: Moment | None
 
 
 class StreamEntry(BaseModel):
@@ -86,17 +109,22 @@ class ReadModel:
         return {(topic, number): int(known[_place(topic, number)]) for topic, number in places}
 
     async def apply(self, envelope: Envelope) -> None:
-        """Write what a message changes, once however often it comes.
+        """Write what a message changes, once however often it is delivered, and a decision however often written.
 
         Raises:
             ForgottenError: the store has lost what was written before.
             UnavailableError: the store does not answer; it may have been written.
         """
-        await self._write(envelope.record, json.dumps(changes_of(envelope.message)))
+        changes = json.dumps(changes_of(envelope.message))
+        await self._write(envelope.record, changes, single_id(envelope.message))
 
-    async def _write(self, record: Record, changes: str) -> None:
+    async def _write(self, record: Record, changes: str, name: str) -> None:
         place = _place(record.topic, record.partition)
-        written = await self._redis.script(_APPLY, keys=[OFFSETS], arguments=[place, record.offset, changes])
+        written = await self._redis.script(
+            _APPLY,
+            keys=[OFFSETS, f"{PREFIX}seen:{place}"],
+            arguments=[place, record.offset, changes, name, _SEEN_KEPT],
+        )
         if int(written) < 0:
             raise ForgottenError("the store has lost the read model; reading it anew from the topics")
 
@@ -148,6 +176,33 @@ class ReadModel:
     async def resume(self) -> None:
         """Let actions go on."""
         await self._redis.run("DEL", PAUSE_KEY)
+
+    async def note(self, message: Silence | SilenceEnded) -> None:
+        """Show at once what the inbox has by now; read from there again, it is the same."""
+        for change in changes_of(message):
+            await self._redis.run(*change)
+
+    async def silences(self) -> list[KeptSilence]:
+        """Return silences that are in force or over for not long, those that expire last first."""
+        ids: list[str] = await self._redis.run(
+            "ZRANGE", SILENCES, "+inf", "-inf", "BYSCORE", "REV", "LIMIT", 0, _MOST_SILENCES
+        )
+        if not ids:
+            return []
+        moments: list[float | None] = await self._redis.run("ZMSCORE", SUPPRESSED_AT, *ids)
+        found = [await self._silence(name, last) for name, last in zip(ids, moments, strict=True)]
+        return [one for one in found if one is not None]
+
+    async def _silence(self, name: str, last: float | None) -> KeptSilence | None:
+        fields = await self._redis.run("HGETALL", silence_key(name))
+        if "silence" not in fields:
+            return None
+        return KeptSilence(
+            silence=Silence.model_validate_json(fields["silence"]),
+            ended=SilenceEnded.model_validate_json(fields["ended"]) if "ended" in fields else None,
+            suppressed=int(fields.get("suppressed", 0)),
+            last_suppressed_at=from_millis(int(float(last))) if last is not None else None,
+        )
 
     async def newest(self) -> str:
         """Return the id of the newest line of the stream."""

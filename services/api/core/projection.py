@@ -3,13 +3,16 @@
 Keys: `sre:api:incidents` (a set ordered by opening), `sre:api:incident:<id>`, and under an incident's id its
 decisions, evidence and report; the newest decisions of all; a capped stream of these, for live readers; the playbook in
 force, and what became of its file.
+`sre:api:silences` (a set ordered by expiry), `sre:api:silence:<id>` with what it suppressed, and when last.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from shared.contracts.codec import body_of
 from shared.contracts.evidence import Evidence
-from shared.contracts.incidents import Decision, Incident
+from shared.contracts.inbox import LONGEST_SILENCE, Silence, SilenceEnded
+from shared.contracts.incidents import Decision, Incident, Reason
 from shared.contracts.model import Message
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
@@ -23,9 +26,12 @@ DECISIONS = f"{PREFIX}decisions"
 STREAM = f"{PREFIX}stream"
 PLAYBOOK = f"{PREFIX}playbook"
 PLAYBOOK_LOAD = f"{PREFIX}playbook:load"
+SILENCES = f"{PREFIX}silences"
+SUPPRESSED_AT = f"{PREFIX}silences:suppressed-at"
 _DECISIONS_KEPT = 2_000
 _STREAM_KEPT = 10_000
 _KEPT_SECONDS = 30 * 24 * 3600
+_SILENCES_KEPT = timedelta(days=30)
 Change = tuple[str, ...]
 
 
@@ -49,6 +55,16 @@ def report_key(incident: str) -> str:
     return f"{PREFIX}report:{incident}"
 
 
+def silence_key(silence: str) -> str:
+    """Return where a silence is kept: itself, how it was ended, and how many decisions named it."""
+    return f"{PREFIX}silence:{silence}"
+
+
+def single_id(message: Message) -> str:
+    """Return the id under which a message is one however often it was written; empty where each version counts."""
+    return message.id if isinstance(message, Decision) else ""
+
+
 def changes_of(message: Message) -> list[Change]:
     """Return what a message changes; nothing for what the read model does not hold."""
     match message:
@@ -64,6 +80,10 @@ def changes_of(message: Message) -> list[Change]:
             return [("SET", PLAYBOOK, _text(message))]
         case PlaybookLoad():
             return [("SET", PLAYBOOK_LOAD, _text(message))]
+        case Silence():
+            return list(_silence(message))
+        case SilenceEnded():
+            return list(_silence_field(message.silence, "ended", message))
         case _:
             return []
 
@@ -80,6 +100,22 @@ def _decision(decision: Decision) -> Iterator[Change]:
     yield "LTRIM", DECISIONS, "0", str(_DECISIONS_KEPT - 1)
     if decision.incident is not None:
         yield from _kept(decisions_key(decision.incident), decision)
+    if decision.reason is Reason.SILENCED:
+        yield "HINCRBY", silence_key(decision.suppressed_by), "suppressed", "1"
+        yield "ZADD", SUPPRESSED_AT, "GT", str(to_millis(decision.at)), decision.suppressed_by
+
+
+def _silence(silence: Silence) -> Iterator[Change]:
+    forgotten = f"({to_millis(silence.at - _SILENCES_KEPT)}"
+    yield from _silence_field(silence.id, "silence", silence)
+    yield "ZADD", SILENCES, str(to_millis(silence.expires_at)), silence.id
+    yield "ZREMRANGEBYSCORE", SILENCES, "-inf", forgotten
+    yield "ZREMRANGEBYSCORE", SUPPRESSED_AT, "-inf", forgotten
+
+
+def _silence_field(silence: str, field: str, message: Silence | SilenceEnded) -> Iterator[Change]:
+    yield "HSET", silence_key(silence), field, _text(message)
+    yield "EXPIRE", silence_key(silence), str((LONGEST_SILENCE + _SILENCES_KEPT) // timedelta(seconds=1))
 
 
 def _kept(key: str, message: Message) -> Iterator[Change]:

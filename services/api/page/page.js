@@ -122,6 +122,26 @@ function showPlaybook(playbook) {
   say("rejected", rejected ? `The playbook's file is rejected: ${rejected.faults.map(faultLine).join("; ")}` : "");
 }
 
+function silenceRow(one) {
+  const row = document.createElement("tr");
+  const { matchers, by, cause, expires_at } = one.silence;
+  const about = Object.entries(matchers).filter(([, glob]) => glob !== null).map(([name, glob]) => `${name}: ${glob}`);
+  const until = new Date(expires_at).toLocaleString();
+  const state = one.active ? until : one.ended ? `ended by ${one.ended.by}` : `expired ${until}`;
+  const last = one.last_suppressed_at ? `, last ${clock(one.last_suppressed_at)}` : "";
+  row.append(
+    element("td", about.join(", ")), element("td", by), element("td", cause),
+    element("td", state, one.active ? "active" : ""), element("td", `${one.suppressed}${last}`),
+  );
+  return row;
+}
+
+async function showSilences() {
+  const silences = await ask("/v1/silences");
+  byId("silences").replaceChildren(...silences.map(silenceRow));
+  byId("silences-part").hidden = silences.length === 0;
+}
+
 async function showStatus() {
   const status = await ask("/v1/status");
   byId("services").replaceChildren(...status.services.map((service) => {
@@ -132,6 +152,7 @@ async function showStatus() {
   }));
   showPlaybook(status.playbook);
   say("paused", status.paused ? `Paused by ${status.paused.by}: ${status.paused.cause}` : "");
+  await showSilences();
 }
 
 byId("answer").addEventListener("submit", async (event) => {

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from shared.contracts.incidents import Mode, Severity
+from shared.kernel.durations import parse_duration
 from shared.kernel.quantities import format_bytes, parse_bytes
 
 API_VERSION = "sre-agent.dev/v1alpha1"
@@ -16,27 +17,13 @@ MANUAL = "manual"
 """What stands for a rule where a person acts; no rule is called so."""
 MESSAGE_CHARS = 2_000
 """How long a message may be, as it is written and as it is told."""
-LONGEST = timedelta(days=365)
-"""Beyond this nobody waits, and moments would leave the calendar."""
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-
-_DURATION_DIGITS = 9
 
 
 def _parse_duration(text: object) -> timedelta:
     if isinstance(text, timedelta):  # a default; YAML has no such value
         return text
-    matched = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
-    if matched is None:
-        raise ValueError("expected a duration such as 30s, 5m or 1h30m")
-    if any(len(part or "") > _DURATION_DIGITS for part in matched.groups()):
-        raise ValueError(f"expected a duration of at most {LONGEST.days}d")
-    days, hours, minutes, seconds = (int(part or 0) for part in matched.groups())
-    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    if length > LONGEST:
-        raise ValueError(f"expected a duration of at most {LONGEST.days}d")
-    return length
+    return parse_duration(text if isinstance(text, str) else "")
 
 
 def _not_nothing(length: timedelta) -> timedelta:

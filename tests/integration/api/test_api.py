@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from sandbox.stack.ports import free_port
 from services.api.adapters.read_model import ForgottenError, ReadModel
@@ -20,8 +20,11 @@ from services.api.commands import app as cli
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.problems import ProblemError
 from services.api.routes import Streams, build_app
+from services.api.silence_commands import app as silence_app
+from services.api.silences import MOST_ACTIVE, Silences
+from services.decider.adapters.replaying import replay_inbox
 from shared.contracts.codec import Envelope, decode
-from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
+from shared.contracts.inbox import Approval, ManualAction, Matchers, Pause, Resume, Silence, SilenceEnded
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity
 from shared.contracts.model import Message
 from shared.contracts.playbooks import LoadOutcome, PlaybookFault, PlaybookInForce, PlaybookLoad, RuleBrief
@@ -42,11 +45,12 @@ from shared.infra.memory import MemoryBroker
 from shared.infra.redis import PAUSE_KEY, Redis, connect
 from tests.fakes.clock import FakeClock
 from tests.integration.service_process import until
+from tests.unit.services.decider.core.build import activated, finding
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
-TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS)
+TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, INBOX)
 ANN = {"Authorization": "Bearer s3cret"}
 
 
@@ -59,6 +63,7 @@ class Stage:
     broker: MemoryBroker
     model: ReadModel
     redis: Redis
+    clock: FakeClock
 
     async def told(self, message: Message, topic: Topic) -> Envelope:
         """Write a message and let the read model take it up."""
@@ -155,6 +160,7 @@ async def stage(redis_url: str) -> AsyncGenerator[Stage]:
         app = build_app(
             Questions(model, {"decider": "http://127.0.0.1:9"}),
             Interventions(model, broker.publisher("api"), clock),
+            silences=Silences(model, broker.publisher("api"), clock),
             alerts=Alerts(broker.publisher("api"), cluster="test", clock=clock),
             tokens={"ann": SecretStr("s3cret")},
             max_streams=1,
@@ -162,7 +168,7 @@ async def stage(redis_url: str) -> AsyncGenerator[Stage]:
         )
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-            yield Stage(client, app, broker, model, redis)
+            yield Stage(client, app, broker, model, redis, clock)
 
 
 async def test_incidents_are_listed_with_the_newest_first_and_the_open_ones_apart(stage: Stage) -> None:
@@ -282,6 +288,143 @@ async def test_pause_and_resume_reach_every_partition_and_the_remediators_own_br
     assert (again.status_code, again.json()["reason"]) == (409, "not-paused")
 
 
+def silencing(**changed: object) -> dict[str, object]:
+    """Return what a person asks for who silences the namespace bank for an hour."""
+    words: dict[str, object] = {"matchers": {"namespace": "bank"}, "cause": "moving the database"}
+    return words | {"expires_at": (NOW + timedelta(hours=1)).isoformat()} | changed
+
+
+async def test_a_silence_reaches_every_partition_under_one_id_and_is_listed_at_once(stage: Stage) -> None:
+    answer = await stage.client.post("/v1/silences", json=silencing(), headers=ANN)
+    assert answer.status_code == 202
+    silence = stage.inbox()[0]
+    assert isinstance(silence, Silence)
+    assert (silence.by, silence.matchers.said, silence.id) == ("ann", {"namespace": "bank"}, answer.json()["id"])
+    assert all(stage.broker.log(INBOX.name, number) for number in range(INBOX.partitions))
+    listed = (await stage.client.get("/v1/silences")).json()
+    assert [(one["silence"]["id"], one["active"], one["suppressed"]) for one in listed] == [(silence.id, True, 0)]
+
+
+async def test_what_a_silence_suppressed_is_counted_once_however_often_it_is_delivered_or_written(
+    stage: Stage,
+) -> None:
+    inbox = stage.broker.publisher("decider")
+    await inbox.broadcast(activated(), topic=INBOX)
+    silence = (await stage.client.post("/v1/silences", json=silencing(), headers=ANN)).json()["id"]
+    for number in range(2):
+        stage.clock.moment += timedelta(minutes=1)
+        await inbox.publish(finding(seconds=number, pod=f"frontend-{number}"), topic=INBOX)
+    made = [one for _, one in (await replay_inbox(stage.broker.archive())).decisions()]
+    for one in made:
+        envelope = await stage.told(one, DECISIONS)
+        await stage.model.apply(envelope)  # delivered again
+        await stage.told(one, DECISIONS)  # written again, by a decider that died before it could know
+    assert [(one.reason, one.suppressed_by) for one in made] == [(Reason.SILENCED, silence)] * 2
+    listed = (await stage.client.get("/v1/silences")).json()
+    assert [one["suppressed"] for one in listed] == [2]
+    assert datetime.fromisoformat(listed[0]["last_suppressed_at"]) == NOW + timedelta(minutes=2)
+
+
+async def test_a_silence_is_ended_by_whoever_ends_it_and_once(stage: Stage) -> None:
+    silence = (await stage.client.post("/v1/silences", json=silencing(), headers=ANN)).json()["id"]
+    assert (await stage.client.delete(f"/v1/silences/{silence}", headers=ANN)).status_code == 202
+    ended = stage.inbox()[-1]
+    assert isinstance(ended, SilenceEnded)
+    assert (ended.silence, ended.by) == (silence, "ann")
+    listed = (await stage.client.get("/v1/silences")).json()
+    assert [(one["active"], one["ended"]["by"]) for one in listed] == [(False, "ann")]
+    assert (await stage.client.get("/v1/silences", params={"only_active": "true"})).json() == []
+    again = await stage.client.delete(f"/v1/silences/{silence}", headers=ANN)
+    assert (again.status_code, again.json()["reason"]) == (409, "silence-over")
+
+
+async def test_a_silence_that_has_expired_is_listed_after_those_that_are_active(stage: Stage) -> None:
+    soon = (NOW + timedelta(minutes=1)).isoformat()
+    for words in (silencing(expires_at=soon, cause="first"), silencing(cause="second")):
+        await stage.client.post("/v1/silences", json=words, headers=ANN)
+    stage.clock.moment += timedelta(minutes=1)
+    listed = (await stage.client.get("/v1/silences")).json()
+    assert [(one["silence"]["cause"], one["active"]) for one in listed] == [("second", True), ("first", False)]
+    over = await stage.client.delete(f"/v1/silences/{listed[1]['silence']['id']}", headers=ANN)
+    assert (over.status_code, over.json()["reason"]) == (409, "silence-over")
+
+
+async def test_a_store_that_forgot_learns_the_silences_from_the_inbox(stage: Stage) -> None:
+    silence = (await stage.client.post("/v1/silences", json=silencing(), headers=ANN)).json()["id"]
+    await stage.client.delete(f"/v1/silences/{silence}", headers=ANN)
+    before = (await stage.client.get("/v1/silences")).json()
+    await stage.redis.run("FLUSHALL")
+    await stage.model.begin(TOPICS)
+    for number in range(INBOX.partitions):
+        for record in stage.broker.log(INBOX.name, number):
+            await stage.model.apply(decode(record))
+    assert (await stage.client.get("/v1/silences")).json() == before
+    assert len(before) == 1
+
+
+async def test_the_cli_silences_lists_and_ends(stage: Stage) -> None:
+    async with served(stage.app) as url:
+        told = {"SRE_API_URL": url, "SRE_TOKEN": "s3cret", "COLUMNS": "200"}
+        stage.clock.moment = datetime.now(UTC)  # the CLI counts from the machine's clock
+
+        async def run(*words: str) -> Result:
+            return await asyncio.to_thread(CliRunner().invoke, silence_app, list(words), env=told)
+
+        added = await run("add", "moving the database", "--for", "2h", "--namespace", "b*", "--rule", "crash")
+        listed = await run("list")
+        ended = await run("end", added.stdout.strip())
+        after = await run("list", "--active", "-o", "json")
+        refused = await run("add", "why", "--for", "2 hours", "--rule", "*")
+    assert [one.exit_code for one in (added, listed, ended, after)] == [0] * 4
+    assert all(word in listed.stdout for word in ("namespace: b*", "rule: crash", "ann", "moving the database"))
+    assert json.loads(after.stdout) == []
+    assert "--for: expected a duration such as 30s, 5m or 1h30m" in str(refused.exception)
+    silence = stage.inbox()[0]
+    assert isinstance(silence, Silence)
+    assert silence.matchers == Matchers(namespace="b*", rule="crash")
+    assert abs(silence.expires_at - silence.at - timedelta(hours=2)) < timedelta(minutes=1)
+
+
+async def test_more_silences_than_anybody_looks_through_are_refused(stage: Stage) -> None:
+    for number in range(MOST_ACTIVE):
+        held = Silence(
+            id=f"silence-{number}",
+            at=NOW,
+            by="ann",
+            cause="c",
+            matchers=Matchers(rule="*"),
+            expires_at=NOW + timedelta(hours=1),
+        )
+        await stage.model.note(held)
+    answer = await stage.client.post("/v1/silences", json=silencing(), headers=ANN)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "too-many-silences")
+    assert stage.inbox() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"cause": ""}, "body.cause"),
+        ({"cause": " "}, "body.cause"),
+        ({"matchers": {}}, "body.matchers"),
+        ({"matchers": {"namespac": "bank", "rule": "crash"}}, "body.matchers.namespac"),
+        ({"matchers": {"namespace": "bank/web"}}, "body.matchers.namespace"),
+        ({"expires_at": "tomorrow"}, "body.expires_at"),
+        ({"expires_at": "2030-01-01T01:00:00"}, "body.expires_at"),
+        ({"expires_at": NOW.isoformat()}, "body.expires_at"),
+        ({"expires_at": (NOW + timedelta(days=30, seconds=1)).isoformat()}, "body.expires_at"),
+        ({"until": "x"}, "body.until"),
+    ],
+)
+async def test_a_silence_that_says_too_little_or_too_much_is_refused_by_the_field(
+    stage: Stage, changed: dict[str, object], field: str
+) -> None:
+    answer = await stage.client.post("/v1/silences", json=silencing(**changed), headers=ANN)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "invalid-request")
+    assert [fault["field"] for fault in answer.json()["faults"]] == [field]
+    assert stage.inbox() == []
+
+
 async def test_a_manual_action_takes_the_way_of_the_inbox(stage: Stage) -> None:
     body = {"workload": "bank/Deployment/frontend", "action": {"kind": "rollback"}, "dry_run": True}
     answer = await stage.client.post("/v1/actions", json=body, headers=ANN)
@@ -305,6 +448,9 @@ async def test_a_manual_action_takes_the_way_of_the_inbox(stage: Stage) -> None:
         ("POST", "/v1/actions", {"workload": "x", "action": {"kind": "rollback"}}, ANN, 422, "workload-invalid"),
         ("POST", "/v1/actions", {"workload": "a/b/c", "action": {"kind": "rm"}}, ANN, 422, "invalid-request"),
         ("GET", "/v1/stream", None, {"Last-Event-ID": "evil"}, 422, "invalid-request"),
+        ("POST", "/v1/silences", {}, {}, 401, "not-authenticated"),
+        ("DELETE", "/v1/silences/none", None, {}, 401, "not-authenticated"),
+        ("DELETE", "/v1/silences/none", None, ANN, 404, "silence-unknown"),
     ],
 )
 async def test_a_refusal_is_a_problem_document_with_a_named_reason(
@@ -396,6 +542,7 @@ async def test_a_store_that_is_away_is_a_named_problem(stage: Stage) -> None:
         app = build_app(
             questions,
             Interventions(ReadModel(nowhere), publisher, clock),
+            silences=Silences(ReadModel(nowhere), publisher, clock),
             alerts=Alerts(publisher, cluster="test", clock=clock),
             tokens={},
             max_streams=1,

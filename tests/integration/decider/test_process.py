@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from shared.contracts.topics import DEAD_LETTERS, DECISIONS, INBOX, SIGNALS_KUBE
 from shared.infra.kafka import KafkaArchive, KafkaPublisher, create_topics
 from shared.kernel.ids import derive
 from tests.integration.service_process import service, until
-from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, container
+from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, container, silence, silence_ended
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +75,34 @@ async def test_killed_again_and_again_it_loses_nothing_and_its_replay_is_the_sam
     assert len(opened) == workloads
     commands = {one.command for one in made if one.command}
     assert len(commands) == workloads
+
+
+async def test_a_silence_outlives_the_process_that_absorbed_it_and_ends_where_it_is_told_to(stage: Stage) -> None:
+    decider = service("decider", env=stage.env, directory=stage.directory)
+    async with KafkaPublisher(stage.bootstrap, source="test") as publisher, KafkaArchive(stage.bootstrap) as archive:
+        await decider.start()
+        await decider.until_ready()
+        held = silence(0, namespace="bank", workload="service-*").model_copy(update=_an_hour_from_now())
+        await publisher.broadcast(held, topic=INBOX)
+        await _publish_round(publisher, 0, range(10))
+        await until(lambda: _count_is(archive, 10))
+        await decider.kill()
+        await decider.start()
+        await _publish_round(publisher, 1, range(10))
+        await until(lambda: _count_is(archive, 20))
+        quiet = await decisions(archive)
+        await publisher.broadcast(silence_ended(held.id, seconds=0), topic=INBOX)
+        await _publish_round(publisher, 2, range(10))
+        await until(lambda: _count_is(archive, 40))
+        assert await differences(archive, await replay_inbox(archive)) == []
+        await decider.stop()
+    assert {(one.reason, one.suppressed_by) for one in quiet} == {(Reason.SILENCED, held.id)}
+    assert len({one.id for one in quiet}) == 20
+
+
+def _an_hour_from_now() -> dict[str, datetime]:
+    now = datetime.now(UTC)
+    return {"at": now, "expires_at": now + timedelta(hours=1)}
 
 
 async def _publish_round(publisher: KafkaPublisher, number: int, workloads: range) -> None:

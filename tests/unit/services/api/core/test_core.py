@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.core.heading import heading
-from services.api.core.projection import changes_of
+from services.api.core.projection import changes_of, single_id
 from services.api.core.timeline import Happening, timeline
 from shared.contracts.actions import Rollback
 from shared.contracts.codec import body_of
@@ -129,3 +129,14 @@ def test_a_decision_is_kept_whole_and_under_its_incident_if_it_has_one(has_incid
 
 def test_what_the_read_model_does_not_hold_changes_nothing() -> None:
     assert changes_of(Resume(id="resume-1", at=NOW, by="ann")) == []
+
+
+def test_a_decision_that_a_silence_suppressed_counts_for_it_and_others_count_for_none() -> None:
+    made = decision(1).model_copy(update={"reason": Reason.SILENCED, "suppressed_by": "silence-1"})
+    assert ("HINCRBY", "sre:api:silence:silence-1", "suppressed", "1") in changes_of(made)
+    assert not [change for change in changes_of(decision(1)) if change[0] == "HINCRBY"]
+
+
+def test_a_decision_is_one_by_its_id_and_an_incident_has_versions() -> None:
+    assert single_id(decision(1)) == "dec-1-0"
+    assert single_id(incident()) == ""
