@@ -1,6 +1,6 @@
 """The API: shows incidents, decisions, reports and status, and takes people's interventions.
 
-In: sre.decisions, sre.incidents, sre.evidence, sre.rca.reports, sre.playbooks, silences of sre.inbox (into a read model in
-Redis).
+In: sre.decisions, sre.incidents, sre.evidence, sre.rca.reports, sre.playbooks, and silences of sre.inbox (into a read
+model in Redis).
 Out: sre.inbox (approvals, manual actions, silences, pause and resume), sre.signals.prometheus (Alertmanager's webhook).
 """

@@ -93,6 +93,7 @@ class Reason(StrEnum):
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
     PAUSED = "paused"
     SILENCED = "silenced"
+    MAINTENANCE = "maintenance"
     ACTION_APPLIED = "action-applied"
     ACTION_REFUSED = "action-refused"
     ACTION_FAILED = "action-failed"
@@ -193,7 +194,10 @@ class Incident(Message):
 
 
 class Decision(Message):
-    """What the decider chose about one input, also when it chose to do nothing; `suppressed_by` is the silence's id."""
+    """What the decider chose about one input, also when it chose to do nothing; `suppressed_by` is what kept it.
+
+    That is a silence by its id, or a maintenance window by its name.
+    """
 
     TYPE: ClassVar[str] = "decision"
 

@@ -76,16 +76,22 @@ def changes_of(message: Message) -> list[Change]:
             return list(_kept(evidence_key(message.incident), message))
         case Report():
             return [("SET", report_key(message.incident), _text(message)), _streamed(message)]
-        case PlaybookInForce():
-            return [("SET", PLAYBOOK, _text(message))]
-        case PlaybookLoad():
-            return [("SET", PLAYBOOK_LOAD, _text(message))]
-        case Silence():
-            return list(_silence(message))
-        case SilenceEnded():
-            return list(_silence_field(message.silence, "ended", message))
         case _:
-            return []
+            return list(_in_force(message))
+
+
+def _in_force(message: Message) -> Iterator[Change]:
+    match message:
+        case PlaybookInForce():
+            yield "SET", PLAYBOOK, _text(message)
+        case PlaybookLoad():
+            yield "SET", PLAYBOOK_LOAD, _text(message)
+        case Silence():
+            yield from _silence(message)
+        case SilenceEnded():
+            yield from _silence_field(message.silence, "ended", message)
+        case _:
+            pass
 
 
 def _incident(incident: Incident) -> Iterator[Change]:

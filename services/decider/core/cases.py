@@ -15,7 +15,7 @@ from services.decider.core.casting import FactWord, fact_faults, workload_named
 from services.decider.core.explaining import faults_of
 from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
 from services.decider.core.file_words import ParameterValue
-from services.decider.core.language import ActionWord, Duration, GlobWord, RuleWords, SignalKind
+from services.decider.core.language import ActionWord, Duration, GlobWord, Name, RuleWords, SignalKind
 from services.decider.core.parameters import Argument
 from services.decider.core.playbook import Playbook
 from services.decider.core.source import Origin, Path, Source, read_source
@@ -94,6 +94,7 @@ class ExpectWords(_Words):
     workload: str | None = None
     at: Since | None = None
     detail: str | None = None
+    suppressed_by: Name | None = None
 
 
 class CaseWords(_Words):
@@ -169,6 +170,7 @@ def check_names(cases: Cases, playbook: Playbook) -> None:
     faults: list[Fault] = [*_silences_of_nothing(cases, playbook)]
     for path, expected in _expectations(cases.words):
         faults += _unknown(cases.source, expected, path=path, rules=playbook.rules_words)
+        faults += _no_such_window(cases.source, expected, path=path, playbook=playbook)
     if faults:
         raise PlaybookError(faults)
 
@@ -180,6 +182,15 @@ def _silences_of_nothing(cases: Cases, playbook: Playbook) -> Iterator[Fault]:
             if asked is not None and not any(map(compile_glob(asked).matches, playbook.rules)):
                 path = ("cases", place, "given", number, "matchers", "rule")
                 yield _no_such_rule(cases.source, asked, path=path, rules=playbook.rules_words)
+
+
+def _no_such_window(source: Source, expected: ExpectWords, *, path: Path, playbook: Playbook) -> Iterator[Fault]:
+    known = [window.name for window in playbook.words.spec.maintenance]
+    name = expected.suppressed_by
+    if name is not None and name not in known:
+        listed = f"expected one of: {', '.join(known)}" if known else "the playbook has none"
+        place = (*path, "suppressed_by")
+        yield source.fault(place, f"no maintenance window {name!r}; {listed}", hint=did_you_mean(name, known))
 
 
 def _name_faults(source: Source, words: CasesWords) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
 """Two playbooks side by side: rules that came, went or changed, field by field, and where more or less is allowed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
@@ -8,7 +8,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import ActionRung
+from services.decider.core.language import ActionRung, MaintenanceWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.source import Path, dotted
 from shared.contracts.incidents import Mode, strictest
@@ -51,6 +51,20 @@ def _of_the_whole(before: Playbook, after: Playbook) -> Iterator[Difference]:
         yield Difference(change=Change.WIDER, rule="", field=field, before=namespace)
     for namespace in sorted(later - earlier):
         yield Difference(change=Change.STRICTER, rule="", field=field, after=namespace)
+    yield from _windows_changed(one.spec.maintenance, other.spec.maintenance)
+
+
+def _windows_changed(before: Sequence[MaintenanceWords], after: Sequence[MaintenanceWords]) -> Iterator[Difference]:
+    """Yield maintenance windows that went (more is allowed), came (less is), or changed, by their names."""
+    earlier, later = ({one.name: one for one in windows} for windows in (before, after))
+    for name in sorted(earlier.keys() | later.keys()):
+        field = f"spec.maintenance.{name}"
+        if name not in later:
+            yield Difference(change=Change.WIDER, rule="", field=field, before=_json(earlier[name]))
+        elif name not in earlier:
+            yield Difference(change=Change.STRICTER, rule="", field=field, after=_json(later[name]))
+        else:
+            yield from _changed("", {field: _json(earlier[name])}, {field: _json(later[name])})
 
 
 def _of_names(before: Playbook, after: Playbook) -> Iterator[Difference]:

@@ -1,6 +1,7 @@
 """Several files as one document: their rules in order, parameters filled in, ladders where rules take them by name.
 
-An included file can only make things stricter: its mode holds for its own rules, what it protects is protected for all.
+An included file can only make things stricter: its mode holds for its own rules, what it protects is protected for all,
+and so do its maintenance windows hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from services.decider.core.faults import Fault, PlaybookError, did_you_mean, sho
 from services.decider.core.file_words import COMPOSITION, FileSpec, FileWords
 from services.decider.core.filling import Filling, arguments_of, unused
 from services.decider.core.including import Files, Include, includes_of, spec_of
-from services.decider.core.language import Protected
+from services.decider.core.language import MOST_WINDOWS, Protected
 from services.decider.core.parameters import Argument
 from services.decider.core.source import Origin, Path, Source
 from shared.contracts.incidents import Mode, strictest
@@ -25,9 +26,10 @@ Sections = Mapping[str, type[BaseModel]]
 _SPEC: Path = ("spec",)
 _LADDERS: Path = ("spec", "ladders")
 _RULES: Path = ("spec", "rules")
+_MAINTENANCE: Path = ("spec", "maintenance")
 _NAMESPACES: Path = ("spec", "protected", "namespaces")
 _MODES = frozenset(mode.value for mode in Mode)
-_APART = frozenset({"include", "parameters", "rules"})
+_APART = frozenset({"include", "parameters", "rules", "maintenance"})
 """What is not judged as it stands in its file, but as it stands in the whole."""
 
 
@@ -241,6 +243,7 @@ def _whole(piece: _Piece) -> Source:
         for place, rule in enumerate(piece.rules):
             whole.origins.update({(*_RULES, place, *path): origin for path, origin in rule.origins.items()})
     _protect(whole, spec, piece.files[1:])
+    _maintain(whole, spec, piece.files)
     whole.value = {**top.value, "spec": spec}
     return whole
 
@@ -257,6 +260,23 @@ def _protect(whole: Source, spec: JsonObject, included: Sequence[Source]) -> Non
             whole.origins[*_NAMESPACES, len(names)] = origin
             names.append(name)
             spec["protected"] = {**protected, "namespaces": names}
+
+
+def _maintain(whole: Source, spec: JsonObject, files: Sequence[Source]) -> None:
+    """Let the maintenance windows of all files hold; one that another inclusion of its file says again is the same."""
+    windows: list[JsonValue] = []
+    for own in files:
+        said = spec_of(own).get("maintenance", [])
+        if not isinstance(said, list):
+            return
+        for place, window in enumerate(said):
+            if len(windows) > MOST_WINDOWS:
+                break  # too many are one fault, however many there are
+            if own is files[0] or window not in windows:
+                whole.origins[*_MAINTENANCE, len(windows)] = Origin(own, (*_MAINTENANCE, place))
+                windows.append(window)
+    if windows:
+        spec["maintenance"] = windows
 
 
 def _protected_by(included: Sequence[Source]) -> Iterator[tuple[Origin, JsonValue]]:

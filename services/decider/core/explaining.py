@@ -29,13 +29,14 @@ _EXPECTED: Mapping[str, str] = {
     "string_too_long": "expected at most {max_length} characters",
     "string_pattern_mismatch": "expected small letters, digits and '-' between them",
     "too_short": "expected at least {min_length} of them",
+    "too_long": "expected at most {max_length} of them",
     "greater_than": "expected more than {gt}",
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
 }
 _ACTIONS: tuple[str, ...] = get_args(ActionWord)
 _UNION_MEMBERS = frozenset({"str", "int", "float", "bool"})
-_COUNTED = frozenset({"too_short"})
+_COUNTED = frozenset({"too_short", "too_long"})
 """Complaints about how many there are, where showing what was found tells nothing more."""
 
 
@@ -74,7 +75,7 @@ def _explained(source: Source, error: ErrorDetails, sections: Mapping[str, type[
             others = "labels" if "facts" in path else "a list of such values"
             return source.fault(path, f"expected a text, a number, true or false, or {others}")
         case _:
-            return source.fault(path, _refused(error))
+            return source.fault(path, _refused(error), hint=str(error.get("ctx", {}).get("hint", "")))
 
 
 def _unknown_key(source: Source, path: Path, *, known: Sequence[str]) -> Fault:

@@ -92,6 +92,7 @@ def _meets(made: Made, expected: ExpectWords) -> bool:
         (expected.action, made.action),
         (expected.workload, decision.workload.key),
         (expected.at, made.since),
+        (expected.suppressed_by, decision.suppressed_by),
     ]
     says = expected.detail is None or expected.detail in decision.detail
     return says and all(want is None or want == found for want, found in wanted)

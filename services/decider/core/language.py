@@ -2,15 +2,22 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from services.decider.core.faults import did_you_mean
+from services.decider.core.schedules import check_schedule
+from services.decider.core.zones import zone_names
 from shared.contracts.incidents import Mode, Severity
 from shared.kernel.durations import parse_duration
 from shared.kernel.quantities import format_bytes, parse_bytes
 
 API_VERSION = "sre-agent.dev/v1alpha1"
+LONGEST_MAINTENANCE = timedelta(days=7)
+MOST_WINDOWS = 20
+"""Each finding is held against all of them."""
 MOST_COUNTED = 1000
 """What a window counts at most; it is remembered for each workload."""
 MANUAL = "manual"
@@ -54,6 +61,34 @@ def _glob(text: str) -> str:
     if not text or "/" in text or len(text) > _NAME_CHARS:
         raise ValueError("expected a name, or a glob of names such as 'bank-*'")
     return text
+
+
+def _schedule(text: str) -> str:
+    check_schedule(text)
+    return text
+
+
+def _zone(name: str) -> str:
+    if name not in zone_names():
+        expected = "expected a time zone of the IANA database such as Europe/Berlin, or UTC"
+        hint = did_you_mean(name, sorted(zone_names()))
+        raise PydanticCustomError("time_zone", "{expected}", {"expected": expected, "hint": hint})
+    return name
+
+
+def _not_beyond_a_week(length: timedelta) -> timedelta:
+    if length > LONGEST_MAINTENANCE:
+        raise ValueError(f"expected a duration of at most {LONGEST_MAINTENANCE.days}d")
+    return length
+
+
+def _not_too_many(windows: object) -> object:
+    if isinstance(windows, list):
+        listed = cast("list[object]", windows)
+        if len(listed) > MOST_WINDOWS:  # before each is looked at: schedules cost time
+            raise ValueError(f"expected at most {MOST_WINDOWS} of them")
+        return listed
+    return windows
 
 
 def _parse_size(text: object) -> int:
@@ -278,6 +313,27 @@ class RuleWords(_Words):
     """What is done, rung by rung until one helps; a list, or the name of one of `ladders`."""
 
 
+class MaintenanceWords(_Words):
+    """A window that opens again and again, in which no rule counts or begins anything about what it names."""
+
+    name: Name
+    """What decisions call the window that held something back."""
+    schedule: Annotated[str, AfterValidator(_schedule)] = Field(
+        description="When it opens, in cron's five fields: minute, hour, day-of-month, month, day-of-week."
+    )
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC", description="The IANA time zone in which the schedule is meant, such as Europe/Berlin."
+    )
+    duration: Annotated[Length, AfterValidator(_not_beyond_a_week)]
+    """How long it stays open, a week at most."""
+    namespaces: tuple[GlobWord, ...] = Field(
+        default=(), min_length=1, description="Names of namespaces, or globs of them; all where nothing is said."
+    )
+    rules: tuple[GlobWord, ...] = Field(
+        default=(), min_length=1, description="Names of rules, or globs of them; all where nothing is said."
+    )
+
+
 class Protected(_Words):
     """What no rule and no person may have acted on through this agent."""
 
@@ -299,6 +355,10 @@ class Spec(_Words):
     """How far any rule may go."""
     protected: Protected = Protected()
     """What is never acted on."""
+    maintenance: Annotated[tuple[MaintenanceWords, ...], BeforeValidator(_not_too_many)] = Field(
+        default=(), max_length=MOST_WINDOWS
+    )
+    """Windows that open again and again, in which rules leave alone what they name."""
     rules: tuple[RuleWords, ...] = Field(min_length=1)
     """The rules, in the order in which they are looked at."""
 

@@ -7,13 +7,15 @@ from enum import StrEnum
 
 from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import ActionRung, EscalateRung, SetMemoryRung
+from services.decider.core.language import ActionRung, EscalateRung, MaintenanceWords, SetMemoryRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.promql import names_no_workload
 from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
+from services.decider.core.schedules import says_days_twice, shortest_interval
 from services.decider.core.source import Path, Source
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.signals import values_of
+from shared.kernel.durations import format_duration
 
 _ABLE = {
     "rollback": frozenset({"Deployment"}),
@@ -51,6 +53,11 @@ def remarks_on(playbook: Playbook, *, grants: Grants | None = None) -> list[Rema
         if grants is not None:
             faults = forbidden(source, playbook, rule, grants=grants, path=path)
             found += [Remark(Level.ERROR, fault) for fault in faults]
+    found += [
+        remark
+        for index, window in enumerate(playbook.words.spec.maintenance)
+        for remark in _of_window(source, window, path=("spec", "maintenance", index))
+    ]
     hints = [Remark(Level.WARNING, hint) for hint in source.hints]
     return sorted(dict.fromkeys([*found, *hints]), key=lambda remark: (remark.fault.file, remark.fault.mark))
 
@@ -91,6 +98,16 @@ def _unnamed(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
         expected = "its samples name no workload, so nothing is told of them; expected labels that do"
         hint = "as in by (namespace, deployment); also statefulset, daemonset, job_name, pod, or node alone"
         yield Remark(Level.ERROR, source.fault((*path, "promql"), expected, hint=hint))
+
+
+def _of_window(source: Source, window: MaintenanceWords, *, path: Path) -> Iterator[Remark]:
+    interval = shortest_interval(window.schedule, timezone=window.timezone)
+    if interval is not None and interval < window.duration:
+        expected = f"it opens again after {format_duration(interval)}, while it is open; expected a shorter one"
+        yield _warning(source, (*path, "duration"), expected)
+    if says_days_twice(window.schedule):
+        expected = "either the day of the month or that of the week is enough, as ever in cron; expected `*` for one"
+        yield _warning(source, (*path, "schedule"), expected)
 
 
 def _ending(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ValidationError
 
 from services.decider.core.composing import compose
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, PlaybookError, joined
+from services.decider.core.faults import Fault, PlaybookError, did_you_mean, joined
 from services.decider.core.file_words import FileSpec
 from services.decider.core.including import Files, files_of
 from services.decider.core.language import (
     Approval,
     EscalateRung,
+    MaintenanceWords,
     Metadata,
     NotifyRung,
     Partner,
@@ -29,6 +30,7 @@ from services.decider.core.language import (
 )
 from services.decider.core.parameters import Argument
 from services.decider.core.rules import Rule, rule_of
+from services.decider.core.silencing import is_named_by
 from services.decider.core.source import Path, Source
 from services.decider.core.writing import written
 
@@ -38,6 +40,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "metadata": Metadata,
     "spec": FileSpec,
     "protected": Protected,
+    "maintenance": MaintenanceWords,
     "rules": RuleWords,
     "window": Window,
     "after": Partner,
@@ -119,7 +122,9 @@ def _words_of(source: Source) -> tuple[PlaybookWords | None, list[Fault]]:
         words = PlaybookWords.model_validate(source.value)
     except ValidationError as invalid:
         return None, faults_of(source, invalid, _SECTIONS)
-    return words, [*_repeated_names(source, words), *_too_many_queries(source, words.spec.rules)]
+    named = (("spec", "rules"), words.spec.rules), (("spec", "maintenance"), words.spec.maintenance)
+    repeated = [fault for path, several in named for fault in _repeated_names(source, several, path=path)]
+    return words, [*repeated, *_windows_of_nothing(source, words), *_too_many_queries(source, words.spec.rules)]
 
 
 def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tuple[Path, RuleWords]]:
@@ -136,12 +141,24 @@ def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tup
             continue
 
 
-def _repeated_names(source: Source, words: PlaybookWords) -> Iterator[Fault]:
+def _windows_of_nothing(source: Source, words: PlaybookWords) -> Iterator[Fault]:
+    """Yield which rules a maintenance window names that are not there."""
+    names = [rule.name for rule in words.spec.rules]
+    for index, window in enumerate(words.spec.maintenance):
+        for place, glob in enumerate(window.rules):
+            if not any(is_named_by([glob], name) for name in names):
+                path: Path = ("spec", "maintenance", index, "rules", place)
+                expected = f"no rule {glob!r}; expected one of: {', '.join(names)}"
+                yield source.fault(path, expected, hint=did_you_mean(glob, names))
+
+
+def _repeated_names(source: Source, several: Sequence[RuleWords | MaintenanceWords], *, path: Path) -> Iterator[Fault]:
     first: dict[str, Fault] = {}
-    for index, rule in enumerate(words.spec.rules):
-        expected = f"rule name {rule.name!r} is used twice; expected unique names"
-        again = source.fault(("spec", "rules", index, "name"), expected)
-        other = first.setdefault(rule.name, again)
+    for index, one in enumerate(several):
+        kind = "rule" if isinstance(one, RuleWords) else "maintenance window"
+        expected = f"{kind} name {one.name!r} is used twice; expected unique names"
+        again = source.fault((*path, index, "name"), expected)
+        other = first.setdefault(one.name, again)
         if other is not again:
             is_same = other.where == again.where
             yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")

@@ -1,6 +1,6 @@
 """Silences: those in force in a partition, and which of them is about a rule on a workload."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import lru_cache
 
@@ -27,6 +27,11 @@ def silence_about(silences: Iterable[Silence], workload: WorkloadRef, *, rule: s
     """Return the silence in force about a rule on a workload; of several the one that lasts longest."""
     about = (one for one in silences if now < one.expires_at and _is_about(one, workload, rule=rule))
     return max(about, key=lambda one: (one.expires_at, one.id), default=None)
+
+
+def is_named_by(globs: Collection[str], name: str) -> bool:
+    """Tell whether one of some globs stands for a name."""
+    return any(_compiled(glob).matches(name) for glob in globs)
 
 
 def _is_about(silence: Silence, workload: WorkloadRef, *, rule: str) -> bool:

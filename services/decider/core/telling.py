@@ -18,6 +18,7 @@ from services.decider.core.language import (
 )
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule, partners_of
+from services.decider.core.silencing import is_named_by
 from shared.contracts.incidents import Mode, strictest
 from shared.kernel.durations import format_duration
 from shared.kernel.quantities import format_bytes
@@ -47,6 +48,7 @@ def rule_in_words(playbook: Playbook, rule: Rule) -> list[str]:
         *([f"mode {_MODE_WORDS[Mode.OFF]}; nothing is opened"] if mode is Mode.OFF else []),
         *(line for step, rung in enumerate(words.ladder) for line in _rung(step, rung, mode=mode)),
         f"not in the namespaces: {', '.join(sorted(playbook.words.spec.protected.namespaces)) or 'none'}",
+        *_windows(playbook, rule),
         _ENDS,
         f"then rests: {format_duration(words.cooldown)} for the workload",
     ]
@@ -58,6 +60,14 @@ def _about(words: RuleWords) -> Iterator[str]:
     yield from (f"{name}: {text}" for name, text in said.items() if text)
     if words.labels:
         yield f"labels: {', '.join(f'{name}={value}' for name, value in words.labels.items())}"
+
+
+def _windows(playbook: Playbook, rule: Rule) -> Iterator[str]:
+    for window in playbook.words.spec.maintenance:
+        if not window.rules or is_named_by(window.rules, rule.name):
+            where = f" in {', '.join(window.namespaces)}" if window.namespaces else ""
+            length = format_duration(window.duration)
+            yield f"not in maintenance {window.name}{where}: {length} from {window.schedule} ({window.timezone}) on"
 
 
 def _conditions(rule: Rule) -> Iterator[str]:

@@ -79,7 +79,9 @@ class Turn:
 
     def hold_on(self, rule: str) -> Hold | None:
         """Return what holds a rule back on the workload."""
-        return hold_on(self.cause.workload, rule=rule, silences=self.world.silences, now=self.now)
+        world = self.world
+        windows = world.playbook.words.spec.maintenance if world.playbook else ()
+        return hold_on(self.cause.workload, rule=rule, silences=world.silences, maintenance=windows, now=self.now)
 
     @property
     def plan(self) -> Step | Reason:

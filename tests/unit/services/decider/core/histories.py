@@ -81,6 +81,11 @@ def in_mode(mode: Mode) -> str:
 
 BROKEN = RULES.replace("signal: container", "signal: tea leaves")
 PROTECTING = RULES.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")
+MAINTAINED = RULES.replace(
+    "spec:",
+    "spec:\n  maintenance: [{name: often, schedule: '*/10 * * * *', duration: 3m, namespaces: [b*], rules: [crash]}]",
+)
+"""These rules, of which one is in maintenance for the first three minutes of each ten."""
 TEXTS = (
     RULES,
     BROKEN,
@@ -92,6 +97,7 @@ TEXTS = (
     ),
     RULES.replace("{action: wait, for: 1m, healthy_for: 30s}", "{action: restart-pod, when: restarts < 1}"),
     RULES.replace("{action: notify, message: It is slow}", "{action: wait, for: 10m}"),
+    MAINTAINED,
     *(in_mode(mode) for mode in Mode),
 )
 SILENCED: Sequence[Mapping[str, str]] = (
@@ -195,7 +201,7 @@ def told(steps: Sequence[Move], text: str = RULES) -> History:
     return story
 
 
-def ended(story: History, *, within: int = 60) -> History:
+def ended(story: History, *, within: int = 120) -> History:
     """Return the history with what holds it over, and every wake-up delivered that is asked for."""
     now = _seconds(max(moment for _, moment in story.inbox)) + 1
     story.take(resume(now), seconds=now)

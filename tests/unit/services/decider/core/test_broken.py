@@ -27,7 +27,12 @@ spec:
 NOT_RUNAWAY_S = 5
 """The slowest takes 0.3 s of a processor; a bound that a noisy machine keeps, and that nothing exponential does."""
 RULE = "    - {{name: {name}, signal: container, when: {when}, ladder: [{{action: escalate}}]}}\n"
+WINDOWS = "".join(f"    - {{name: w{one}, schedule: '0 0 */31 * MON#5', duration: 1h}}\n" for one in range(5_000))
 HOSTILE = {
+    "windows that never open": (
+        HEAD.replace("rules:", "maintenance:\n" + WINDOWS + "  rules:") + RULE.format(name="one", when="ready"),
+        "6:5: spec.maintenance: expected at most 20 of them",
+    ),
     "ten megabytes": ("a" * 10_000_000, "1:1: expected at most 1000000 characters, found 10000000"),
     "an alias bomb": (
         "a: &a [x]\n" + "".join(f"k{one}: &k{one} [{'*a, ' * 9}*a]\n" for one in range(200)),

@@ -53,7 +53,8 @@ def tried(text: str) -> Trial:
             case(expect="expect: [{reason: incident-opened, stp: 1}]"),
             (
                 "c:6:40: cases[0].expect[0].stp: unknown key;"
-                " expected one of: action, at, attempt, detail, reason, rule, step, workload (did you mean 'step'?)"
+                " expected one of: action, at, attempt, detail, reason, rule, step, suppressed_by, workload"
+                " (did you mean 'step'?)"
             ),
         ),
         (

@@ -139,6 +139,39 @@ def test_what_included_files_protect_is_added(
     assert playbook.words.spec.protected.namespaces == expected
 
 
+WINDOW = "[{{name: {name}, schedule: '{schedule}', duration: 2h}}]"
+
+
+def test_the_maintenance_windows_of_included_files_hold_once_however_often_they_are_included() -> None:
+    nightly = WINDOW.format(name="nightly", schedule="0 2 * * *")
+    playbook = composed(
+        {
+            "a.yaml": spec(
+                include="[b.yaml, c.yaml, b.yaml]",
+                maintenance=WINDOW.format(name="weekly", schedule="0 2 * * SAT"),
+                rules=f"[{rule('one')}]",
+            ),
+            "b.yaml": spec(maintenance=nightly),
+            "c.yaml": spec(maintenance=WINDOW.format(name="early", schedule="0 1 * * *"), rules=f"[{rule('two')}]"),
+        }
+    )
+    assert [one.name for one in playbook.words.spec.maintenance] == ["weekly", "nightly", "early"]
+
+
+def test_two_files_may_not_mean_different_maintenance_windows_by_one_name() -> None:
+    with pytest.raises(PlaybookError) as refused:
+        composed(
+            {
+                "a.yaml": spec(include="[b.yaml]", maintenance=WINDOW.format(name="x", schedule="0 2 * * *")),
+                "b.yaml": spec(maintenance=WINDOW.format(name="x", schedule="0 3 * * *"), rules=f"[{rule('one')}]"),
+            }
+        )
+    assert str(refused.value).startswith(
+        "b.yaml:5:24: spec.maintenance[0].name: maintenance window name 'x' is used twice; expected unique names"
+        " (the other one stands at a.yaml:6:24)"
+    )
+
+
 def test_a_file_is_included_again_with_other_values_under_other_names() -> None:
     playbook = composed(
         {

@@ -29,6 +29,7 @@ from tests.unit.services.decider.core.build import (
     result,
 )
 from tests.unit.services.decider.core.histories import (
+    MAINTAINED,
     PEOPLE,
     PLAYBOOKS,
     Kind,
@@ -342,10 +343,21 @@ def counted(state: WorkloadState) -> dict[str, tuple[Hit, ...]]:
 def test_what_a_silence_suppresses_names_it_and_counts_nothing(steps: list[Move]) -> None:
     for seen, held in silenced(told(steps)):
         for decision in seen.decisions:
-            assert (decision.reason is Reason.SILENCED) == bool(decision.suppressed_by)
-            if decision.suppressed_by:
+            assert (decision.reason in {Reason.SILENCED, Reason.MAINTENANCE}) == bool(decision.suppressed_by)
+            if decision.reason is Reason.SILENCED:
                 assert is_about(held[decision.suppressed_by], decision.rule)
                 assert counted(seen.after) == counted(seen.before)
+
+
+@given(moves(without={Kind.PLAYBOOK}))
+def test_in_a_maintenance_window_nothing_is_begun_but_what_a_person_asked_for(steps: list[Move]) -> None:
+    for seen in walked(told(steps, MAINTAINED)):
+        begun = [one.rule for one in seen.commands if one.rule == "crash"]
+        begun += [one.rule for one in seen.decisions if one.reason is Reason.INCIDENT_OPENED and one.rule == "crash"]
+        assert not (begun and seen.moment.minute % 10 < 3)
+        named = {one.suppressed_by for one in seen.decisions if one.reason is Reason.MAINTENANCE}
+        assert named <= {"often"}
+        assert not named or seen.moment.minute % 10 < 3
 
 
 @given(moves(without={Kind.PAUSE, Kind.SILENCE_ENDED}), st.sampled_from([3, 4]))
