@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from services.decider.core.absorbing import Absorbed
+from services.decider.core.playbook import Playbook
 from services.decider.core.state import (
     PartitionState,
     WorkloadState,
@@ -57,7 +58,7 @@ class States:
             return known[1]
         return workload_of(stored)
 
-    def changed(self, number: int, key: str, absorbed: Absorbed, *, before: PartitionState) -> dict[str, bytes]:
+    def changed(self, number: int, key: str, absorbed: Absorbed, *, before: Playbook | None) -> dict[str, bytes]:
         """Return the rows to write, the partition's position last: what it covers is written by then."""
         rows: dict[str, bytes] = {}
         if absorbed.workload is not None:
