@@ -521,6 +521,7 @@ HISTORIES: Mapping[str, Sequence[Scenario]] = {
         Scenario("recovered", _recovers, Phase.HEALED, Reason.RECOVERED),
         Scenario("at-the-cap", _at_the_cap, *_HANDED_OVER),
         Scenario("preview-refused", _previewed_in_vain, *_HANDED_OVER),
+        Scenario("asked", _awaiting("out-of-memory"), Phase.AWAITING_APPROVAL, Reason.APPROVAL_REQUIRED),
         Scenario("set-back", _set_back(Outcome.APPLIED), *_HANDED_OVER),
         Scenario("not-set-back", _set_back(Outcome.REFUSED), Phase.ESCALATED, Reason.REVERT_FAILED),
     ),

@@ -7,9 +7,11 @@ from typing import assert_never
 from services.decider.core.language import MANUAL
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
 from services.decider.core.orders import order_action
+from services.decider.core.proving import is_shown_of
 from services.decider.core.state import Health, WorkloadState
 from services.decider.core.steps import barred_by, end, judge, settle, start_step, wake_at
 from services.decider.core.turn import Cause, Output, Turn, World
+from services.decider.core.watching import is_cure
 from shared.contracts.inbox import Approval, Finding, ManualAction, Observation, Result, WakeUp, WorkloadEntry
 from shared.contracts.incidents import Phase, Reason
 from shared.contracts.signals import HealthSignal, NodeSignal, WorkloadSignal
@@ -31,7 +33,7 @@ def _take_up(turn: Turn, entry: WorkloadEntry) -> None:
         case Finding():
             found(turn, entry)
         case Observation():
-            observed(turn, entry)
+            _observed(turn, entry)
         case WorkloadSignal() | NodeSignal():
             _health_told(turn, entry)
         case Result():
@@ -50,6 +52,13 @@ def _time_passed(turn: Turn) -> None:
     if turn.state.open_incident is not None:
         judge(turn)
     open_due(turn)
+
+
+def _observed(turn: Turn, seen: Observation) -> None:
+    if not is_cure(seen.part):
+        observed(turn, seen)
+    elif is_shown_of(turn, seen):
+        judge(turn)
 
 
 def _health_told(turn: Turn, signal: HealthSignal) -> None:

@@ -105,7 +105,7 @@ def rung_of(rule: Rule, step: int) -> ActionRung | WaitRung | NotifyRung | Escal
 
 def is_met(rule: Rule, step: int, finding: Finding) -> bool:
     """Tell whether the condition of a rung holds on a finding; on one of another kind than the rule's it does not."""
-    condition = rule.rungs[step] if step < len(rule.rungs) else None
+    condition = rule.rungs[step].condition if step < len(rule.rungs) else None
     if condition is None:
         return True
     signal = finding.signal

@@ -170,10 +170,17 @@ class Partner(_Words):
 
 
 class Verify(_Words):
-    """A cure is proven when the workload was healthy for `healthy_for`, at the latest `within` after the action."""
+    """A cure is proven when the workload was healthy for `healthy_for`, at the latest `within` after the action.
 
+    With a `query` its samples prove it instead, each of which must meet `when`.
+    """
+
+    query: str = Field(default="", max_length=200)
+    """A query by its name, whose samples about the workload prove the cure instead of the workload's own health."""
+    when: str = ""
+    """What each of these samples must meet: a condition over the facts of a sample, in CEL."""
     healthy_for: Duration = timedelta(seconds=30)
-    """How long the workload must be healthy without a break."""
+    """How long the workload must be healthy, or the samples must meet the condition, without a break."""
     within: Duration = timedelta(minutes=5)
     """By when, after the action; else the next attempt follows, then the next rung."""
 

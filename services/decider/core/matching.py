@@ -26,6 +26,8 @@ from shared.kernel.ids import derive
 
 Matched = Finding | Observation | HealthSignal
 _Placed = tuple[int, Watch]
+_ASKED_BOTH_WAYS = frozenset({Tells.EITHER, Tells.SHOWING})
+"""Where it is told as well that the answer is no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,15 @@ def _place(placed: _Placed) -> int:
 def _told(watch: Watch, signal: Signal, facts: Facts, *, playbook: str) -> Matched | None:
     """Return the answer to a question, if it is one that is to be told."""
     holds = watch.clause.holds(facts)
-    if not holds and not (watch.tells is Tells.EITHER and _is_within(watch.scope, facts.values)):
+    if not holds and not (watch.tells in _ASKED_BOTH_WAYS and _is_within(watch.scope, facts.values)):
         return None
-    subject = subject_of(watch.rule.words.by, signal, facts.values)
+    subject = subject_of(watch.by, signal, facts.values)
     if subject is None:
         return None
     if holds and watch.tells in {Tells.TROUBLE, Tells.EITHER}:
         return _finding(watch, signal, subject, playbook=playbook)
-    return _observation(watch, signal, subject, playbook=playbook, holds=watch.tells is Tells.HOLDING)
+    shows = holds and watch.tells is not Tells.ENDING
+    return _observation(watch, signal, subject, playbook=playbook, holds=shows)
 
 
 def _is_within(scope: Mapping[str, Allowed], facts: Mapping[str, FactValue]) -> bool:

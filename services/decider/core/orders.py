@@ -69,6 +69,7 @@ def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Com
 
 
 def _order(turn: Turn, command: Command, *, phase: Phase, reason: Reason, inverse: Action | None = None) -> None:
+    turn.remember(proofs=())  # what was shown before proves nothing of what is ordered now
     turn.revise(
         phase=phase,
         reason=reason,

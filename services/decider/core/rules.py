@@ -8,7 +8,7 @@ from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
 from services.decider.core.language import MANUAL, MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
 from services.decider.core.promql import QueryError, check_query
-from services.decider.core.rungs import rungs_of
+from services.decider.core.rungs import Compiled, rungs_of
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
 
@@ -21,12 +21,12 @@ _GROUPING = frozenset({str, int, bool})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and each rung's condition."""
+    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and its rungs."""
 
     words: RuleWords
     clause: Clause
     partners: Mapping[str, Clause]
-    rungs: tuple[Condition | None, ...]
+    rungs: tuple[Compiled, ...]
 
     @property
     def name(self) -> str:

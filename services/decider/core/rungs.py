@@ -1,11 +1,12 @@
 """A rule's ladder, compiled rung by rung, and what of it cannot be meant."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from services.decider.core.clauses import condition_of
+from services.decider.core.clauses import Allowed, Clause, condition_of
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
-from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, NotifyRung, RuleWords, SignalKind
+from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, NotifyRung, RuleWords, Rung, SignalKind
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
 
@@ -16,20 +17,43 @@ _TELLERS: Mapping[str, Sequence[SignalKind]] = {
 """Which kinds of signal name what an action is done to; any kind does for an action on the workload as a whole."""
 
 
-def rungs_of(source: Source, rule: RuleWords, *, path: Path) -> tuple[tuple[Condition | None, ...], list[Fault]]:
-    """Return the condition of each rung of the ladder that stands at a path, with all that is wrong with the ladder."""
-    conditions: list[Condition | None] = []
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A rung, compiled: the condition under which it is taken, and which samples show its cure."""
+
+    condition: Condition | None
+    cure: Clause | None
+
+
+def rungs_of(source: Source, rule: RuleWords, *, path: Path) -> tuple[tuple[Compiled, ...], list[Fault]]:
+    """Return each rung of the ladder that stands at a path, compiled, with all that is wrong with the ladder."""
+    rungs: list[Compiled] = []
     faults = [*_order_faults(source, rule, path=path)]
     for step, rung in enumerate(rule.ladder):
         place = (*path, step)
         condition, refused = condition_of(source, rung.when, kind=rule.signal, path=(*place, "when"))
-        conditions.append(condition)
-        faults += refused
+        cure, unusable = _cure_of(source, rung, path=(*place, "verify"))
+        rungs.append(Compiled(condition, cure))
+        faults += [*refused, *unusable]
         if isinstance(rung, EscalateRung | NotifyRung):
             faults += wording_faults(source, rung.message, kind=rule.signal, path=(*place, "message"))
         if isinstance(rung, ActionRung):
             faults += _action_faults(source, rung, rule, path=place)
-    return tuple(conditions), faults
+    return tuple(rungs), faults
+
+
+def _cure_of(source: Source, rung: Rung, *, path: Path) -> tuple[Clause | None, list[Fault]]:
+    """Return which samples show the cure of a rung: those of its query, as its condition says."""
+    if not isinstance(rung, ActionRung) or not (rung.verify.query or rung.verify.when):
+        return None, []
+    verify = rung.verify
+    if not verify.when:
+        return None, [source.fault(path, "key 'when' is missing: what the samples of the query must meet")]
+    if not verify.query:
+        expected = "only the samples of a query are asked this; expected `query`"
+        return None, [source.fault((*path, "when"), expected, mark=source.key_of((*path, "when")))]
+    condition, faults = condition_of(source, verify.when, kind="sample", path=(*path, "when"))
+    return Clause("sample", {"query": Allowed(frozenset({verify.query}))}, condition), faults
 
 
 def _order_faults(source: Source, rule: RuleWords, *, path: Path) -> Iterator[Fault]:

@@ -22,12 +22,26 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What one series of a query shows of a cure: `since` when it holds (None where not), `at` its latest sample.
+
+    Both are the samples' own moments. `part` names the rung's cure, `playbook` the one that asked.
+    """
+
+    series: str
+    part: str
+    playbook: str
+    since: Moment | None
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadState:
     """All that is known about one workload; `offset` is the last inbox entry that it has absorbed.
 
     `incident` is the newest, open or ended. `finding` and `found_at` (inbox time) are its latest finding; a person's
     `manual` action takes their place where it opened the incident. `past` are the ids of the last incidents that ended:
-    what opened one of them opens no second under the same id.
+    what opened one of them opens no second under the same id. `proofs` are what samples showed since the last order.
     """
 
     offset: int = -1
@@ -37,6 +51,7 @@ class WorkloadState:
     manual: ManualAction | None = None
     explained: bool = False
     health: Health | None = None
+    proofs: tuple[Proof, ...] = ()
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, Tally])
     cooldowns: Mapping[str, Moment] = field(default_factory=dict[str, Moment])
     wake_at: Moment | None = None

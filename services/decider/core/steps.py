@@ -3,14 +3,14 @@
 from datetime import datetime, timedelta
 
 from services.decider.core.holds import Hold
-from services.decider.core.ladder import Handover, Notice, Plan, Step, Wait, described
+from services.decider.core.ladder import Handover, Notice, Plan, Wait, described
 from services.decider.core.orders import RESULT_WITHIN, order_action, order_preview, order_revert, settled
-from services.decider.core.state import Health
+from services.decider.core.proving import proven_at
 from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
-from shared.contracts.incidents import Incident, Mode, Note, Phase, Reason
+from shared.contracts.incidents import Mode, Note, Phase, Reason
 from shared.contracts.reports import RcaRequest
 from shared.kernel.durations import format_duration
 from shared.kernel.ids import derive
@@ -23,8 +23,6 @@ WAKE_EVERY = timedelta(milliseconds=100)
 REMEMBERED = 64
 """How many ended incidents a workload remembers; a cooldown lies between those of one rule."""
 
-_IN_FLIGHT = frozenset({Phase.PREVIEWING, Phase.ACTING, Phase.REVERTING})
-"""The phases in which a command is under way, or held back by a pause: health proves nothing until it is settled."""
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
@@ -84,7 +82,7 @@ def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
     cooldowns = {name: until for name, until in turn.state.cooldowns.items() if until > turn.now}
     if rule is not None:
         cooldowns[incident.rule] = turn.now + rule.words.cooldown
-    turn.remember(tallies=tallies, cooldowns=cooldowns, past=(*turn.state.past, incident.id)[-REMEMBERED:])
+    turn.remember(tallies=tallies, cooldowns=cooldowns, past=(*turn.state.past, incident.id)[-REMEMBERED:], proofs=())
 
 
 def explain(turn: Turn, evidence: EvidenceRef | None) -> None:
@@ -122,37 +120,6 @@ def wake_at(turn: Turn) -> datetime | None:
     look_again = turn.now + HOLD_POLL if turn.incident.suppressed_by else None
     moments = [moment for moment in (proven_at(turn), turn.incident.deadline, look_again) if moment is not None]
     return min(moments, default=None)
-
-
-def proven_at(turn: Turn) -> datetime | None:
-    """Return when the workload will have been healthy long enough, if it stays as it is.
-
-    While a cure is verified only health that was told after the action was ordered counts: what was true before
-    it cannot prove it. The present health counts from the latest finding on.
-    """
-    health, incident, plan = turn.state.health, turn.incident, turn.plan
-    if health is None or not health.healthy or incident.phase in _IN_FLIGHT:
-        return None
-    since = max(health.since, turn.state.found_at or health.since)
-    if incident.phase is Phase.VERIFYING:
-        if not _told_after_order(health, incident):
-            return None
-        since = max(since, incident.steps[-1].ordered_at)
-    return since + _healthy_for(plan)
-
-
-def _healthy_for(plan: Step | Reason) -> timedelta:
-    match plan:
-        case Plan():
-            return plan.verify.healthy_for
-        case Wait():
-            return plan.healthy_for
-        case _:
-            return RESULT_WITHIN
-
-
-def _told_after_order(health: Health, incident: Incident) -> bool:
-    return bool(incident.steps) and health.at > incident.steps[-1].ordered_at
 
 
 def _try_again(turn: Turn) -> None:

@@ -138,7 +138,8 @@ def _action_words(rung: ActionRung, *, mode: Mode) -> Iterator[str]:
     if isinstance(rung, SetMemoryRung):
         yield f"  if it is not proven: {'the limit is set back' if rung.revert else 'the limit stays'}"
     healthy_for, within = format_duration(verify.healthy_for), format_duration(verify.within)
-    yield f"  proven: healthy for {healthy_for}, at the latest {within} after it"
+    proof = f"each sample of {verify.query} meets {' '.join(verify.when.split())}" if verify.query else "healthy"
+    yield f"  proven: {proof} for {healthy_for}, at the latest {within} after it"
 
 
 def _action(rung: ActionRung) -> str:

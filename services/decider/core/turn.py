@@ -67,6 +67,11 @@ class Turn:
         return self.world.playbook.rules.get(self.incident.rule) if self.world.playbook else None
 
     @property
+    def playbook_in_force(self) -> str:
+        """Return the hash of the playbook in force; empty where there is none."""
+        return self.world.playbook.hash if self.world.playbook else ""
+
+    @property
     def is_protected(self) -> bool:
         """Tell whether nothing may be ordered about the workload; so it is without a playbook, too."""
         playbook = self.world.playbook
@@ -138,7 +143,7 @@ class Turn:
                 cause=self.cause.entry,
                 reason=reason,
                 rule=rule or (incident.rule if incident else ""),
-                playbook=self.world.playbook.hash if self.world.playbook else "",
+                playbook=self.playbook_in_force,
                 incident=incident.id if incident else None,
                 step=incident.step if incident else None,
                 attempt=incident.attempt if incident else None,

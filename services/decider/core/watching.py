@@ -1,15 +1,16 @@
 """What a rule watches for: its trouble, the end of it, its partners; each a question to one kind of signal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.decider.core.clauses import LABEL, Allowed, Clause
-from services.decider.core.language import SignalKind
+from services.decider.core.language import WORKLOAD, SignalKind
 from services.decider.core.rules import Rule
 
 TROUBLE, HELD = "trouble", "for"
-"""Names of parts of a rule; the others are its partners' words, `after` and `without`."""
+"""Names of parts of a rule; the others are its partners' words, `after` and `without`, and the cures of its rungs."""
+_CURE = "verify/"
 _NAMES = frozenset({"cluster", "namespace", "workload", "workload_kind", "object", "object_kind", "container"})
 _TELLERS: Mapping[SignalKind, frozenset[str]] = {
     "sample": frozenset({"query"}),
@@ -30,6 +31,8 @@ class Tells(Enum):
     """If it holds, as an observation."""
     EITHER = auto()
     """Whatever it is: a finding if it holds, else an observation that it does not."""
+    SHOWING = auto()
+    """Whatever it is, as an observation."""
     ENDING = auto()
     """If it holds, as an observation that the trouble does not."""
 
@@ -44,6 +47,21 @@ class Watch:
     tells: Tells
     scope: Mapping[str, Allowed]
 
+    @property
+    def by(self) -> Sequence[str]:
+        """Return what its answers are about; a cure is always that of the workload."""
+        return (WORKLOAD,) if self.tells is Tells.SHOWING else self.rule.words.by
+
+
+def cure_of(step: int) -> str:
+    """Return the part of a rule that is the proof of a rung's cure."""
+    return f"{_CURE}{step}"
+
+
+def is_cure(part: str) -> bool:
+    """Tell whether a part of a rule is the proof of a cure."""
+    return part.startswith(_CURE)
+
 
 def watches_of(rule: Rule) -> Iterator[Watch]:
     """Yield all that a rule watches for."""
@@ -54,6 +72,9 @@ def watches_of(rule: Rule) -> Iterator[Watch]:
         yield from _endings(rule)
     for name, clause in rule.partners.items():
         yield Watch(rule, name, clause, Tells.HOLDING, clause.where)
+    for step, rung in enumerate(rule.rungs):
+        if rung.cure is not None:
+            yield Watch(rule, cure_of(step), rung.cure, Tells.SHOWING, rung.cure.where)
 
 
 def _lasting(clause: Clause) -> Mapping[str, Allowed]:

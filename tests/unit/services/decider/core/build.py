@@ -33,6 +33,7 @@ from shared.contracts.signals import (
     HealthSignal,
     NodeSignal,
     PodSignal,
+    SampleSignal,
     Signal,
     WorkloadSignal,
 )
@@ -119,6 +120,19 @@ def pod(**fields: Any) -> PodSignal:
     named = ObjectRef(kind="Pod", namespace="bank", name="frontend-1", uid="uid-frontend-1")
     known: dict[str, Any] = {"id": "sig-pod", "at": at(0), "cluster": "test", "workload": FRONTEND, "object": named}
     return PodSignal.model_validate({**known, "phase": "Pending", **fields})
+
+
+def sample(*, value: float, seconds: float, query: str = "error-rate", **labels: str) -> SampleSignal:
+    """Return a sample of a query about the workload; its labels tell the series."""
+    return SampleSignal(
+        id=f"sample-{query}-{seconds}-{sorted(labels.items())}-{value}",
+        at=at(seconds),
+        cluster="test",
+        workload=FRONTEND,
+        query=query,
+        value=value,
+        labels=labels,
+    )
 
 
 def event(*, kind: str = "Pod", uid: str = "uid-frontend-1", **fields: Any) -> EventSignal:

@@ -37,6 +37,7 @@ from tests.unit.services.decider.core.build import (
     pause,
     result,
     resume,
+    sample,
     silence,
     silence_ended,
     wake_up,
@@ -51,6 +52,14 @@ RULES = (
       ladder:
         - {action: set-memory, cap: 512Mi, attempts: 2, verify: {healthy_for: 30s, within: 1m}}
         - {action: set-memory, cap: 512Mi, factor: 4, verify: {healthy_for: 30s, within: 1m}}
+        - {action: escalate}
+    - name: errors
+      signal: container
+      where: {reason: Errors}
+      ladder:
+        - action: restart-pod
+          attempts: 2
+          verify: {query: error-rate, when: value < 0.5, healthy_for: 30s, within: 2m}
         - {action: escalate}
     - name: hung
       signal: container
@@ -126,6 +135,8 @@ class Kind(StrEnum):
     SCALED = auto()
     FAILED = auto()
     SLOW = auto()
+    ERRORS = auto()
+    SAMPLE = auto()
     LEAK = auto()
     HEALTHY = auto()
     UNHEALTHY = auto()
@@ -176,6 +187,8 @@ def moves(*, without: Collection[Kind] = ()) -> st.SearchStrategy[list[Move]]:
         Kind.APPROVE,
         Kind.SLOW,
         Kind.LEAK,
+        Kind.ERRORS,
+        Kind.SAMPLE,
     )
     kinds = [kind for kind in (*Kind, *usual, *usual) if kind not in without]
     move = st.builds(
@@ -318,6 +331,11 @@ def _leak(_: History, move: Move, now: int) -> InboxEntry:
     return finding("leak", seconds=now + move.skew, reason="Leak", memory_limit_bytes=limit)
 
 
+def _sample(_: History, move: Move, now: int) -> InboxEntry | None:
+    series = "a" if move.pick % 4 else "b"
+    return _matched(sample(value=0.1 if move.pick % 3 else 0.9, seconds=now + move.skew, series=series))
+
+
 def _error(_: History, move: Move, now: int) -> InboxEntry:
     return finding("twice", seconds=now + move.skew, reason="Error")
 
@@ -408,6 +426,10 @@ _ENTRIES: Mapping[Kind, _Maker] = {
     Kind.SCALED: _event("Scaled"),
     Kind.FAILED: _event("Failed"),
     Kind.LEAK: _leak,
+    Kind.ERRORS: lambda _, move, now: finding(
+        "errors", seconds=now + move.skew, reason="Errors", pod=f"frontend-{move.pick}"
+    ),
+    Kind.SAMPLE: _sample,
     Kind.SLOW: lambda _, move, now: finding("slow", seconds=now + move.skew, reason="Slow", restarts=move.pick % 3),
     Kind.HEALTHY: lambda _, __, now: health(healthy=True, seconds=now),
     Kind.UNHEALTHY: lambda _, __, now: health(healthy=False, seconds=now),

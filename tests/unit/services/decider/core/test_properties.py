@@ -16,7 +16,7 @@ from services.decider.core.turn import Output
 from shared.contracts.actions import RestartPod, SetMemory
 from shared.contracts.codec import body_of
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Approval, Finding, InboxEntry, Outcome, Silence, SilenceEnded, WakeUp
+from shared.contracts.inbox import Approval, Finding, InboxEntry, Observation, Outcome, Silence, SilenceEnded, WakeUp
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason
 from shared.contracts.signals import ContainerSignal, EventSignal
 from tests.unit.services.decider.core.build import (
@@ -214,7 +214,7 @@ def is_next(known: Decision | None, decision: Decision) -> bool:
 
 @given(moves(without={Kind.PLAYBOOK}))
 def test_no_step_is_tried_more_often_than_its_rung_says(steps: list[Move]) -> None:
-    most = {("crash", 0): 2, ("crash", 1): 1, ("slow", 2): 2, ("leak", 0): 2}
+    most = {("crash", 0): 2, ("crash", 1): 1, ("slow", 2): 2, ("leak", 0): 2, ("errors", 0): 2}
     for command in told(steps).commands:
         assert command.attempt <= most.get((command.rule, command.step), 1)
 
@@ -478,6 +478,19 @@ def test_what_can_be_undone_is_undone_where_it_is_not_proven_before_anything_els
 
 
 @given(moves())
+def test_a_cure_that_a_query_shows_is_proven_by_its_samples_alone_each_of_which_holds(steps: list[Move]) -> None:
+    since: datetime | None = None
+    for seen in walked(told(steps)):
+        if any(not one.dry_run for one in seen.commands) or isinstance(seen.entry, Finding):
+            since = None
+        if isinstance(seen.entry, Observation) and seen.entry.part == "verify/0":
+            since = (since or min(seen.entry.at, seen.now)) if seen.entry.holds else None
+        if any(one.reason is Reason.VERIFIED and one.rule == "errors" for one in seen.decisions):
+            assert since is not None
+            assert seen.moment - since >= timedelta(seconds=30)
+
+
+@given(moves())
 def test_a_wait_lasts_as_long_as_it_says(steps: list[Move]) -> None:
     until: dict[tuple[str | None, int | None], datetime | None] = {}
     for seen in walked(told(steps)):
@@ -498,7 +511,8 @@ def test_a_cure_is_proven_by_health_that_held_long_enough(steps: list[Move]) -> 
         if seen.entry.TYPE == "signal.workload":
             is_healthy = seen.after.health is not None and seen.after.health.healthy
             since = (since or seen.now) if is_healthy else None
-        if any(one.reason in {Reason.VERIFIED, Reason.RECOVERED} for one in seen.decisions):
+        healed = {one.rule for one in seen.decisions if one.reason in {Reason.VERIFIED, Reason.RECOVERED}}
+        if healed - {"errors"}:
             assert since is not None
             assert seen.moment - since >= timedelta(seconds=30)
             found = seen.before.found_at

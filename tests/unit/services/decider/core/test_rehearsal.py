@@ -56,8 +56,18 @@ def words(differences: Sequence[Divergence]) -> list[tuple[str, str, str, bool]]
     ]
 
 
-COUNTED = {Kind.HUNG, Kind.HUNG_NO_MORE, Kind.KILLING, Kind.STARTED, Kind.SCALED, Kind.FAILED, Kind.LEAK}
-PLAIN = {Kind.CRASH, Kind.MEMORY, Kind.ERROR, Kind.SLOW, Kind.LEAK}
+COUNTED = {
+    Kind.HUNG,
+    Kind.HUNG_NO_MORE,
+    Kind.KILLING,
+    Kind.STARTED,
+    Kind.SCALED,
+    Kind.FAILED,
+    Kind.LEAK,
+    Kind.ERRORS,
+    Kind.SAMPLE,
+}
+PLAIN = {Kind.CRASH, Kind.MEMORY, Kind.ERROR, Kind.SLOW, Kind.LEAK, Kind.ERRORS}
 """What is told by hand, one entry a signal, where those rules would tell more of it."""
 
 

@@ -1,0 +1,96 @@
+"""When a cure is proven: by the workload's own health, or by the samples of a query."""
+
+from datetime import datetime, timedelta
+
+from services.decider.core.grouping import object_of
+from services.decider.core.ladder import Plan, Step, Wait
+from services.decider.core.language import MOST_COUNTED, Verify
+from services.decider.core.orders import RESULT_WITHIN
+from services.decider.core.state import Health, Proof
+from services.decider.core.tallies import FRESH
+from services.decider.core.turn import Turn
+from services.decider.core.watching import cure_of
+from shared.contracts.inbox import Observation
+from shared.contracts.incidents import Incident, Phase, Reason
+
+_IN_FLIGHT = frozenset({Phase.PREVIEWING, Phase.ACTING, Phase.REVERTING})
+"""The phases in which a command is under way, or held back by a pause: nothing is proven until it is settled."""
+
+
+def proven_at(turn: Turn) -> datetime | None:
+    """Return when the present step's cure will be proven, if all stays as it is; None where it is not in sight.
+
+    What was told before the action was ordered cannot prove it, and the proof begins anew at each finding.
+    """
+    plan = turn.plan
+    if turn.incident.phase in _IN_FLIGHT:
+        return None
+    if isinstance(plan, Plan) and plan.verify.query:
+        return turn.now if _is_shown(turn, plan.verify) else None
+    return _healthy_long_enough_at(turn, plan)
+
+
+def is_shown_of(turn: Turn, seen: Observation) -> bool:
+    """Note what a sample shows of the present step's cure; tell whether it is one of that, from after the order."""
+    incident, moment = turn.state.open_incident, min(seen.at, turn.now)
+    if incident is None or (incident.rule, cure_of(incident.step)) != (seen.rule, seen.part):
+        return False
+    if incident.steps and moment <= incident.steps[-1].ordered_at:
+        return False
+    series = object_of(seen.signal)
+    others = [one for one in turn.state.proofs if one.series != series]
+    known = next((one for one in turn.state.proofs if (one.series, one.part) == (series, seen.part)), None)
+    proofs = sorted([*others, _proof(known, seen, series=series, moment=moment)], key=lambda one: one.at)
+    turn.remember(proofs=tuple(proofs[-MOST_COUNTED:]))
+    return True
+
+
+def _is_shown(turn: Turn, verify: Verify) -> bool:
+    """Tell whether every series that is still told has met the condition for long enough, all at the same time."""
+    part = cure_of(turn.incident.step)
+    asked = [one for one in turn.state.proofs if (one.part, one.playbook) == (part, turn.playbook_in_force)]
+    told = [one for one in asked if turn.now - one.at <= FRESH]
+    held = [(one.since, one.at) for one in told if one.since is not None]
+    if not held or len(held) < len(told):
+        return False
+    begun = max(since for since, _ in held)
+    found_at = turn.state.found_at or begun
+    return min(at for _, at in held) - max(begun, found_at) >= verify.healthy_for
+
+
+def _proof(before: Proof | None, seen: Observation, *, series: str, moment: datetime) -> Proof:
+    """Return what a series shows by now; after a silence nobody knows whether it held."""
+    if before is not None and before.playbook != seen.playbook:
+        before = None
+    if before is not None and seen.holds and moment <= before.at:
+        return before
+    is_unbroken = before is not None and before.since is not None and moment - before.at <= FRESH
+    since = (before.since if before is not None and is_unbroken else moment) if seen.holds else None
+    at = moment if before is None else max(moment, before.at)
+    return Proof(series=series, part=seen.part, playbook=seen.playbook, since=since, at=at)
+
+
+def _healthy_long_enough_at(turn: Turn, plan: Step | Reason) -> datetime | None:
+    health, incident = turn.state.health, turn.incident
+    if health is None or not health.healthy:
+        return None
+    since = max(health.since, turn.state.found_at or health.since)
+    if incident.phase is Phase.VERIFYING:
+        if not _told_after_order(health, incident):
+            return None
+        since = max(since, incident.steps[-1].ordered_at)
+    return since + _healthy_for(plan)
+
+
+def _told_after_order(health: Health, incident: Incident) -> bool:
+    return bool(incident.steps) and health.at > incident.steps[-1].ordered_at
+
+
+def _healthy_for(plan: Step | Reason) -> timedelta:
+    match plan:
+        case Plan():
+            return plan.verify.healthy_for
+        case Wait():
+            return plan.healthy_for
+        case _:
+            return RESULT_WITHIN
