@@ -20,7 +20,7 @@ from shared.contracts.model import JsonObject, JsonValue
 GUARDS: Mapping[Reason, str] = {
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule",
     Reason.MODE_OFF: "the rule, or the rung, is off",
-    Reason.PROTECTED: "its namespace is protected",
+    Reason.PROTECTED: "its namespace, or a label that it shows, is protected",
     Reason.STALE_FINDING: "it is not newer than the end of the newest incident, or has opened one already",
     Reason.REPEATED_FINDING: "the rule's incident is open; the proof of its cure begins anew",
     Reason.WINDOW_NOT_REACHED: "the window asks for more",

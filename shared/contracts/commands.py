@@ -1,6 +1,9 @@
 """Commands: one action to carry out on one workload."""
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+from pydantic import Field
 
 from shared.contracts.actions import Action
 from shared.contracts.model import Message, Moment
@@ -10,7 +13,8 @@ from shared.contracts.workloads import WorkloadRef
 class Command(Message):
     """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run or a revert.
 
-    `reverts` is the command that it undoes.
+    `reverts` is the command that it undoes. What carries one of the `protected_labels` (a key with one of these values)
+    when it is read to be changed must be left alone; what was ordered before there were any has none.
     """
 
     TYPE: ClassVar[str] = "command"
@@ -24,6 +28,7 @@ class Command(Message):
     action: Action
     dry_run: bool
     reverts: str = ""
+    protected_labels: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     expires_at: Moment
     requested_by: str
 

@@ -1,6 +1,7 @@
 """Two playbooks side by side: rules that came, went or changed, field by field, and where more or less is allowed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
@@ -8,8 +9,9 @@ from typing import cast
 from pydantic import BaseModel
 
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import ActionRung, MaintenanceWords
+from services.decider.core.language import ActionRung, MaintenanceWords, Protected
 from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.protecting import labels_of
 from services.decider.core.source import Path, dotted
 from shared.contracts.incidents import Mode, strictest
 from shared.contracts.model import JsonValue
@@ -45,13 +47,22 @@ def _of_the_whole(before: Playbook, after: Playbook) -> Iterator[Difference]:
     one, other = before.words, after.words
     yield from _changed("", {"metadata": _json(one.metadata)}, {"metadata": _json(other.metadata)})
     yield from _mode_changed("", "spec.mode", before=one.spec.mode, after=other.spec.mode)
-    earlier, later = one.spec.protected.namespaces, other.spec.protected.namespaces
-    field = "spec.protected.namespaces"
-    for namespace in sorted(earlier - later):
-        yield Difference(change=Change.WIDER, rule="", field=field, before=namespace)
-    for namespace in sorted(later - earlier):
-        yield Difference(change=Change.STRICTER, rule="", field=field, after=namespace)
+    earlier, later = one.spec.protected, other.spec.protected
+    yield from _protected_changed("spec.protected.namespaces", before=earlier.namespaces, after=later.namespaces)
+    yield from _protected_changed("spec.protected.labels", before=_labels(earlier), after=_labels(later))
     yield from _windows_changed(one.spec.maintenance, other.spec.maintenance)
+
+
+def _protected_changed(field: str, *, before: AbstractSet[str], after: AbstractSet[str]) -> Iterator[Difference]:
+    """Yield what is protected no more (more is allowed), and what is by now (less is)."""
+    for name in sorted(before - after):
+        yield Difference(change=Change.WIDER, rule="", field=field, before=name)
+    for name in sorted(after - before):
+        yield Difference(change=Change.STRICTER, rule="", field=field, after=name)
+
+
+def _labels(protected: Protected) -> AbstractSet[str]:
+    return {f"{key}={value}" for key, value in labels_of(protected)}
 
 
 def _windows_changed(before: Sequence[MaintenanceWords], after: Sequence[MaintenanceWords]) -> Iterator[Difference]:

@@ -27,7 +27,9 @@ _SPEC: Path = ("spec",)
 _LADDERS: Path = ("spec", "ladders")
 _RULES: Path = ("spec", "rules")
 _MAINTENANCE: Path = ("spec", "maintenance")
-_NAMESPACES: Path = ("spec", "protected", "namespaces")
+_PROTECTED: Path = ("spec", "protected")
+_NAMESPACES: Path = (*_PROTECTED, "namespaces")
+_LABELS: Path = (*_PROTECTED, "labels")
 _MODES = frozenset(mode.value for mode in Mode)
 _APART = frozenset({"include", "parameters", "rules", "maintenance"})
 """What is not judged as it stands in its file, but as it stands in the whole."""
@@ -243,6 +245,7 @@ def _whole(piece: _Piece) -> Source:
         for place, rule in enumerate(piece.rules):
             whole.origins.update({(*_RULES, place, *path): origin for path, origin in rule.origins.items()})
     _protect(whole, spec, piece.files[1:])
+    _protect_labels(whole, spec, piece.files[1:])
     _maintain(whole, spec, piece.files)
     whole.value = {**top.value, "spec": spec}
     return whole
@@ -260,6 +263,35 @@ def _protect(whole: Source, spec: JsonObject, included: Sequence[Source]) -> Non
             whole.origins[*_NAMESPACES, len(names)] = origin
             names.append(name)
             spec["protected"] = {**protected, "namespaces": names}
+
+
+def _protect_labels(whole: Source, spec: JsonObject, included: Sequence[Source]) -> None:
+    """Add the labels that included files protect, value by value, to those that the top file does."""
+    protected = spec.get("protected", {})
+    said = protected.get("labels", {}) if isinstance(protected, dict) else None
+    if not isinstance(protected, dict) or not isinstance(said, dict):
+        return
+    labels = {key: _listed(values) for key, values in said.items()}
+    added = False
+    for origin, key, value in _labels_protected_by(included):
+        values = labels.setdefault(key, [])
+        if value not in values:
+            whole.origins.setdefault((*_LABELS, key), origin)
+            whole.origins[*_LABELS, key, len(values)] = origin
+            values.append(value)
+            added = True
+    if added:
+        spec["protected"] = {**protected, "labels": {key: [*values] for key, values in labels.items()}}
+
+
+def _listed(values: JsonValue) -> list[JsonValue]:
+    return [*values] if isinstance(values, list) else [values]
+
+
+def _labels_protected_by(included: Sequence[Source]) -> Iterator[tuple[Origin, str, JsonValue]]:
+    for own in included:
+        for key, values in own.members_at(_LABELS).items():
+            yield from ((Origin(own, (*_LABELS, key)), key, value) for value in _listed(values))
 
 
 def _maintain(whole: Source, spec: JsonObject, files: Sequence[Source]) -> None:

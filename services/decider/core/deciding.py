@@ -102,7 +102,8 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
     elif (held := turn.hold) is not None:
         turn.suppress(held)
     elif (barred := barred_by(turn)) is not None:
-        end(turn, Phase.ESCALATED, barred, detail=f"approved by {approval.by}, but the playbook in force says no")
+        why = f": protected is {turn.protection}" if barred is Reason.PROTECTED else ""
+        end(turn, Phase.ESCALATED, barred, detail=f"approved by {approval.by}, but the playbook in force says no{why}")
     else:
         turn.decide(Reason.APPROVAL_GRANTED, detail=f"by {approval.by}")
         shown = turn.incident.steps[-1]
@@ -110,8 +111,8 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
 
 
 def _person_acts(turn: Turn, manual: ManualAction) -> None:
-    if turn.is_protected:
-        turn.decide(Reason.PROTECTED, rule=MANUAL, detail=f"by {manual.by}")
+    if protection := turn.protection_of(None):
+        turn.decide(Reason.PROTECTED, rule=MANUAL, detail=f"by {manual.by}: protected is {protection}")
         return
     if incident_id(manual.workload, rule=MANUAL, cause=manual.id) in turn.state.past:
         turn.decide(Reason.MANUAL_ACTION_REPEATED, rule=MANUAL, detail=f"by {manual.by}")

@@ -24,6 +24,10 @@ MANUAL = "manual"
 """What stands for a rule where a person acts; no rule is called so."""
 MESSAGE_CHARS = 2_000
 """How long a message may be, as it is written and as it is told."""
+MOST_LABELS = 32
+"""How many keys, and values of one, a playbook protects at most; each command carries all of them."""
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
 
 
@@ -47,6 +51,12 @@ def _as_list(names: object) -> object:
     return [names] if isinstance(names, str) else names
 
 
+def _as_texts(values: object) -> object:
+    if isinstance(values, str | list):
+        return _as_list(cast("object", values))
+    raise ValueError("expected a text or a list of texts")
+
+
 def _web_address(text: str) -> str:
     if _WEB_ADDRESS.fullmatch(text) is None:
         raise ValueError("expected an address that begins with http:// or https://")
@@ -60,6 +70,19 @@ _NAME_CHARS = 253
 def _glob(text: str) -> str:
     if not text or "/" in text or len(text) > _NAME_CHARS:
         raise ValueError("expected a name, or a glob of names such as 'bank-*'")
+    return text
+
+
+def _label_key(text: str) -> str:
+    prefix, slash, name = text.rpartition("/")
+    if _LABEL_NAME.fullmatch(name) is None or (slash and _LABEL_PREFIX.fullmatch(prefix) is None):
+        raise ValueError("expected the key of a label such as tier or app.kubernetes.io/name")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if text and _LABEL_NAME.fullmatch(text) is None:
+        raise ValueError("expected the value of a label: at most 63 letters, digits, and '-', '_' or '.' between them")
     return text
 
 
@@ -125,6 +148,20 @@ By = Annotated[
     Field(min_length=1, max_length=4),
     WithJsonSchema(
         {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 4}]}
+    ),
+]
+LabelKey = Annotated[str, AfterValidator(_label_key)]
+LabelValues = Annotated[
+    frozenset[Annotated[str, AfterValidator(_label_value)]],
+    BeforeValidator(_as_texts),
+    Field(min_length=1, max_length=MOST_LABELS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_LABELS},
+            ]
+        }
     ),
 ]
 SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
@@ -346,6 +383,11 @@ class Protected(_Words):
 
     namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     """Namespaces about which nothing is ever ordered."""
+    labels: dict[LabelKey, LabelValues] = Field(
+        default_factory=dict[LabelKey, LabelValues],
+        max_length=MOST_LABELS,
+        description="Labels, each with its value or a list of values: what carries one of them is never acted on.",
+    )
 
 
 class Metadata(_Words):

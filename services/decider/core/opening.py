@@ -27,7 +27,7 @@ def found(turn: Turn, finding: Finding) -> None:
         return
     reason = _reason_to_leave(turn, finding, rule)
     if reason is not None:
-        turn.decide(reason, rule=finding.rule)
+        turn.decide(reason, rule=finding.rule, detail=_cause_of(reason, turn, finding))
         return
     if rule.words.held_for is not None:  # told once, when it begins: known also where it opens nothing now
         _tally(turn, rule, finding)
@@ -108,21 +108,26 @@ def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
     closed_at = newest.closed_at if newest is not None else None
     if closed_at is not None and (_has_opened(turn, finding) or finding.at <= closed_at):
         return Reason.STALE_FINDING
-    return _barred(turn, rule)
+    # what is open takes up what shows a protected label, and ends by it at its next step
+    return _barred(turn, rule, None if _is_of_open_incident(turn, finding) else finding)
 
 
 def _has_opened(turn: Turn, finding: Finding) -> bool:
     return incident_id(finding.workload, rule=finding.rule, cause=finding.id) in turn.state.past
 
 
-def _barred(turn: Turn, rule: Rule) -> Reason | None:
-    """Return why no incident of a rule may be opened now."""
+def _barred(turn: Turn, rule: Rule, finding: Finding | None) -> Reason | None:
+    """Return why no incident of a rule may be opened now by a finding."""
     playbook = turn.world.playbook
     if playbook is not None and mode_of(playbook, rule) is Mode.OFF:
         return Reason.MODE_OFF
-    if turn.is_protected:
+    if turn.protection_of(finding):
         return Reason.PROTECTED
     return None
+
+
+def _cause_of(reason: Reason, turn: Turn, finding: Finding) -> str:
+    return f"protected is {turn.protection_of(finding)}" if reason is Reason.PROTECTED else ""
 
 
 def _is_resting(turn: Turn, rule: str) -> bool:
@@ -175,10 +180,10 @@ def _open_if_allowed(turn: Turn, key: str, rule: Rule) -> None:
     tally = turn.state.tallies[key]
     if tally.finding is None:
         return
-    reason = Reason.STALE_FINDING if _has_opened(turn, tally.finding) else _barred(turn, rule)
+    reason = Reason.STALE_FINDING if _has_opened(turn, tally.finding) else _barred(turn, rule, tally.finding)
     held = turn.hold_on(rule.name)
     if reason is not None:
-        _bar(turn, key, reason=reason)
+        _bar(turn, key, reason=reason, detail=_cause_of(reason, turn, tally.finding))
     elif held is not None:
         _bar(turn, key, reason=held.reason, by=held.by, detail=held.detail)
     else:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from services.decider.core.ladder import described
+from services.decider.core.protecting import labels_in_force
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.commands import Command
@@ -50,7 +51,7 @@ def settled(step: StepRecord, result: Result, *, now: datetime) -> StepRecord:
 
 
 def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Command:
-    incident = turn.incident
+    incident, playbook = turn.incident, turn.world.playbook
     return Command(
         id=derive("cmd", incident.id, incident.step, incident.attempt, form),
         at=turn.now,
@@ -64,6 +65,7 @@ def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Com
         dry_run=form == _PREVIEW,
         reverts=reverts,
         expires_at=turn.now + COMMAND_EXPIRES,
+        protected_labels=labels_in_force(playbook.words.spec.protected) if playbook else {},
         requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
     )
 

@@ -26,7 +26,6 @@ REMEMBERED = 64
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
-    Reason.PROTECTED: "the playbook in force protects its namespace",
 }
 
 
@@ -43,7 +42,7 @@ def start_step(turn: Turn) -> None:
 
 def barred_by(turn: Turn) -> Reason | None:
     """Return why the present step may not act, although a person allows it: another playbook may be in force by now."""
-    plan = Reason.PROTECTED if turn.is_protected else turn.plan
+    plan = Reason.PROTECTED if turn.protection else turn.plan
     if isinstance(plan, Reason):
         return plan
     if not isinstance(plan, Plan):
@@ -135,7 +134,7 @@ def _try_again(turn: Turn) -> None:
 
 def _is_begun(turn: Turn) -> bool:
     """Take the present step, and tell whether the incident stays at it; else it goes on at once."""
-    plan = Reason.PROTECTED if turn.is_protected else turn.plan
+    plan = Reason.PROTECTED if turn.protection else turn.plan
     if turn.unmet and not isinstance(plan, Reason):
         turn.decide(Reason.STEP_NOT_MET, detail=turn.unmet)
         return False
@@ -150,8 +149,12 @@ def _is_begun(turn: Turn) -> bool:
         case Handover():
             end(turn, Phase.ESCALATED, Reason.ESCALATED, detail=plan.message or "the ladder hands it to a person")
         case Reason():
-            end(turn, Phase.ESCALATED, plan, detail=_ENDINGS[plan])
+            end(turn, Phase.ESCALATED, plan, detail=_ending(turn, plan))
     return True
+
+
+def _ending(turn: Turn, reason: Reason) -> str:
+    return f"protected is {turn.protection}" if reason is Reason.PROTECTED else _ENDINGS[reason]
 
 
 def _notify(turn: Turn, notice: Notice) -> None:
@@ -262,7 +265,7 @@ def _revert(turn: Turn) -> None:
 
 
 def _bar_of_revert(turn: Turn) -> Reason | None:
-    if turn.is_protected:
+    if turn.protection:
         return Reason.PROTECTED
     if turn.rule is None:
         return Reason.RULE_UNKNOWN

@@ -17,6 +17,7 @@ from services.decider.core.language import (
     WaitRung,
 )
 from services.decider.core.playbook import Playbook
+from services.decider.core.protecting import labels_of
 from services.decider.core.rules import Rule, partners_of
 from services.decider.core.silencing import is_named_by
 from shared.contracts.incidents import Mode, strictest
@@ -48,6 +49,7 @@ def rule_in_words(playbook: Playbook, rule: Rule) -> list[str]:
         *([f"mode {_MODE_WORDS[Mode.OFF]}; nothing is opened"] if mode is Mode.OFF else []),
         *(line for step, rung in enumerate(words.ladder) for line in _rung(step, rung, mode=mode)),
         f"not in the namespaces: {', '.join(sorted(playbook.words.spec.protected.namespaces)) or 'none'}",
+        *_labels(playbook),
         *_windows(playbook, rule),
         _ENDS,
         f"then rests: {format_duration(words.cooldown)} for the workload",
@@ -60,6 +62,12 @@ def _about(words: RuleWords) -> Iterator[str]:
     yield from (f"{name}: {text}" for name, text in said.items() if text)
     if words.labels:
         yield f"labels: {', '.join(f'{name}={value}' for name, value in words.labels.items())}"
+
+
+def _labels(playbook: Playbook) -> Iterator[str]:
+    labels = [f"{key}={value}" for key, value in labels_of(playbook.words.spec.protected)]
+    if labels:
+        yield f"not what has the label: {' or '.join(labels)}"
 
 
 def _windows(playbook: Playbook, rule: Rule) -> Iterator[str]:

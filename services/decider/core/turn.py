@@ -8,9 +8,10 @@ from services.decider.core.holds import Hold, hold_on
 from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, plan_of_person, rung_of, step_of_rung
 from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook, Rule
+from services.decider.core.protecting import protection_of
 from services.decider.core.state import WorkloadState
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Pause, Silence
+from shared.contracts.inbox import Finding, Pause, Silence
 from shared.contracts.incidents import Decision, Incident, Mode, Reason, strictest
 from shared.contracts.reports import RcaRequest
 from shared.contracts.workloads import WorkloadRef
@@ -72,10 +73,16 @@ class Turn:
         return self.world.playbook.hash if self.world.playbook else ""
 
     @property
-    def is_protected(self) -> bool:
-        """Tell whether nothing may be ordered about the workload; so it is without a playbook, too."""
-        playbook = self.world.playbook
-        return playbook is None or self.cause.workload.namespace in playbook.words.spec.protected.namespaces
+    def protection(self) -> str:
+        """Return what is protected of what the incident is about, as its latest finding shows it; empty: nothing."""
+        return self.protection_of(self.state.finding)
+
+    def protection_of(self, finding: Finding | None) -> str:
+        """Return what is protected of the workload and of what a finding shows; without a playbook all is."""
+        playbook, signal = self.world.playbook, finding.signal if finding is not None else None
+        if playbook is None:
+            return "all, without a playbook in force"
+        return protection_of(self.cause.workload, signal, playbook.words.spec.protected)
 
     @property
     def hold(self) -> Hold | None:

@@ -110,7 +110,7 @@ class Actor:
         pod = await self._client.get(_path(ref))
         if uid_of(pod) != action.uid:
             return Refused(Refusal.TARGET_REPLACED)
-        refusal = await self._standing(pod, command.workload)
+        refusal = await self._standing(pod, command)
         if refusal is not None:
             return Refused(refusal)
         if not dry_run:
@@ -123,7 +123,7 @@ class Actor:
         if command.workload.kind not in {"Deployment", "StatefulSet", "DaemonSet"}:
             return Refused(Refusal.KIND_NOT_SUPPORTED)
         workload = await self._client.get(_path(command.workload))
-        if is_protected(workload):
+        if is_protected(workload, command.protected_labels):
             return Refused(Refusal.PROTECTED_OBJECT)
         if isinstance(action, SetMemory):
             change = memory_change(workload, action, command=command.id, token=token)
@@ -147,11 +147,11 @@ class Actor:
         metadata: JsonObject = {"resourceVersion": version_of(source), "annotations": marks(command, token)}
         await self._client.patch(_path(ref), {"metadata": metadata}, kind=PatchType.MERGE)
 
-    async def _standing(self, pod: JsonObject, workload: WorkloadRef) -> Refusal | None:
+    async def _standing(self, pod: JsonObject, command: Command) -> Refusal | None:
         """Return why a pod must not be evicted: it or what owns it is protected, or no owner of it is the workload."""
-        at = pod
+        at, workload = pod, command.workload
         for _ in _PATHS:  # an owner that owns itself must not hold us up
-            if is_protected(at):
+            if is_protected(at, command.protected_labels):
                 return Refusal.PROTECTED_OBJECT
             owner = _owner_of(at, workload.namespace)
             if owner is None:
@@ -160,7 +160,7 @@ class Actor:
                 return Refusal.KIND_NOT_SUPPORTED if owner == workload else Refusal.NOT_OF_WORKLOAD
             at = await self._client.get(_path(owner))
             if owner == workload:
-                return Refusal.PROTECTED_OBJECT if is_protected(at) else None
+                return Refusal.PROTECTED_OBJECT if is_protected(at, command.protected_labels) else None
         return Refusal.NOT_OF_WORKLOAD
 
     async def _find(self, ref: WorkloadRef) -> JsonObject | None:

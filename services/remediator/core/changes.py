@@ -78,10 +78,15 @@ def is_marked(source: JsonObject, command: str) -> bool:
     return annotations_of(source).get(COMMAND_ANNOTATION) == command
 
 
-def is_protected(source: JsonObject) -> bool:
-    """Tell whether an object, or the pods of its template, are to be left alone whatever a command says."""
-    labels = (_section(source, *path, "metadata", "labels") for path in ((), ("spec", "template")))
-    return any(one.get(PROTECTED_LABEL) == "true" for one in labels)
+def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether an object, or the pods of its template, are to be left alone.
+
+    They are by the one label that holds whatever a command says, and `by` the labels that the playbook in force names.
+    """
+    carried = [_section(source, *path, "metadata", "labels") for path in ((), ("spec", "template"))]
+    if any(one.get(PROTECTED_LABEL) == "true" for one in carried):
+        return True
+    return any(one.get(key) in values for one in carried for key, values in by.items())
 
 
 def annotations_of(source: JsonObject) -> Mapping[str, JsonValue]:

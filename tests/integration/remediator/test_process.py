@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,10 @@ PODS = "/api/v1/namespaces/bank/pods"
 ROOT = Path(__file__).resolve().parents[3]
 
 
+MEMORY_BACK = SetMemory(container="server", from_bytes=512 * MEBIBYTE, to_bytes=256 * MEBIBYTE)
+"""What is refused as changed meanwhile where nothing else is against it: the limit is another."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A cluster with one Deployment, a broker and a store, and the environment of a remediator on them."""
@@ -47,7 +51,15 @@ class Stage:
     def remediator(self, name: str) -> ChildProcess:
         return service("remediator", env=self.env | {"SRE_INSTANCE": name}, directory=self.directory / name)
 
-    async def order(self, command: str, action: Action, *, dry_run: bool = False, expires_in: int = 60) -> None:
+    async def order(
+        self,
+        command: str,
+        action: Action,
+        *,
+        dry_run: bool = False,
+        expires_in: int = 60,
+        protected_labels: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         now = datetime.now(UTC)
         ordered = Command(
             id=command,
@@ -62,6 +74,7 @@ class Stage:
             dry_run=dry_run,
             expires_at=now + timedelta(seconds=expires_in),
             requested_by="test",
+            protected_labels=protected_labels or {},
         )
         await self.publisher.publish(ordered, topic=COMMANDS)
 
@@ -147,6 +160,7 @@ async def test_each_action_is_previewed_carried_out_once_and_refused_by_its_reas
         await _memory_set_back(stage)
         await _restart(stage)
         await _refusals(stage)
+        await _protected_by_playbook(stage)
         await _protected(stage)
     finally:
         await remediator.stop()
@@ -238,6 +252,23 @@ async def _refusals(stage: Stage) -> None:
     await stage.order("budget", RestartPod(pod=pod["name"], uid=pod["uid"]))
     assert (await stage.result("budget")).reason == "disruption-budget"
     assert (await stage.pod())["metadata"]["uid"] == pod["uid"]
+
+
+async def _protected_by_playbook(stage: Stage) -> None:
+    """Refuse each action on what carries a label that its command names, although nothing else tells of the label."""
+    by = {"tier": ("cache", "database")}
+    await stage.order("labels-of-others", MEMORY_BACK, dry_run=True, protected_labels=by)
+    assert (await stage.result("labels-of-others")).reason == "changed-meanwhile"
+    await stage.client.patch(DEPLOYMENT, {"metadata": {"labels": {"tier": "database"}}}, kind=PatchType.MERGE)
+    pod = (await stage.pod())["metadata"]
+    restart = RestartPod(pod=pod["name"], uid=pod["uid"])
+    for command, ordered in (("labelled-pod", restart), ("labelled-memory", MEMORY_BACK), ("labelled", Rollback())):
+        await stage.order(command, ordered, protected_labels=by)
+        assert (await stage.result(command)).reason == "protected-object"
+    assert (await stage.pod())["metadata"]["uid"] == pod["uid"]
+    await stage.client.patch(DEPLOYMENT, {"metadata": {"labels": {"tier": "web"}}}, kind=PatchType.MERGE)
+    await stage.order("other-value", MEMORY_BACK, dry_run=True, protected_labels=by)
+    assert (await stage.result("other-value")).reason == "changed-meanwhile"
 
 
 async def _protected(stage: Stage) -> None:

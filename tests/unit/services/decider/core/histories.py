@@ -90,6 +90,8 @@ def in_mode(mode: Mode) -> str:
 
 BROKEN = RULES.replace("signal: container", "signal: tea leaves")
 PROTECTING = RULES.replace("spec:", "spec:\n  protected: {namespaces: [bank]}")
+LABELLED = RULES.replace("spec:", "spec:\n  protected: {labels: {tier: [cache, database]}}")
+"""These rules, with what they must leave alone: some of the pods that crash carry that label."""
 MAINTAINED = RULES.replace(
     "spec:",
     "spec:\n  maintenance: [{name: often, schedule: '*/10 * * * *', duration: 3m, namespaces: [b*], rules: [crash]}]",
@@ -107,6 +109,7 @@ TEXTS = (
     RULES.replace("{action: wait, for: 1m, healthy_for: 30s}", "{action: restart-pod, when: restarts < 1}"),
     RULES.replace("{action: notify, message: It is slow}", "{action: wait, for: 10m}"),
     MAINTAINED,
+    LABELLED,
     *(in_mode(mode) for mode in Mode),
 )
 SILENCED: Sequence[Mapping[str, str]] = (
@@ -311,7 +314,8 @@ _Maker = Callable[[History, Move, int], InboxEntry | None]
 
 
 def _crash(_: History, move: Move, now: int) -> InboxEntry:
-    return finding(seconds=now + move.skew, pod=f"frontend-{move.pick}")
+    labels = {"tier": "database" if move.pick % 4 == 1 else "web"}
+    return finding(seconds=now + move.skew, pod=f"frontend-{move.pick}", labels=labels)
 
 
 def _memory(_: History, move: Move, now: int) -> InboxEntry:

@@ -139,6 +139,27 @@ def test_what_included_files_protect_is_added(
     assert playbook.words.spec.protected.namespaces == expected
 
 
+@pytest.mark.parametrize(
+    ("top", "included", "expected"),
+    [
+        ("", "", {}),
+        ("{tier: db}", "", {"tier": {"db"}}),
+        ("", "{tier: [db, cache]}", {"tier": {"db", "cache"}}),
+        ("{tier: db}", "{tier: [cache, db], app: ledger}", {"tier": {"db", "cache"}, "app": {"ledger"}}),
+    ],
+)
+def test_the_labels_that_included_files_protect_are_added(
+    top: str, included: str, expected: dict[str, set[str]]
+) -> None:
+    above, below = ({"protected": f"{{labels: {said}}}"} if said else {} for said in (top, included))
+    playbook = composed(
+        {"top.yaml": spec(include="[b.yaml]", **above), "b.yaml": spec(rules=f"[{rule('b')}]", **below)}
+    )
+    protected = playbook.words.spec.protected
+    assert protected.labels == expected
+    assert protected.namespaces == {"kube-system", "kube-public", "kube-node-lease"}
+
+
 WINDOW = "[{{name: {name}, schedule: '{schedule}', duration: 2h}}]"
 
 

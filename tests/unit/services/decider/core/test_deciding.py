@@ -264,6 +264,57 @@ def test_protected_namespaces_are_left_alone_by_rules_and_people() -> None:
     assert story.workload.incident is None
 
 
+LABELLED = PLAYBOOK.replace("spec:", "spec:\n  protected: {labels: {tier: [cache, database]}}")
+DATABASE = {"app": "ledger", "tier": "database"}
+
+
+def decisions(story: History) -> list[Decision]:
+    return [one for one in story.outputs if isinstance(one, Decision)]
+
+
+def test_what_shows_a_protected_label_is_left_alone_and_the_decision_names_the_label() -> None:
+    story = history(LABELLED)
+    story.take(finding(labels=DATABASE), seconds=1)
+    assert [(one.reason, one.detail) for one in decisions(story)] == [
+        (Reason.PROTECTED, "protected is what has the label tier=database")
+    ]
+    assert story.workload.incident is None
+    story.take(finding(seconds=2, labels={"tier": "web"}), seconds=2)
+    assert len(story.commands) == 1
+
+
+def test_a_protected_label_on_a_later_finding_ends_what_is_open_before_the_next_command() -> None:
+    story = history(LABELLED)
+    story.take(finding(labels={}), seconds=1)
+    story.take(result(story.commands[0], seconds=2, outcome=Outcome.FAILED), seconds=2)
+    story.take(finding(seconds=3, labels=DATABASE), seconds=3)
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.PROTECTED)
+    assert decisions(story)[-1].detail == "protected is what has the label tier=database"
+    assert len(story.commands) == 1
+
+
+def test_an_approval_does_not_outdo_a_label_that_is_protected_by_now() -> None:
+    story = history()
+    story.take(finding("memory", **MEMORY, labels=DATABASE), seconds=1)
+    story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
+    story.take(activated(LABELLED), seconds=3)
+    story.take(approval(story.incident, seconds=4), seconds=4)
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.PROTECTED)
+    assert decisions(story)[-1].detail.endswith("says no: protected is what has the label tier=database")
+    assert all(command.dry_run for command in story.commands)
+
+
+def test_what_a_person_asks_for_goes_out_with_the_protected_labels_whatever_an_earlier_finding_showed() -> None:
+    story = history()
+    story.take(finding(labels=DATABASE), seconds=1)
+    story.take(gone(seconds=2), seconds=2)
+    story.take(activated(LABELLED), seconds=3)
+    story.take(manual(seconds=4), seconds=4)
+    assert story.commands[0].protected_labels == {}
+    assert story.commands[1].protected_labels == {"tier": ("cache", "database")}
+
+
 def test_a_rule_that_is_off_does_nothing() -> None:
     story = history(PLAYBOOK.replace("spec:", "spec:\n  mode: off"))
     story.take(finding(), seconds=1)

@@ -29,6 +29,7 @@ from tests.unit.services.decider.core.build import (
     result,
 )
 from tests.unit.services.decider.core.histories import (
+    LABELLED,
     MAINTAINED,
     PEOPLE,
     PLAYBOOKS,
@@ -301,6 +302,22 @@ def test_a_protected_namespace_never_gets_a_command(steps: list[Move]) -> None:
     for seen in walked(told(steps)):
         if seen.playbook is None or "bank" in seen.playbook.words.spec.protected.namespaces:
             assert not seen.commands
+
+
+@given(moves())
+def test_what_shows_a_protected_label_never_gets_a_command(steps: list[Move]) -> None:
+    for seen in walked(told(steps, LABELLED)):
+        told_now = seen.entry if isinstance(seen.entry, Finding) else None
+        for command in seen.commands:
+            assert seen.playbook is not None
+            labels = seen.playbook.words.spec.protected.labels
+            assert command.protected_labels == {key: tuple(sorted(values)) for key, values in labels.items()}
+            for shown in (told_now, seen.after.finding):
+                assert (
+                    shown is None
+                    or not isinstance(shown.signal, ContainerSignal)
+                    or (shown.signal.labels.get("tier") not in labels.get("tier", ()))
+                )
 
 
 @given(moves())

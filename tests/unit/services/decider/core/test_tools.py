@@ -268,6 +268,24 @@ def test_rules_that_came_went_and_changed_are_told_field_by_field() -> None:
     assert names == [(Change.REMOVED, "one"), (Change.ADDED, "two")]
 
 
+def labelled(said: str) -> Playbook:
+    return load_playbook(playbook().text.replace("spec:", f"spec:\n  protected: {{labels: {said}}}"), file="p")
+
+
+def test_a_label_that_is_protected_no_more_is_wider_and_one_that_is_by_now_stricter() -> None:
+    found = differences_between(labelled("{tier: [db, web]}"), labelled("{tier: web, app: ledger}"))
+    assert [(one.change, one.field, one.before, one.after) for one in found] == [
+        (Change.WIDER, "spec.protected.labels", "tier=db", None),
+        (Change.STRICTER, "spec.protected.labels", None, "app=ledger"),
+    ]
+
+
+def test_protected_labels_are_told_of_each_rule() -> None:
+    found = labelled("{tier: [web, db], app: ledger}")
+    assert "not what has the label: app=ledger or tier=db or tier=web" in rule_in_words(found, found.rules["one"])
+    assert not any("label:" in line for line in rule_in_words(playbook(), playbook().rules["one"]))
+
+
 @settings(deadline=None)
 @given(outer=st.tuples(MODES, MODES), inner=st.tuples(MODES, MODES))
 def test_wider_is_said_exactly_where_more_may_be_done(outer: tuple[str, str], inner: tuple[str, str]) -> None:

@@ -121,19 +121,22 @@ def test_without_an_earlier_revision_there_is_no_way_back() -> None:
     assert rollback_change(deployment(), [], Rollback(), command="c", token=1) is Refusal.NO_EARLIER_REVISION
 
 
-LABELS = st.dictionaries(st.sampled_from(["app", "sre-agent.dev/protected"]), st.sampled_from(["true", "false", ""]))
+KEYS, VALUES = st.sampled_from(["app", "sre-agent.dev/protected"]), st.sampled_from(["true", "false", ""])
+LABELS = st.dictionaries(KEYS, VALUES)
 
 
-@given(own=LABELS, inside=LABELS)
+@given(own=LABELS, inside=LABELS, by=st.dictionaries(KEYS, st.lists(VALUES, min_size=1)))
 def test_an_object_is_protected_by_its_own_label_or_by_that_of_the_pods_it_makes(
-    own: dict[str, str], inside: dict[str, str]
+    own: dict[str, str], inside: dict[str, str], by: dict[str, list[str]]
 ) -> None:
     labelled = {"metadata": {"labels": own}, "spec": {"template": {"metadata": {"labels": inside}}}}
-    told = {own.get("sre-agent.dev/protected"), inside.get("sre-agent.dev/protected")}
-    assert is_protected(cast("Any", labelled)) is ("true" in told)
+    carried = {*own.items(), *inside.items()}
+    named = {(key, value) for key, values in by.items() for value in values}
+    assert is_protected(cast("Any", labelled), by) is bool(carried & {("sre-agent.dev/protected", "true"), *named})
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_labels_of_any_shape_never_break_the_reading(labels: Any) -> None:
-    assert not is_protected({"metadata": labels, "spec": labels})
-    assert not is_protected({"metadata": {"labels": labels}})
+    by = {"tier of no other": ["database"]}
+    assert not is_protected({"metadata": labels, "spec": labels}, by)
+    assert not is_protected({"metadata": {"labels": labels}}, by)
