@@ -14,8 +14,9 @@ from shared.infra.broker import Publisher
 from shared.kernel.clock import Clock
 from shared.kernel.ids import derive
 
-MOST_ACTIVE = 200
-"""Each finding is held against all of them; who needs more wants a rule that is off."""
+MOST_ACTIVE = 50
+"""Each finding is held against all of them, and each stored position of the inbox holds them; who needs more wants a
+rule that is off."""
 
 
 class SilenceStatus(BaseModel):

@@ -92,7 +92,7 @@ def workload_of(stored: bytes | None) -> WorkloadState:
 
 
 def partition_bytes(state: PartitionState) -> bytes:
-    """Return a partition's state as stored at each entry: without what changes seldom, the playbook and silences."""
+    """Return a partition's state as stored at each entry, with the playbook by its hash alone: it changes seldom."""
     playbook = state.playbook and state.playbook.hash
     return _PARTITION.dump_json(_PartitionRow(state.offset, playbook, state.paused, state.silences))
 
