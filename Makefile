@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate properties plant golden integration e2e bench bench-rivals bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate properties plant golden integration e2e bench bench-rivals bench-replay bench-decide bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 SEEDS ?= 1000000
@@ -90,6 +90,12 @@ bench: setup ## signals matched per second; what a hostile playbook costs; laten
 
 bench-rivals: setup ## the same rules and signals here and in ansible-rulebook, side by side; 10 minutes
 	@$(BIN)/python -m bench.rivals
+
+bench-replay: setup ## a million signals replayed from Kafka beside aiokafka alone; 10 minutes
+	@$(BIN)/python -m bench.replay
+
+bench-decide: setup ## findings decided a second through Faust with its table, and a finding to its command; 5 minutes
+	@$(BIN)/python -m bench.deciding
 
 bench-scale: setup ## the collector on a real Kubernetes of 50 nodes and 5,000 pods: memory, CPU, time to a signal; 10 minutes
 	@$(BIN)/python -m bench.scale
