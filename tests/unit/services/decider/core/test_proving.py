@@ -197,6 +197,7 @@ def test_what_another_playbook_asked_proves_nothing() -> None:
     tell(story, 65, 0.1)
     assert story.incident.phase is Phase.VERIFYING
     tell(story, 70, 0.01, text=stricter)
+    assert story.incident.phase is Phase.VERIFYING
     tell(story, 130, 0.01, text=stricter)
     assert story.incident.phase is Phase.HEALED
 
