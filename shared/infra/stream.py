@@ -140,7 +140,8 @@ class _FaustPlaces:
         return await self._app.consumer.position(self._at(partition))
 
     async def read_on_from(self, partition: int, offset: int) -> None:
-        await self._app.consumer.seek(self._at(partition), max(offset - 1, 0))  # it reads on after what it is given
+        before = max(offset - 1, 0)  # it reads on after what it is given
+        await self._app.consumer.seek_wait({self._at(partition): before})  # in the thread that fetches, unlike `seek`
 
     def _at(self, partition: int) -> TP:
         return TP(self._inbox.name, partition)

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sandbox.stack.kafka import KafkaBroker
+from sandbox.stack.process import tail_of
 from shared.contracts.topics import INBOX
 from shared.infra.crashing import CrashPoint
 from shared.infra.kafka import create_topics
@@ -63,7 +64,8 @@ async def _killed_at(point: CrashPoint, *, env: dict[str, str], directory: Path)
     await decider.start()
     try:
         async with asyncio.timeout(60):
-            assert await decider.wait() == -signal.SIGKILL, point
+            code = await decider.wait()
+            assert code == -signal.SIGKILL, f"{point}: {tail_of(decider.spec.log_path)}"
     except TimeoutError:
         pytest.fail(f"{point} was not passed")
     finally:
