@@ -10,9 +10,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -30,9 +31,9 @@ from services.decider.core.playbook import load_playbook
 from shared.contracts.codec import decode
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Finding
-from shared.contracts.incidents import Decision, Reason
+from shared.contracts.incidents import Decision
 from shared.contracts.topics import COMMANDS, DECISIONS, INBOX, Topic
-from shared.infra.kafka import KafkaArchive, KafkaPublisher, create_topics
+from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher, create_topics
 from tests.integration.service_process import service, until
 
 FINDINGS = 3_000
@@ -40,6 +41,7 @@ TURNS = 3
 PACED = 300
 WARM_UP = 20
 EVERY_S = 0.05
+WITHIN = timedelta(minutes=2)
 _BATCH = 500
 
 
@@ -51,6 +53,8 @@ class Decider:
     publisher: KafkaPublisher
     archive: KafkaArchive
     rules: RuleIndex
+    bootstrap: str
+    core: int
 
 
 def main() -> None:
@@ -86,22 +90,23 @@ async def _decider(directory: Path) -> AsyncGenerator[Decider]:
             KafkaPublisher(broker.bootstrap, source="bench") as publisher,
             KafkaArchive(broker.bootstrap) as archive,
         ):
-            decider = Decider(process, publisher, archive, index_rules(load_playbook(text, file="bench")))
-            await _start(decider, core=cores[-1])
+            rules = index_rules(load_playbook(text, file="bench"))
+            decider = Decider(process, publisher, archive, rules, broker.bootstrap, cores[-1])
+            await _start(decider)
             yield decider
             await process.stop()
 
 
-async def _start(decider: Decider, *, core: int) -> None:
+async def _start(decider: Decider) -> None:
     others = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})  # which the decider inherits
+    os.sched_setaffinity(0, {decider.core})  # which the decider inherits
     await decider.process.start()
     os.sched_setaffinity(0, others)
     try:
         await decider.process.until_ready()
     except ProcessDiedError:  # as its supervisor does: Faust may end on a partition that is assigned anew
         to_stderr("the decider ended as it joined its group; it is started again")
-        await _start(decider, core=core)
+        await _start(decider)
 
 
 def _findings(decider: Decider, count: int, *, prefix: str, workloads: int) -> list[Finding]:
@@ -132,26 +137,30 @@ async def _paced(decider: Decider) -> list[float]:
 
 async def _rate(decider: Decider, *, prefix: str, workloads: int) -> float:
     """Return findings a second, written while the decider was stopped."""
-    core = max(os.sched_getaffinity(decider.process.pid))
     await decider.process.stop()
     findings = _findings(decider, FINDINGS, prefix=prefix, workloads=workloads)
     for begin in range(0, FINDINGS, _BATCH):
         await decider.publisher.publish_all(findings[begin : begin + _BATCH], topic=INBOX)
-    await _start(decider, core=core)
-    causes = {finding.id for finding in findings}
-    moments: dict[str, int] = {}
-
-    async def are_all_decided() -> bool:
-        moments.clear()
-        async for record in decider.archive.read(DECISIONS):
-            decision = decode(record).message
-            if isinstance(decision, Decision) and decision.cause in causes and decision.reason is not Reason.MODE_OFF:
-                moments[decision.cause] = record.timestamp_ms
-        return len(moments) == FINDINGS
-
-    await until(are_all_decided)
+    ends = await decider.archive.end_offsets(DECISIONS)
+    start = {(DECISIONS.name, partition): offset for partition, offset in ends.items()}
+    async with AssignedConsumer(decider.bootstrap, topics=[DECISIONS], group="bench", start=start) as decisions:
+        await _start(decider)
+        moments = await _decided(decisions, {finding.id for finding in findings})
     took = (max(moments.values()) - min(moments.values())) / 1000
     return (FINDINGS - 1) / took if took else sys.float_info.max
+
+
+async def _decided(decisions: AssignedConsumer, causes: Collection[str]) -> dict[str, int]:
+    """Return the timestamp of the last decision about each finding, once there is one about all."""
+    moments: dict[str, int] = {}
+    async with asyncio.timeout(WITHIN.total_seconds()):
+        while len(moments) < len(causes):
+            moments |= {
+                decision.cause: record.timestamp_ms
+                for record in await decisions.batch()
+                if isinstance(decision := decode(record).message, Decision) and decision.cause in causes
+            }
+    return moments
 
 
 async def _moments(decider: Decider, topic: Topic, counts: Callable[[object], bool]) -> dict[str, int]:

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
 
 from services.decider.core.file_words import FileWords
+from services.decider.core.language import SignalKind
 from shared.contracts.signals import FactType, fact_types, values_of
 from shared.kernel.durations import format_duration
 
 Schema = dict[str, Any]
-KINDS = ("event", "container", "pod", "workload", "node", "sample", "alert")
+KINDS: tuple[str, ...] = get_args(SignalKind)
 _NAME = "ParameterOrText"
 _REFERENCE: Schema = {
     "type": "string",

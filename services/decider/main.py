@@ -15,8 +15,7 @@ from shared.contracts.codec import Record
 from shared.contracts.topics import (
     DECIDER_APP,
     INBOX,
-    SIGNALS_KUBERNETES,
-    SIGNALS_PROMETHEUS,
+    SIGNAL_TOPICS,
     WORKLOADS_TABLE,
 )
 from shared.infra.broker import Publisher
@@ -138,7 +137,7 @@ async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Ma
         KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KafkaConsumer(
             settings.kafka_bootstrap,
-            topics=[SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS],
+            topics=SIGNAL_TOPICS,
             group=MATCH_GROUP,
             session_timeout=settings.session_timeout,
         ) as signals,

@@ -16,6 +16,7 @@ from services.decider.adapters.cases_file import CasesFile, read_cases_file
 from services.decider.adapters.grants_file import read_grants
 from services.decider.adapters.junit import write_junit
 from services.decider.adapters.playbook_file import read_playbook
+from services.decider.core.announcing import fault_told
 from services.decider.core.comparing import Difference, differences_between
 from services.decider.core.coverage import Coverage, coverage_of
 from services.decider.core.faults import Fault, PlaybookError, did_you_mean
@@ -255,27 +256,16 @@ def _verdict_words(verdict: Verdict) -> dict[str, object]:
 
 def _print_faults(faults: list[Fault], output: Output, *, what: str) -> None:
     if output is Output.JSON:
-        print(json.dumps([_fault_words(fault) for fault in faults], indent=2))
+        print(json.dumps([fault_told(fault).model_dump() for fault in faults], indent=2))
         return
     for fault in faults:
         print(fault)
     print(f"{len(faults)} fault{'s' if len(faults) > 1 else ''}; {what}")
 
 
-def _fault_words(fault: Fault) -> dict[str, str | int]:
-    return {
-        "file": fault.file,
-        "line": fault.mark.line,
-        "column": fault.mark.column,
-        "path": fault.path,
-        "expected": fault.expected,
-        "hint": fault.hint,
-    }
-
-
 def _print_playbook(playbook: Playbook, remarks: list[Remark], *, file: Path, output: Output) -> None:
     if output is Output.JSON:
-        told = [{"level": remark.level.value, **_fault_words(remark.fault)} for remark in remarks]
+        told = [{"level": remark.level.value, **fault_told(remark.fault).model_dump()} for remark in remarks]
         known = {"hash": playbook.hash, "files": list(playbook.files), "rules": list(playbook.rules)}
         print(json.dumps({"file": str(file), **known, "remarks": told}))
         return

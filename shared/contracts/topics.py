@@ -90,6 +90,8 @@ SIGNALS_PROMETHEUS = Topic(
     partitions=6,
     retention=_WEEK,
 )
+SIGNAL_TOPICS = (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS)
+"""All topics of signals."""
 INBOX = Topic(
     name="sre.inbox",
     purpose="All that can change an incident, in one order per partition.",

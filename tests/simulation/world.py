@@ -21,7 +21,7 @@ from services.decider.main import Decider
 from services.decider.settings import DeciderSettings
 from services.remediator.main import Leadership, Ports
 from services.remediator.settings import RemediatorSettings
-from shared.contracts.topics import COMMANDS, INBOX, SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS, TOPICS
+from shared.contracts.topics import COMMANDS, INBOX, SIGNAL_TOPICS, TOPICS
 from shared.infra.contiguity import Following
 from shared.infra.redis import Redis
 from shared.kernel.errors import ConfigError, TransientError
@@ -192,7 +192,7 @@ async def run_decider(world: World, process: Process) -> None:
         return world.deciders[process.name]
 
     decider = Decider(DeciderSettings(playbook_file=world.playbook), publisher, runtime=runtime, stream=stream)
-    topics = [SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS]
+    topics = list(SIGNAL_TOPICS)
     consumer = world.parts.consumer(world.broker, topics, group=world.signal_group, weather=world.weather)
     async with consumer as signals, asyncio.TaskGroup() as group:
         group.create_task(decider.stream())

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from services.decider.adapters.export_file import ExportArchive
-from services.decider.adapters.replaying import differences, replay_inbox
+from services.decider.adapters.replaying import LOOK_S, LOOKS, differences, replay_inbox
 from services.decider.core.exports import Export, export_of, redacted
 from shared.contracts.codec import Record, decode
 from shared.contracts.inbox import EVERYBODY, Finding, Observation
@@ -18,15 +18,13 @@ from shared.contracts.topics import (
     PLAYBOOKS,
     RCA_REPORTS,
     RCA_REQUESTS,
-    SIGNALS_KUBERNETES,
-    SIGNALS_PROMETHEUS,
+    SIGNAL_TOPICS,
     Topic,
 )
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Archive
 from shared.kernel.errors import PoisonError, SreAgentError
 
-_LOOKS, _LOOK_S = 20, 0.5
 _OF_WORKLOADS = (COMMANDS, EVIDENCE)
 _OF_INCIDENTS = (INCIDENTS, RCA_REQUESTS, RCA_REPORTS)
 
@@ -47,11 +45,11 @@ async def export_incident(archive: Archive, incident: str) -> Export:
     workload = await _workload_of(archive, incident)
     signals = await _signals_of(archive, workload)
     gathered = await _gathered(archive, incident, workload=workload, signals=signals)
-    for _ in range(_LOOKS):
+    for _ in range(LOOKS):
         again = ExportArchive(gathered)
         if not await differences(again, await replay_inbox(again), looks=0):
             break
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(LOOK_S)
         gathered = await _gathered(archive, incident, workload=workload, signals=signals)
     return gathered
 
@@ -74,11 +72,7 @@ async def _signals_of(archive: Archive, workload: WorkloadRef) -> list[Record]:
     def is_wanted(record: Record) -> bool:
         return record.key == workload.key.encode() or dict(record.headers).get("ce_id") in names
 
-    return [
-        record
-        for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS)
-        for record in await _kept(archive, topic, is_wanted)
-    ]
+    return [record for topic in SIGNAL_TOPICS for record in await _kept(archive, topic, is_wanted)]
 
 
 async def _gathered(archive: Archive, incident: str, *, workload: WorkloadRef, signals: Sequence[Record]) -> Export:

@@ -15,7 +15,7 @@ from services.decider.core.inquiry import (
 from services.decider.core.placing import Told
 from services.decider.core.playbook import Playbook
 from services.decider.core.replaying import Replay, Taken, signal_in
-from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
+from shared.contracts.topics import INBOX, SIGNAL_TOPICS
 from shared.infra.broker import Archive
 from shared.kernel.clock import from_millis
 from shared.kernel.errors import SreAgentError
@@ -87,7 +87,7 @@ async def _of_signal(archive: Archive, told: Told) -> SignalAccount:
 
 async def _signal_named(archive: Archive, name: str) -> Told | None:
     """Return the signal of an id, from its topic or, where that has lost it, from what was found on it."""
-    for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
+    for topic in SIGNAL_TOPICS:
         async for record in archive.read(topic):
             if dict(record.headers).get("ce_id") == name.encode() and (signal := signal_in(record)) is not None:
                 return Told(record.partition, from_millis(record.timestamp_ms), signal)

@@ -16,7 +16,7 @@ from services.decider.core.replaying import beginning_of, signal_in
 from shared.contracts.codec import Record, decode
 from shared.contracts.inbox import InboxEntry
 from shared.contracts.playbooks import PlaybookInForce
-from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS
+from shared.contracts.topics import INBOX, SIGNAL_TOPICS
 from shared.infra.broker import Archive
 from shared.kernel.clock import EPOCH, from_millis
 from shared.kernel.errors import PoisonError
@@ -68,7 +68,7 @@ async def _log(archive: Archive) -> dict[int, Sequence[Logged]]:
 
 async def _told(archive: Archive) -> list[Told]:
     told: list[Told] = []
-    for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
+    for topic in SIGNAL_TOPICS:
         async for record in archive.read(topic):
             signal = signal_in(record)
             if signal is not None:

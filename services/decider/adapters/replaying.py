@@ -19,13 +19,13 @@ from shared.contracts.topics import (
     INCIDENTS,
     PLAYBOOKS,
     RCA_REQUESTS,
-    SIGNALS_KUBERNETES,
-    SIGNALS_PROMETHEUS,
+    SIGNAL_TOPICS,
     Topic,
 )
 from shared.infra.broker import Archive
 
-_LOOKS, _LOOK_S = 20, 0.5
+LOOKS, LOOK_S = 20, 0.5
+"""How often, and how many seconds apart, it is looked whether what is still under way has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def in_force_in(archive: Archive) -> PlaybookInForce | None:
     return found
 
 
-async def differences(archive: Archive, replay: Replay, *, looks: int = _LOOKS) -> list[str]:
+async def differences(archive: Archive, replay: Replay, *, looks: int = LOOKS) -> list[str]:
     """Return where the replay and the topics differ: decisions byte for byte, findings and other outputs by their ids.
 
     The system may go on meanwhile: decisions about the last inputs are waited for, and those about what came after the
@@ -77,7 +77,7 @@ async def differences(archive: Archive, replay: Replay, *, looks: int = _LOOKS) 
 async def matched_again(archive: Archive, rules: Sequence[RuleIndex]) -> MatchedAgain:
     """Return what the signals of the topics mean to rules; those that none can be met by are not read in full."""
     again = MatchedAgain({}, set())
-    for topic in (SIGNALS_KUBERNETES, SIGNALS_PROMETHEUS):
+    for topic in SIGNAL_TOPICS:
         async for record in archive.read(topic):
             body = body_in(record)
             if body is not None:
@@ -94,7 +94,7 @@ async def _published_at_least(
     for _ in range(looks):
         if all(len(published[partition]) >= count for partition, count in counts.items()):
             break
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(LOOK_S)
         published = await _published(archive.read(DECISIONS))
     return published
 

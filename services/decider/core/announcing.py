@@ -63,6 +63,18 @@ def rejected(broken: ConfigError, *, digest: str, at: datetime) -> PlaybookLoad:
     )
 
 
+def fault_told(fault: Fault) -> PlaybookFault:
+    """Return a fault as it is told outside of this process."""
+    return PlaybookFault(
+        file=fault.file,
+        line=fault.mark.line,
+        column=fault.mark.column,
+        path=fault.path,
+        expected=fault.expected,
+        hint=fault.hint,
+    )
+
+
 def _brief(playbook: Playbook, rule: Rule) -> RuleBrief:
     words = rule.words
     return RuleBrief(
@@ -80,13 +92,4 @@ def _faults_of(broken: ConfigError) -> Sequence[Fault | str]:
 
 
 def _told(fault: Fault | str) -> PlaybookFault:
-    if isinstance(fault, str):
-        return PlaybookFault(file="", line=0, column=0, expected=fault)
-    return PlaybookFault(
-        file=fault.file,
-        line=fault.mark.line,
-        column=fault.mark.column,
-        path=fault.path,
-        expected=fault.expected,
-        hint=fault.hint,
-    )
+    return PlaybookFault(file="", line=0, column=0, expected=fault) if isinstance(fault, str) else fault_told(fault)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from services.decider.core.clauses import unknown_fact
+from services.decider.core.clauses import TYPE_WORDS, unknown_fact
 from services.decider.core.faults import Fault, did_you_mean
 from services.decider.core.language import Scalar
 from services.decider.core.source import Path, Source
@@ -28,13 +28,7 @@ _ASSUMED: Mapping[str, Mapping[str, JsonValue]] = {
 }
 """What a signal must say and a case need not."""
 _CAST = frozenset({"id", "at", "cluster", "workload", "object", "kind", "fingerprint", "starts_at"})
-_TYPE_WORDS: Mapping[FactType, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    dict[str, str]: "labels",
-}
+_TYPE_WORDS = {**TYPE_WORDS, dict[str, str]: "labels"}
 
 
 def workload_named(key: str) -> WorkloadRef | None:

@@ -15,7 +15,7 @@ from shared.kernel.globs import Glob, compile_glob, is_glob
 LABEL = "labels."
 """What a label is named by as a fact: `labels.team`."""
 _LABELS = "labels"
-_TYPE_WORDS: Mapping[FactType, str] = {
+TYPE_WORDS: Mapping[FactType, str] = {
     str: "a text",
     int: "a whole number",
     float: "a number",
@@ -138,7 +138,7 @@ def _where_faults(source: Source, words: ClauseWords, path: Path) -> Iterator[Fa
         if wanted is None:
             yield unknown_fact(source, place, kind=words.signal, name=name)
         elif not all(type(one) is wanted for one in values):
-            yield source.fault(place, f"expected {_TYPE_WORDS[wanted]}, found {', '.join(sorted(map(repr, values)))}")
+            yield source.fault(place, f"expected {TYPE_WORDS[wanted]}, found {', '.join(sorted(map(repr, values)))}")
 
 
 def _unsaid_faults(source: Source, words: ClauseWords, path: Path) -> Iterator[Fault]:

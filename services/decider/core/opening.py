@@ -21,7 +21,7 @@ BARRED_POLL = timedelta(minutes=1)
 
 def found(turn: Turn, finding: Finding) -> None:
     """Take up that a rule's condition held: count it, or say why not."""
-    rule = _rule_of(turn, finding.rule)
+    rule = turn.rule_named(finding.rule)
     if rule is None:
         turn.decide(Reason.RULE_UNKNOWN, rule=finding.rule)
         return
@@ -43,7 +43,7 @@ def found(turn: Turn, finding: Finding) -> None:
 
 def observed(turn: Turn, seen: Observation) -> None:
     """Take up what a signal says beside a rule's trouble; where nothing waits for it, nothing is decided."""
-    rule, key = _rule_of(turn, seen.rule), key_of(seen.rule, seen.group)
+    rule, key = turn.rule_named(seen.rule), key_of(seen.rule, seen.group)
     before = turn.state.tallies.get(key, Tally())
     if rule is None or (before.is_empty and rule.words.held_for is not None):
         return
@@ -61,7 +61,7 @@ def observed(turn: Turn, seen: Observation) -> None:
 def open_due(turn: Turn) -> None:
     """Open the incident for which only time was lacking, if its time has come; one at a time, in the rules' order."""
     for key in sorted(turn.state.tallies):
-        rule, tally = _rule_of(turn, rule_of_key(key)), turn.state.tallies[key]
+        rule, tally = turn.rule_named(rule_of_key(key)), turn.state.tallies[key]
         if turn.state.open_incident is not None:
             return
         if rule is not None and _is_due(turn, rule, tally):
@@ -88,7 +88,7 @@ def incident_of(turn: Turn, workload: WorkloadRef, *, rule: str, cause: str) -> 
         at=turn.now,
         workload=workload,
         rule=rule,
-        playbook=turn.world.playbook.hash if turn.world.playbook else "",
+        playbook=turn.playbook_in_force,
         severity=Severity.WARNING,
         mode=Mode.LIVE,
         summary="",
@@ -97,10 +97,6 @@ def incident_of(turn: Turn, workload: WorkloadRef, *, rule: str, cause: str) -> 
         signal_at=turn.now,
         opened_at=turn.now,
     )
-
-
-def _rule_of(turn: Turn, name: str) -> Rule | None:
-    return turn.world.playbook.rules.get(name) if turn.world.playbook else None
 
 
 def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
@@ -170,9 +166,8 @@ def _tally(turn: Turn, rule: Rule, finding: Finding) -> Tally:
 
 
 def _is_due(turn: Turn, rule: Rule, tally: Tally) -> bool:
-    is_of_time = rule.words.held_for is not None or rule.words.without is not None
     is_told = tally.finding is not None and not _is_resting(turn, rule.name)
-    return is_of_time and is_told and lacking(tally, words=rule.words, now=turn.now) is None
+    return rule.is_timed and is_told and lacking(tally, words=rule.words, now=turn.now) is None
 
 
 def _open_if_allowed(turn: Turn, key: str, rule: Rule) -> None:
@@ -200,8 +195,8 @@ def _bar(turn: Turn, key: str, *, reason: Reason, by: str = "", detail: str = ""
 
 
 def _due_of(turn: Turn, key: str, tally: Tally) -> datetime | None:
-    rule = _rule_of(turn, rule_of_key(key))
-    if rule is None or tally.finding is None or (rule.words.held_for is None and rule.words.without is None):
+    rule = turn.rule_named(rule_of_key(key))
+    if rule is None or tally.finding is None or not rule.is_timed:
         return None
     rests_until = turn.state.cooldowns.get(rule.name, turn.now)
     missing = lacking(tally, words=rule.words, now=turn.now)

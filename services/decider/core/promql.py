@@ -4,6 +4,7 @@ import re
 
 import promql_parser as promql
 
+from services.decider.core.faults import TextError
 from shared.contracts.labels import workload_of
 
 MAX_CHARS = 2_000
@@ -21,12 +22,8 @@ _KEEPING = frozenset({"topk", "bottomk", "limitk", "limit_ratio"})
 """Aggregations that answer with some of their series as they are."""
 
 
-class QueryError(ValueError):
-    """Signal that a query cannot be asked; line and column count from 1, within the query."""
-
-    def __init__(self, expected: str, *, line: int = 1, column: int = 1, hint: str = "") -> None:
-        super().__init__(expected)
-        self.expected, self.line, self.column, self.hint = expected, line, column, hint
+class QueryError(TextError):
+    """Signal that a query cannot be asked."""
 
 
 def check_query(text: str) -> None:

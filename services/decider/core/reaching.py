@@ -59,7 +59,7 @@ def forbidden(source: Source, playbook: Playbook, rule: Rule, *, grants: Grants,
 
 def _opens_at_once(rule: Rule) -> bool:
     words = rule.words
-    is_of_time = words.held_for is not None or words.after is not None or words.without is not None
+    is_of_time = rule.is_timed or words.after is not None
     return not (is_of_time or words.when or words.window.rate is not None or words.window.count > 1)
 
 

@@ -44,9 +44,9 @@ class Rule:
         return self.clause.condition
 
     @property
-    def is_of_workloads(self) -> bool:
-        """Tell whether its incidents are about single workloads, which alone can be acted on."""
-        return WORKLOAD in self.words.by
+    def is_timed(self) -> bool:
+        """Tell whether time alone may open its incidents: what lasts long enough, what stays away."""
+        return self.words.held_for is not None or self.words.without is not None
 
 
 def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fault]]:

@@ -220,7 +220,7 @@ def _previewed(turn: Turn, result: Result) -> None:
 
 
 def _acted(turn: Turn, result: Result) -> None:
-    detail = f"{result.reason}: {result.message}" if result.message else result.reason
+    detail = _told(result)
     match result.outcome:
         case Outcome.APPLIED:
             _verify(turn, Reason.ACTION_APPLIED, detail)
@@ -232,6 +232,10 @@ def _acted(turn: Turn, result: Result) -> None:
             fail_step(turn, Reason.ACTION_REFUSED, detail=detail)
         case Outcome.FAILED:
             fail_step(turn, Reason.ACTION_FAILED, detail=detail)
+
+
+def _told(result: Result) -> str:
+    return f"{result.reason}: {result.message}" if result.message else result.reason
 
 
 def _verify(turn: Turn, reason: Reason, detail: str) -> None:
@@ -273,7 +277,7 @@ def _bar_of_revert(turn: Turn) -> Reason | None:
 
 
 def _reverted(turn: Turn, result: Result) -> None:
-    detail = f"{result.reason}: {result.message}" if result.message else result.reason
+    detail = _told(result)
     if result.outcome is not Outcome.APPLIED:
         end(turn, Phase.ESCALATED, Reason.REVERT_FAILED, detail=detail)
         return

@@ -65,7 +65,11 @@ class Turn:
     @property
     def rule(self) -> Rule | None:
         """Return the incident's rule as the playbook in force has it."""
-        return self.world.playbook.rules.get(self.incident.rule) if self.world.playbook else None
+        return self.rule_named(self.incident.rule)
+
+    def rule_named(self, name: str) -> Rule | None:
+        """Return a rule as the playbook in force has it; None where it has none of this name."""
+        return self.world.playbook.rules.get(name) if self.world.playbook else None
 
     @property
     def playbook_in_force(self) -> str:
