@@ -10,13 +10,15 @@ from pydantic import TypeAdapter
 
 from services.decider.core.matching import index_rules, match
 from services.decider.core.playbook import load_playbook
-from shared.contracts.codec import body_of
+from shared.contracts.model import body_of
 from shared.contracts.signals import Signal
+from shared.runtime.collecting import collect_seldom
 
 _SIGNAL: TypeAdapter[Signal] = TypeAdapter(Signal)
 
 
 def main() -> None:
+    collect_seldom()
     playbook, signals = map(Path, sys.argv[1:])
     rules = index_rules(load_playbook(playbook.read_text(), file=str(playbook)))
     with signals.open("rb") as lines:

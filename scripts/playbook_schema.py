@@ -1,11 +1,16 @@
 """The JSON Schema of a playbook's file, for editors: completion, hover texts, and what is wrong while it is written."""
 
+import ast
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, cast, get_args
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
 from services.decider.core.file_words import FileWords
 from services.decider.core.language import SignalKind
@@ -35,9 +40,44 @@ _TYPES: Mapping[FactType, Schema] = {
 }
 
 
+class _Told(GenerateJsonSchema):
+    """Tells of each word what the text below it in the source says.
+
+    Pydantic does so itself where a model asks for it, but then whoever imports the model waits until it is parsed.
+    """
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        told = super().model_schema(schema)
+        model = cast("type[BaseModel]", schema["cls"])
+        for name, field in model.model_fields.items():
+            said = _texts_of(model).get(name)
+            if said is not None:
+                told["properties"][field.alias or name].setdefault("description", said)
+        return told
+
+
+def _texts_of(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return what stands below each field of a model, and of those that it inherits from."""
+    texts: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            texts |= _own_texts(base)
+    return texts
+
+
+def _own_texts(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    (found,) = ast.parse(inspect.getsource(model)).body
+    for field, text in pairwise(cast("ast.ClassDef", found).body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                yield name, inspect.cleandoc(said)
+            case _:
+                continue
+
+
 def words() -> Schema:
     """Return the schema of all words, as they are without parameters."""
-    schema = cast("Schema", _cleaned(FileWords.model_json_schema(mode="validation")))
+    schema = cast("Schema", _cleaned(FileWords.model_json_schema(mode="validation", schema_generator=_Told)))
     rule = schema["$defs"]["RuleWords"]["properties"]
     rule["ladder"] = _by_name_too(rule["ladder"])
     return schema

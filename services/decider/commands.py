@@ -32,7 +32,7 @@ from services.decider.inquiry_words import (
 )
 from services.decider.playbook_commands import Output, OutputOption
 from services.decider.rehearsal_words import decision_lines, document_of, notes_on, rules_table
-from shared.contracts.codec import body_of
+from shared.contracts.model import body_of
 from shared.infra.broker import Archive
 from shared.infra.kafka import KafkaArchive
 from shared.kernel.errors import ConfigError

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.contracts.model import JsonObject, Message
+from shared.contracts.model import JsonObject, Message, body_of
 from shared.contracts.signals import EventSignal
 from shared.contracts.topics import TOPICS, Topic
 from shared.kernel.errors import PoisonError
@@ -81,11 +81,6 @@ class Envelope(NamedTuple):
 def type_of(model: type[Message]) -> str:
     """Return the CloudEvents attribute `type` of a model."""
     return f"{TYPE_PREFIX}{model.TYPE}.v{model.VERSION}"
-
-
-def body_of(message: Message) -> bytes:
-    """Return a message's canonical bytes: equal messages have equal bytes."""
-    return message.model_dump_json().encode()
 
 
 def encode(

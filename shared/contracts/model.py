@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, JsonValue
 
-__all__ = ["JsonObject", "JsonScalar", "JsonValue", "Message", "Moment", "Value"]
+__all__ = ["JsonObject", "JsonScalar", "JsonValue", "Message", "Moment", "Value", "body_of"]
 
 JsonScalar = str | int | float | bool | None
 JsonObject = dict[str, JsonValue]
@@ -25,7 +25,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 class Value(BaseModel):
     """An immutable value; unknown fields are ignored, so that a newer writer does not stop an older reader."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # a program uses few of all the messages
 
 
 class Message(Value):
@@ -44,3 +44,8 @@ class Message(Value):
     def key(self) -> str:
         """Return the text by which the message is partitioned."""
         raise NotImplementedError
+
+
+def body_of(message: Message) -> bytes:
+    """Return a message's canonical bytes: equal messages have equal bytes."""
+    return message.model_dump_json().encode()

@@ -12,6 +12,7 @@ from shared.infra.crashing import arm, armed
 from shared.kernel.clock import Clock
 from shared.kernel.errors import ConfigError, SreAgentError
 from shared.runtime.clock import SystemClock
+from shared.runtime.collecting import collect_seldom
 from shared.runtime.health import Health, health_server
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings
@@ -57,6 +58,7 @@ def run_service(name: str, settings: ServiceSettings, wire: Wire) -> int:
 
 def run_or_explain(main: Callable[[], int]) -> int:
     """Return what `main` returns; settings that are wrong become one clear line and an exit code."""
+    collect_seldom()
     try:
         return main()
     except ConfigError as wrong:

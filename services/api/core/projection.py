@@ -9,11 +9,10 @@ force, and what became of its file.
 from collections.abc import Iterator
 from datetime import timedelta
 
-from shared.contracts.codec import body_of
 from shared.contracts.evidence import Evidence
 from shared.contracts.inbox import LONGEST_SILENCE, Silence, SilenceEnded
 from shared.contracts.incidents import Decision, Incident, Reason
-from shared.contracts.model import Message
+from shared.contracts.model import Message, body_of
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
 from shared.kernel.clock import to_millis

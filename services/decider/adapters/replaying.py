@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from services.decider.core.absorbing import topic_of
 from services.decider.core.matching import RuleIndex, index_rules, match, may_meet
 from services.decider.core.replaying import Replay, body_in, signal_in
-from shared.contracts.codec import Record, body_of, decode
+from shared.contracts.codec import Record, decode
 from shared.contracts.inbox import Finding, Observation
+from shared.contracts.model import body_of
 from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import Signal
 from shared.contracts.topics import (

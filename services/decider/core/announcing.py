@@ -7,8 +7,8 @@ from services.decider.core.faults import Fault, Mark, PlaybookError
 from services.decider.core.ladder import mode_of
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule
-from shared.contracts.codec import body_of
 from shared.contracts.inbox import PlaybookActivated
+from shared.contracts.model import body_of
 from shared.contracts.playbooks import LoadOutcome, PlaybookFault, PlaybookInForce, PlaybookLoad, RuleBrief
 from shared.kernel.clock import EPOCH
 from shared.kernel.errors import ConfigError

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from cel_expr_python import cel
 
@@ -12,6 +12,8 @@ from shared.contracts.signals import FactType, FactValue, fact_types
 
 MAX_CHARS = 4_000
 MAX_DEPTH = 32
+MAX_KEPT = 1_024
+"""How many conditions are kept compiled: rules that share a ladder, or differ by `where`, ask the same."""
 _OPENING, _CLOSING = "([{", ")]}"
 _POSITION = re.compile(r"<input>:(-?\d+):(-?\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
@@ -80,6 +82,7 @@ class Facts:
         return prepared
 
 
+@lru_cache(maxsize=MAX_KEPT)
 def compile_condition(text: str, *, kind: str) -> Condition:
     """Return the condition of a text, type-checked against the facts of a kind of signal.
 

@@ -168,7 +168,7 @@ SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", 
 
 
 class _Words(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, defer_build=True)
 
 
 class Window(_Words):

@@ -153,15 +153,16 @@ def _windows_of_nothing(source: Source, words: PlaybookWords) -> Iterator[Fault]
 
 
 def _repeated_names(source: Source, several: Sequence[RuleWords | MaintenanceWords], *, path: Path) -> Iterator[Fault]:
-    first: dict[str, Fault] = {}
+    first: dict[str, int] = {}
     for index, one in enumerate(several):
+        place = first.setdefault(one.name, index)
+        if place == index:
+            continue
         kind = "rule" if isinstance(one, RuleWords) else "maintenance window"
         expected = f"{kind} name {one.name!r} is used twice; expected unique names"
-        again = source.fault((*path, index, "name"), expected)
-        other = first.setdefault(one.name, again)
-        if other is not again:
-            is_same = other.where == again.where
-            yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")
+        other, again = (source.fault((*path, used, "name"), expected) for used in (place, index))
+        is_same = other.where == again.where
+        yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")
 
 
 def _too_many_queries(source: Source, rules: Sequence[RuleWords]) -> Iterator[Fault]:

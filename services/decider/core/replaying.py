@@ -12,10 +12,10 @@ from services.decider.core.absorbing import Absorbed, absorb
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.state import PartitionState, WorkloadState
 from services.decider.core.turn import Output
-from shared.contracts.codec import Record, body_of, decode
+from shared.contracts.codec import Record, decode
 from shared.contracts.inbox import Finding, InboxEntry, Observation
 from shared.contracts.incidents import Decision
-from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.model import JsonObject, JsonValue, body_of
 from shared.contracts.playbooks import PlaybookInForce
 from shared.contracts.signals import SIGNALS, Signal
 from shared.kernel.clock import from_millis

@@ -7,7 +7,7 @@ large files. `off` and `on` stay words: only `true` and `false` are booleans.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import yaml
 
@@ -22,8 +22,10 @@ MAX_FAULTS = 100
 Path = tuple[str | int, ...]
 
 _KEY_CHARS = 60
+_PLAIN_TAGS = frozenset({None, "!"})
 _BARE = re.compile(r"[{\[,:]\s*\$\{")
 _INT = re.compile(r"[-+]?[0-9]+")
+_BEGIN_NUMBERS = frozenset("+-.0123456789")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, JsonScalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
@@ -200,14 +202,18 @@ def read_source(text: str, *, file: str) -> Source:
     source = Source(file, lines=text.splitlines())
     if len(text) > MAX_CHARS:
         raise PlaybookError([source.fault((), f"expected at most {MAX_CHARS} characters, found {len(text)}")])
-    events = cast("Iterator[yaml.Event]", yaml.parse(text, Loader=yaml.CSafeLoader))  # pyright: ignore[reportUnknownMemberType] - untyped
-    reader = _Reader(source, events)
+    reader = _Reader(source, _events_of(text))
     try:
         source.value = reader.document()
     except yaml.YAMLError as broken:
         raise PlaybookError([*reader.faults, _syntax_fault(source, broken)]) from broken
     source.faults = reader.faults
     return source
+
+
+def _events_of(text: str) -> Iterator[yaml.Event]:
+    """Yield the parser's events, each as it is asked for."""
+    return iter(yaml.CSafeLoader(text).get_event, None)
 
 
 def _syntax_fault(source: Source, broken: yaml.YAMLError) -> Fault:
@@ -265,7 +271,7 @@ class _Reader:
     def _refuse_references(self, event: yaml.Event, path: Path) -> None:
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             self._blame(path, event, "anchors and aliases are not part of the language; write the value out")
-        if getattr(event, "tag", None) not in {None, "!"}:
+        if getattr(event, "tag", None) not in _PLAIN_TAGS:
             self._blame(path, event, "tags are not part of the language; write a plain value")
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> JsonScalar:
@@ -308,13 +314,16 @@ class _Reader:
 
 
 def _mark(event: yaml.Event) -> Mark:
-    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+    start = event.start_mark
+    return Mark(start.line + 1, start.column + 1)
 
 
 def resolved(text: str) -> JsonScalar:
     """Return the value of a plain word, by the core schema."""
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _BEGIN_NUMBERS:
+        return text
     if _INT.fullmatch(text) and len(text) < 20:  # noqa: PLR2004 - longer ones are no count of anything here
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text

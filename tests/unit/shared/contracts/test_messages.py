@@ -38,6 +38,7 @@ def record(out: Outgoing, **changed: object) -> Record:
 
 @pytest.mark.parametrize("model", [model for topic in TOPICS for model in topic.messages], ids=lambda model: model.TYPE)
 def test_each_declared_model_is_complete(model: type[Message]) -> None:
+    model.model_rebuild()  # else it is built when it is first used
     assert model.__pydantic_complete__
     assert model.model_json_schema()["properties"]["id"]
 

@@ -70,3 +70,9 @@ def test_a_pattern_that_is_none_is_named_with_its_place(text: str, place: tuple[
 @pytest.mark.parametrize("text", ['message.matches("a+")', r'message.matches(r"\(\d+\)")', "message.matches(image)"])
 def test_a_pattern_that_is_one_is_left_alone(text: str) -> None:
     assert compile_condition(text, kind="container").text == text
+
+
+def test_rules_that_ask_the_same_share_one_compiled_condition() -> None:
+    text = 'reason == "asked by many"'
+    assert compile_condition(text, kind="pod") is compile_condition(text, kind="pod")
+    assert compile_condition(text, kind="pod") is not compile_condition(text, kind="container")
