@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.decider import playbook_commands
 from services.decider.adapters.export_file import STDOUT, ExportArchive, read_export_file, write_export
 from services.decider.adapters.exporting import export_incident
 from services.decider.adapters.inquiring import inquire
@@ -38,7 +37,6 @@ from shared.infra.kafka import KafkaArchive
 from shared.kernel.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
-app.add_typer(playbook_commands.app, name="playbook")
 _DIFFERS = 1
 
 

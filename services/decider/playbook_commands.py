@@ -29,6 +29,8 @@ from services.decider.inquiry_words import lines_of_unmet
 from shared.kernel.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Work on playbooks.")
+commands = typer.Typer(no_args_is_help=True)
+commands.add_typer(app, name="playbook")
 _FAILED, _UNUSABLE = 1, 2
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.decider.commands import app
+from services.decider.playbook_commands import commands as app
 from shared.kernel.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[4]
