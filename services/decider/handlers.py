@@ -164,14 +164,16 @@ class Wakes:
 
     def set(self, key: str, moment: datetime | None) -> None:
         """Wake a workload at a moment, or not at all."""
-        if moment is None:
-            self._due.pop(key, None)
-        else:
+        if moment is not None:
             self._due[key] = moment
+            return
+        self._due.pop(key, None)
+        self._sent.pop(key, None)
 
     def recover(self, rows: Rows) -> None:
         """Take up what the table says instead of what is known, after a start or a change of partitions."""
         self._due = dict(wake_ups(rows))
+        self._sent = {key: moment for key, moment in self._sent.items() if self._due.get(key) == moment}
 
     async def send_due(self) -> None:
         """Write a wake-up into the inbox for each moment that has come, once.

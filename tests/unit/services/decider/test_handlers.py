@@ -55,6 +55,30 @@ async def test_a_wake_up_is_written_once_for_its_moment(broker: MemoryBroker, cl
     assert [entry.due for entry in written(broker) if isinstance(entry, WakeUp)] == [at(5)]
 
 
+async def test_a_moment_that_was_taken_back_and_comes_again_wakes_again(broker: MemoryBroker, clock: FakeClock) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    for _ in range(2):
+        wakes.set(FRONTEND.key, at(0))
+        await wakes.send_due()
+        wakes.set(FRONTEND.key, None)
+        await wakes.send_due()
+    assert [entry.due for entry in written(broker) if isinstance(entry, WakeUp)] == [at(0), at(0)]
+
+
+@pytest.mark.parametrize(("moment_in_the_table", "times"), [(1, 1), (2, 2)])
+async def test_what_was_written_is_known_after_a_change_of_partitions_for_the_same_moment_alone(
+    broker: MemoryBroker, clock: FakeClock, moment_in_the_table: float, times: int
+) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    clock.moment = at(1)
+    wakes.set(FRONTEND.key, at(1))
+    await wakes.send_due()
+    wakes.recover(waiting(moment_in_the_table))
+    wakes.set(FRONTEND.key, at(1))
+    await wakes.send_due()
+    assert [entry.due for entry in written(broker) if isinstance(entry, WakeUp)] == [at(1)] * times
+
+
 async def test_a_wake_up_that_could_not_be_written_is_written_at_the_next_look(
     broker: MemoryBroker, clock: FakeClock
 ) -> None:
