@@ -32,14 +32,17 @@ async def inquire(archive: Archive, name: str) -> SignalAccount | IncidentAccoun
         NameUnknownError: nothing of this id is on the topics.
         UnavailableError: the broker does not answer.
     """
-    about = await _heard(archive, lambda taken: incident_in(taken, name) is not None)
-    if about.taken:
-        return await _of_incident(archive, name, about.taken)
-    found = await _signal_named(archive, name)
-    if found is None:
+    heard = await _heard(archive, lambda taken: incident_in(taken, name) is not None or _is_of(taken, name))
+    story = [taken for taken in heard.taken if incident_in(taken, name) is not None]
+    if story:
+        return await _of_incident(archive, name, story)
+    told = await _told(archive, name, heard)
+    if told is None:
         expected = "expected the id of a signal (kept a week), of a finding or of an incident (kept a month)"
         raise NameUnknownError(f"nothing of the id {name!r} is on the topics; {expected}")
-    return await _of_signal(archive, found)
+    if told.signal.id != name:
+        heard = await _heard(archive, lambda taken: _is_about(taken, told.signal.id))
+    return _of_signal(told, heard)
 
 
 @dataclass(slots=True)
@@ -74,26 +77,35 @@ async def _of_incident(archive: Archive, name: str, taken: list[Taken]) -> Incid
     first, last = taken[0].after, incident_in(taken[-1], name)
     if last is None:
         raise NameUnknownError(f"no incident {name!r} is on the topics")
-    opening = first.finding.signal if first.manual is None and first.finding is not None else None
-    told = await _signal_named(archive, opening.id) if opening is not None else None
-    return account_of_incident(last, taken, opening=await _of_signal(archive, told) if told is not None else None)
+    signal = first.finding.signal if first.manual is None and first.finding is not None else None
+    opening = await _opening(archive, signal.id) if signal is not None else None
+    return account_of_incident(last, taken, opening=opening)
 
 
-async def _of_signal(archive: Archive, told: Told) -> SignalAccount:
-    heard = await _heard(archive, lambda taken: _is_about(taken, told.signal.id))
-    playbook = heard.taken[0].world.playbook if heard.taken else heard.playbook_at(told)
-    return account_of_signal(told.signal, heard.taken, playbook=playbook)
+async def _opening(archive: Archive, name: str) -> SignalAccount | None:
+    heard = await _heard(archive, lambda taken: _is_of(taken, name))
+    told = await _told(archive, name, heard)
+    return _of_signal(told, heard) if told is not None else None
 
 
-async def _signal_named(archive: Archive, name: str) -> Told | None:
+def _of_signal(told: Told, heard: _Heard) -> SignalAccount:
+    about = [taken for taken in heard.taken if _is_about(taken, told.signal.id)]
+    playbook = about[0].world.playbook if about else heard.playbook_at(told)
+    return account_of_signal(told.signal, about, playbook=playbook)
+
+
+async def _told(archive: Archive, name: str, heard: _Heard) -> Told | None:
     """Return the signal of an id, from its topic or, where that has lost it, from what was found on it."""
     for topic in SIGNAL_TOPICS:
         async for record in archive.read(topic):
             if dict(record.headers).get("ce_id") == name.encode() and (signal := signal_in(record)) is not None:
                 return Told(record.partition, from_millis(record.timestamp_ms), signal)
-    heard = await _heard(archive, lambda taken: taken.entry.id == name or _is_about(taken, name))
     found = [(taken, signal_of(taken.entry)) for taken in heard.taken]
     return next((Told(taken.partition, taken.moment, signal) for taken, signal in found if signal is not None), None)
+
+
+def _is_of(taken: Taken, name: str) -> bool:
+    return taken.entry.id == name or _is_about(taken, name)
 
 
 def _is_about(taken: Taken, name: str) -> bool:

@@ -1,5 +1,9 @@
 """Why something was decided, or nothing, as the topics tell it."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
 import pytest
 
 from services.decider.adapters.export_file import ExportArchive
@@ -7,9 +11,11 @@ from services.decider.adapters.exporting import export_incident
 from services.decider.adapters.inquiring import NameUnknownError, inquire
 from services.decider.core.inquiry import Asked, IncidentAccount, SignalAccount
 from services.decider.inquiry_words import document_of_incident, lines_of_incident, lines_of_signal
+from shared.contracts.codec import Record
 from shared.contracts.incidents import Reason
 from shared.contracts.signals import Signal
-from shared.contracts.topics import SIGNALS_KUBERNETES
+from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, Topic
+from shared.infra.broker import Archive
 from tests.unit.services.decider.core.build import PLAYBOOK, activated, container, event, health
 from tests.unit.services.decider.core.histories import RULES
 from tests.unit.services.decider.world import World, healed
@@ -139,6 +145,35 @@ async def test_a_finding_is_asked_about_by_its_own_id_and_by_its_signals() -> No
     world = await world_of(signal)
     cause = world.decisions[0].cause
     assert (await account(world, cause)).signal == signal
+
+
+@dataclass
+class Watched:
+    """An archive that counts how often the inbox is read."""
+
+    archive: Archive
+    inbox_read: int = 0
+
+    def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+        self.inbox_read += topic == INBOX
+        return self.archive.read(topic, start=start)
+
+    async def read_one(self, topic: Topic, *, partition: int, offset: int) -> Record | None:
+        return await self.archive.read_one(topic, partition=partition, offset=offset)
+
+    async def end_offsets(self, topic: Topic) -> dict[int, int]:
+        return await self.archive.end_offsets(topic)
+
+
+async def test_the_inbox_is_read_once_and_once_more_for_a_signal_that_only_the_inbox_names() -> None:
+    world = await healed()
+    cause = world.decisions[0].cause
+    signal = await account(world, cause)
+    for name, times in [(signal.signal.id, 1), ("sig-0", 1), (cause, 2), (world.incident.id, 2)]:
+        watched = Watched(world.archive)
+        with suppress(NameUnknownError):
+            await inquire(watched, name)
+        assert watched.inbox_read == times, name
 
 
 async def test_what_is_not_on_the_topics_is_said_to_be_unknown() -> None:
