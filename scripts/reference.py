@@ -1,4 +1,4 @@
-"""Writes what is generated: docs/reference/ and the playbook's ConfigMap; `--check` fails where one is stale."""
+"""Writes what is generated: docs/reference/, a runbook, the playbook's ConfigMap; `--check` fails if one is stale."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import yaml
 
-from scripts import playbook_reference, playbook_schema
+from scripts import playbook_reference, playbook_schema, refusals_runbook
 from services.api.openapi import document as openapi
 from shared.contracts.asyncapi import document as asyncapi
 
@@ -24,10 +24,12 @@ def main() -> int:
         REFERENCE / "openapi.json": _json(openapi()),
         REFERENCE / "playbook.schema.json": _json(playbook_schema.document()),
         REFERENCE / "playbook.md": playbook_reference.document(),
+        ROOT / "docs" / "runbooks" / "refusals.md": refusals_runbook.document(),
         ROOT / "deploy" / "kubernetes" / "playbook.yaml": _config_map(),
     }
     if "--check" not in sys.argv:
         for path, text in generated.items():
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return 0
     stale = [path for path, text in generated.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

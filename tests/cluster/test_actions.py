@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.remediator.adapters.acting import Actor, Done, Refused
-from services.remediator.core.admission import Refusal
+from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import Action, RestartPod, Rollback
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from services.remediator.adapters.cluster import Cluster
-from services.remediator.core.admission import Refusal
 from services.remediator.core.changes import (
     Change,
     controller_of,
@@ -16,6 +15,7 @@ from services.remediator.core.changes import (
     uid_of,
     version_of,
 )
+from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import RestartPod, Rollback, SetMemory
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject

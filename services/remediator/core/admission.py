@@ -2,29 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from services.remediator.core.refusals import Refusal
 from shared.contracts.commands import Command
-
-
-class Refusal(StrEnum):
-    """Why a command is not carried out."""
-
-    EXPIRED = "expired"
-    PAUSED = "paused"
-    PROTECTED_NAMESPACE = "protected-namespace"
-    PROTECTED_OBJECT = "protected-object"
-    TARGET_GONE = "target-gone"
-    TARGET_REPLACED = "target-replaced"
-    NOT_OF_WORKLOAD = "not-of-workload"
-    NO_CONTROLLER = "no-controller"
-    KIND_NOT_SUPPORTED = "kind-not-supported"
-    CONTAINER_UNKNOWN = "container-unknown"
-    CHANGED_MEANWHILE = "changed-meanwhile"
-    NO_EARLIER_REVISION = "no-earlier-revision"
-    DISRUPTION_BUDGET = "disruption-budget"
-    FORBIDDEN = "forbidden"
-    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.remediator.core.admission import Refusal
+from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import Rollback, SetMemory
 from shared.contracts.model import JsonObject, JsonValue
 from shared.kernel.quantities import format_bytes, parse_bytes

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.remediator.core.admission import Refusal, World, admit
+from services.remediator.core.admission import World, admit
+from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import Rollback
 from shared.contracts.commands import Command
 from shared.contracts.workloads import WorkloadRef

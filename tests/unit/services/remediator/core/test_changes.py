@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.cluster.patches import json_patched, strategically_merged
-from services.remediator.core.admission import Refusal
 from services.remediator.core.changes import Change, is_marked, is_protected, memory_change, rollback_change
+from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import Rollback, SetMemory
 
 MEBIBYTE = 1 << 20
