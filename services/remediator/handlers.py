@@ -1,10 +1,11 @@
-"""The order of the doing: claim, admit, capture, act, tell. A crash anywhere in between is settled by looking."""
+"""The order of the doing: claim, admit, capture, act, tell, keep. A crash anywhere in between is settled by looking."""
 
 import asyncio
 
 from services.remediator.adapters.acting import Actor, Done, Refused
 from services.remediator.adapters.capturing import Capture
 from services.remediator.core.admission import World, admit
+from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
@@ -50,12 +51,13 @@ class Tenure:
 class Remediation:
     """Carry out commands while a tenure lasts."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is done in order is done by many
         self,
         publisher: Publisher,
         actor: Actor,
         capture: Capture,
         *,
+        records: Records,
         lease: Lease,
         redis: Redis,
         tenure: Tenure,
@@ -65,6 +67,7 @@ class Remediation:
         self._publisher = publisher
         self._actor = actor
         self._capture = capture
+        self._records = records
         self._lease = lease
         self._redis = redis
         self._tenure = tenure
@@ -88,6 +91,7 @@ class Remediation:
         elif claim.result:
             result = Result.model_validate_json(claim.result)
             await self._publisher.publish(result, topic=INBOX, traceparent=envelope.traceparent)
+            await self._records.keep(command, result, traceparent=envelope.traceparent)
         else:
             await self._carry_out(command, is_new=claim.is_new, traceparent=envelope.traceparent)
 
@@ -96,6 +100,7 @@ class Remediation:
         result = self._found_done(command) if is_done else await self._attempt(command, traceparent)
         await self._publisher.publish(result, topic=INBOX, traceparent=traceparent)
         await self._lease.settle(command.id, body_of(result).decode())
+        await self._records.keep(command, result, traceparent=traceparent)
 
     async def _attempt(self, command: Command, traceparent: str | None) -> Result:
         world = World(

@@ -6,9 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from services.remediator.adapters.acting import Actor
+from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.handlers import Remediation, Tenure
+from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from shared.contracts.topics import COMMANDS
 from shared.infra.broker import Archive, Consumer, Publisher
@@ -118,10 +120,12 @@ class Leadership:
         return asked + self._settings.lease_ttl.total_seconds() * _SAFETY
 
     def _remediation(self, tenure: Tenure) -> Remediation:
+        trail = AuditTrail(self._ports.publisher, self._ports.archive, token=tenure.term.token)
         return Remediation(
             self._ports.publisher,
             Actor(self._ports.cluster),
             Capture(self._ports.cluster),
+            records=Records(trail),
             lease=self._lease,
             redis=self._ports.redis,
             tenure=tenure,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.contracts.audit import AuditEntry
 from shared.contracts.commands import Command
 from shared.contracts.deadletters import DeadLetter
 from shared.contracts.evidence import Evidence
@@ -75,6 +76,7 @@ class Topic:
 
 _WEEK = timedelta(days=7)
 _MONTH = timedelta(days=30)
+_YEAR = timedelta(days=365)
 
 SIGNALS_KUBERNETES = Topic(
     name="sre.signals.kubernetes",
@@ -142,6 +144,13 @@ EVIDENCE = Topic(
     partitions=6,
     retention=_MONTH,
 )
+AUDIT = Topic(
+    name="sre.audit",
+    purpose="What became of each attempt to act, chained by hashes; of one partition, so that it has one order.",
+    messages=(AuditEntry,),
+    partitions=1,
+    retention=_YEAR,
+)
 RCA_REQUESTS = Topic(
     name="sre.rca.requests",
     purpose="Incidents whose cause is to be explained.",
@@ -189,6 +198,7 @@ TOPICS: tuple[Topic, ...] = (
     INCIDENTS,
     COMMANDS,
     EVIDENCE,
+    AUDIT,
     RCA_REQUESTS,
     RCA_REPORTS,
     PLAYBOOKS,

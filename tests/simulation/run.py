@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 import structlog
 
 from services.decider.adapters.replaying import differences, replay_inbox
+from services.remediator.adapters.verifying import against_results
+from services.remediator.trail_words import twice_told
 from tests.simulation.loop import SimulatedLoop, StuckError
 from tests.simulation.nemesis import Nemesis, playbook_texts
 from tests.simulation.witness import Violation
@@ -93,5 +95,8 @@ async def _judge(world: World) -> None:
         found += [f"{name}: {one}" for one in world.witness.strangers(decider.rows.rows, decider.partitions)]
     archive = world.broker.archive()
     found += await differences(archive, await replay_inbox(archive))
+    trail, differing = await against_results(archive)
+    found += [str(one) for one in (*trail.breaks, *differing)]
+    found += [f"{command} has more than one entry in the audit trail" for command in twice_told(trail)]
     if found:
         raise Violation("\n".join(found[:10]))

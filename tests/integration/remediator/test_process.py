@@ -1,6 +1,7 @@
 """Remediators as processes on real Kafka, Valkey and a cluster: each action, each refusal, one leader at a time."""
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from time import monotonic
 from typing import Any
 
 import pytest
+import typer.testing
+from typer.testing import CliRunner
 
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.process import ChildProcess, ServiceSpec
 from sandbox.stack.valkey import ValkeyServer
+from services.remediator.commands import app
 from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
 from shared.contracts.codec import decode
 from shared.contracts.commands import Command
@@ -164,6 +168,36 @@ async def test_each_action_is_previewed_carried_out_once_and_refused_by_its_reas
         await _protected(stage)
     finally:
         await remediator.stop()
+    await _audited(stage)
+
+
+async def _audited(stage: Stage) -> None:
+    """Hold the trail against the results by the command line itself, and a copy of it that was tampered with."""
+    verified = await asyncio.to_thread(_cli, stage, "verify", "--results", "--strict", "-o", "json")
+    assert verified.exit_code == 0, verified.output
+    told = json.loads(verified.output)
+    assert told["entries"] == len({one.command for one in await stage.results()})
+    shown = await asyncio.to_thread(_cli, stage, "show", "--workload", WEB.key, "-o", "json")
+    entries = {one["command"]: one for one in json.loads(shown.output)}
+    assert entries["memory-preview"]["outcome"] == "dry-run"
+    assert entries["budget"]["reason"] == "disruption-budget"
+    assert entries["memory"]["changes"] == ["container server: limits.memory: 128Mi → 256Mi"]
+    copy = stage.directory / "trail.jsonl"
+    await asyncio.to_thread(_cli, stage, "export", "--file", str(copy))
+    lines = copy.read_bytes().splitlines(keepends=True)
+    assert _cli(stage, "verify", "--from-file", str(copy), "--head", told["head"]).exit_code == 0
+    copy.write_bytes(b"".join(lines[:-1]))
+    assert _cli(stage, "verify", "--from-file", str(copy)).exit_code == 0
+    assert _cli(stage, "verify", "--from-file", str(copy), "--head", told["head"]).exit_code == 1
+    copy.write_bytes(b"".join([lines[0], *lines[2:]]))
+    broken = _cli(stage, "verify", "--from-file", str(copy))
+    assert broken.exit_code == 1
+    assert f"{copy}:2: before-differs" in broken.output
+
+
+def _cli(stage: Stage, *arguments: str) -> typer.testing.Result:
+    env = {"SRE_KAFKA_BOOTSTRAP": stage.bootstrap}
+    return CliRunner().invoke(app, ["audit", *arguments], env=env)
 
 
 async def _memory(stage: Stage) -> None:
@@ -312,6 +346,9 @@ async def test_one_of_two_acts_and_when_it_is_killed_the_other_takes_over_within
     finally:
         await leader.stop()
         await standby.stop()
+    verified = await asyncio.to_thread(_cli, stage, "verify", "--results", "-o", "json")
+    assert verified.exit_code == 0, verified.output
+    assert json.loads(verified.output)["last"]["command"] == "orphan"
 
 
 async def test_when_the_store_is_wiped_a_command_is_carried_out_once_under_a_new_token(stage: Stage) -> None:

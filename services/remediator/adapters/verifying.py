@@ -1,0 +1,102 @@
+"""Reads the audit trail, of the topic or of a file, and holds it against the results in the inbox."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from services.remediator.core.trail import Break, Trail, compared
+from shared.contracts.codec import Record, decode
+from shared.contracts.inbox import Outcome, Result
+from shared.contracts.topics import AUDIT, INBOX
+from shared.infra.broker import Archive
+from shared.kernel.clock import from_millis
+from shared.kernel.errors import ConfigError, PoisonError
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The outcomes that the inbox tells of each command, and since when it holds all of them; None is for ever."""
+
+    outcomes: dict[str, list[Outcome]]
+    since: datetime | None
+
+
+async def trail_of_topic(archive: Archive) -> Trail:
+    """Return the trail that the topic holds.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    trail = Trail()
+    async for record in archive.read(AUDIT):
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        trail.follow(record.value, place, is_first_ever=record.offset == 0)
+    return trail
+
+
+async def values_of_topic(archive: Archive) -> AsyncIterator[bytes]:
+    """Yield the entries of the topic as they lie there.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    async for record in archive.read(AUDIT):
+        yield record.value or b""
+
+
+def trail_of_file(path: Path) -> Trail:
+    """Return the trail of a file with one entry a line, as `audit export` or a console consumer of Kafka writes it.
+
+    Raises:
+        ConfigError: there is no such file that can be read.
+    """
+    trail = Trail()
+    for number, line in enumerate(_lines(path), start=1):
+        trail.follow(line, f"{path}:{number}")
+    return trail
+
+
+async def told_results(archive: Archive) -> Told:
+    """Return what the inbox holds of results.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    outcomes: dict[str, list[Outcome]] = defaultdict(list)
+    begins: dict[int, Record] = {}
+    async for record in archive.read(INBOX):
+        begins.setdefault(record.partition, record)
+        if (result := _result(record)) is not None:
+            outcomes[result.command].append(result.outcome)
+    cut = [from_millis(record.timestamp_ms) for record in begins.values() if record.offset > 0]
+    return Told(dict(outcomes), max(cut, default=None))
+
+
+async def against_results(archive: Archive) -> tuple[Trail, Sequence[Break]]:
+    """Return the topic's trail, and where results and entries differ; an entry follows its result, so it is read later.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    told = await told_results(archive)
+    trail = await trail_of_topic(archive)
+    late_results = await told_results(archive)  # of entries that were written meanwhile
+    missing = compared(trail, told.outcomes, since=told.since)
+    return trail, [one for one in missing if one in compared(trail, late_results.outcomes, since=late_results.since)]
+
+
+def _result(record: Record) -> Result | None:
+    try:
+        message = decode(record).message
+    except PoisonError:
+        return None
+    return message if isinstance(message, Result) else None
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return [line for line in path.read_bytes().split(b"\n") if line]
+    except OSError as unreadable:
+        raise ConfigError(f"{path}: cannot be read: {unreadable.strerror}") from unreadable

@@ -1,0 +1,20 @@
+"""What is kept of a command beside its result: its entry in the audit trail."""
+
+from services.remediator.adapters.auditing import AuditTrail
+from shared.contracts.commands import Command
+from shared.contracts.inbox import Result
+
+
+class Records:
+    """Keep what became of commands, after each result was told and settled; keeping it twice keeps it once."""
+
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+
+    async def keep(self, command: Command, result: Result, *, traceparent: str | None) -> None:
+        """Keep a result that will not change any more.
+
+        Raises:
+            UnavailableError: the broker does not answer; the next delivery of the command keeps it.
+        """
+        await self._trail.note(command, result, traceparent=traceparent)

@@ -1,0 +1,163 @@
+"""Commands carried out by a process that dies at any of its requests: one effect, one entry in the audit trail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.cluster.clock import manual_clock
+from sandbox.cluster.resources import DEPLOYMENTS, NAMESPACES
+from sandbox.cluster.simulation import Simulation
+from sandbox.cluster.writes import Target
+from services.remediator.adapters.acting import Actor
+from services.remediator.adapters.auditing import AuditTrail
+from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.verifying import against_results
+from services.remediator.core.trail import Trail
+from services.remediator.handlers import Remediation, Tenure
+from services.remediator.records import Records
+from services.remediator.settings import RemediatorSettings
+from services.remediator.trail_words import twice_told
+from shared.contracts.actions import SetMemory
+from shared.contracts.codec import Envelope, Record
+from shared.contracts.commands import Command
+from shared.contracts.inbox import Outcome
+from shared.infra.memory import MemoryBroker
+from shared.infra.redis import Lease, Redis
+from tests.fakes.clock import FakeClock
+from tests.simulation.cluster import Effect, SimulatedCluster
+from tests.simulation.store import SimulatedStore
+from tests.simulation.weather import Weather
+from tests.unit.services.remediator.build import NOW, command
+
+if TYPE_CHECKING:
+    from sandbox.cluster.documents import Document
+
+MEBIBYTE = 1 << 20
+RAISE = SetMemory(container="server", from_bytes=128 * MEBIBYTE, to_bytes=256 * MEBIBYTE)
+ORDERS: Mapping[str, Command] = {
+    "applied": command(action=RAISE),
+    "dry-run": command(action=RAISE, dry_run=True),
+    "refused": command(action=SetMemory(container="other", from_bytes=1, to_bytes=2)),
+    "expired": command(action=RAISE, expires_at=NOW),
+}
+LONG = timedelta(hours=1)
+
+
+class Killed(BaseException):
+    """The process is gone; nothing of ours may catch it."""
+
+
+@dataclass
+class Fuse:
+    """Ends a process at its n-th request: before it is sent, or when it has arrived and nobody hears the answer."""
+
+    requests: int
+    is_after: bool
+    burnt: int = 0
+
+    async def around(self, call: Any, *arguments: Any, **options: Any) -> Any:
+        self.burnt += 1
+        if self.burnt == self.requests and not self.is_after:
+            raise Killed
+        number = self.burnt
+        try:
+            return await call(*arguments, **options)
+        finally:
+            if number == self.requests:
+                raise Killed
+
+
+class Mortal:
+    """Anything that is asked asynchronously, with a fuse before and after each request."""
+
+    def __init__(self, behind: Any, fuse: Fuse) -> None:
+        self._behind, self._fuse = behind, fuse
+
+    def __getattr__(self, name: str) -> Any:
+        asked = getattr(self._behind, name)
+        if name == "read":  # yields; its beginning is a request of its own, which end_offsets stands for
+            return asked
+        return partial(self._fuse.around, asked)
+
+
+@dataclass
+class Stage:
+    """What outlives a process: broker, store, cluster."""
+
+    broker: MemoryBroker = field(default_factory=lambda: MemoryBroker(FakeClock(NOW)))
+    store: SimulatedStore = field(default_factory=SimulatedStore)
+    cluster: Simulation = field(default_factory=lambda: Simulation(manual_clock()))
+    effects: list[Effect] = field(default_factory=list[Effect])
+
+    def __post_init__(self) -> None:
+        container: Document = {"name": "server", "image": "web:v1", "resources": {"limits": {"memory": "128Mi"}}}
+        template: Document = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+        spec: Document = {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+        self.cluster.api.create(Target(NAMESPACES), {"metadata": {"name": "bank"}})
+        self.cluster.api.create(Target(DEPLOYMENTS, "bank"), {"metadata": {"name": "web"}, "spec": spec})
+
+    async def live(self, asked: Command, fuse: Fuse) -> None:
+        """Be a leader that is given one command."""
+        self.store.forget("sre:lease:remediator")
+        lease = Lease(Redis(self.store), "remediator", ttl=LONG)
+        term = await lease.acquire("one", floor=0)
+        assert term is not None
+        cluster: Any = Mortal(SimulatedCluster(self.cluster, weather=Weather(), on_effect=self.effects.append), fuse)
+        publisher: Any = Mortal(self.broker.publisher("remediator"), fuse)
+        archive: Any = Mortal(self.broker.archive(), fuse)
+        redis = Redis(Mortal(self.store, fuse))
+        remediation = Remediation(
+            publisher,
+            Actor(cluster),
+            Capture(cluster),
+            records=Records(AuditTrail(publisher, archive, token=term.token)),
+            lease=Lease(redis, "remediator", ttl=LONG),
+            redis=redis,
+            tenure=Tenure(term, until=float("inf")),
+            clock=FakeClock(NOW),
+            settings=RemediatorSettings(),
+        )
+        await remediation.handle(Envelope(asked, Record("sre.commands", 0, 0, 0, None, None), {}))
+
+    async def trail(self) -> Trail:
+        """Return the trail, which must be whole and agree with the results."""
+        trail, differing = await against_results(self.broker.archive())
+        assert (trail.breaks, list(differing), trail.late, list(twice_told(trail))) == ([], [], [], [])
+        return trail
+
+
+async def requests_of(asked: Command) -> int:
+    fuse = Fuse(0, is_after=False)
+    await Stage().live(asked, fuse)
+    return fuse.burnt
+
+
+@pytest.mark.parametrize("asked", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+async def test_killed_at_any_request_a_command_has_one_entry_and_at_most_one_effect(
+    asked: Command, is_after: bool
+) -> None:
+    count = await requests_of(asked)
+    assert count > 5
+    for number in range(1, count + 1):
+        stage = Stage()
+        with pytest.raises(Killed):
+            await stage.live(asked, Fuse(number, is_after=is_after))
+        await stage.live(asked, Fuse(0, is_after=False))
+        await stage.live(asked, Fuse(0, is_after=False))  # delivered once more, to a third leader
+        trail = await stage.trail()
+        assert [link.command for link in trail.chain] == [asked.id], number
+        assert len(stage.effects) <= 1, number
+
+
+@pytest.mark.parametrize(("name", "asked"), ORDERS.items(), ids=ORDERS)
+async def test_an_entry_tells_who_asked_for_what_and_what_became_of_it(name: str, asked: Command) -> None:
+    stage = Stage()
+    await stage.live(asked, Fuse(0, is_after=False))
+    (link,) = (await stage.trail()).chain
+    expected = {"applied": Outcome.APPLIED, "dry-run": Outcome.DRY_RUN}.get(name, Outcome.REFUSED)
+    assert (link.command, link.outcome, link.token) == (asked.id, expected, 1)
