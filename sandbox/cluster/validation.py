@@ -30,6 +30,7 @@ from sandbox.cluster.resources import (
     BUDGETS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    EVENTS,
     NAMESPACES,
     PODS,
     REPLICA_SETS,
@@ -275,6 +276,12 @@ def _budget_faults(budget: Document) -> Faults:
         yield invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set")
 
 
+def _event_faults(event: Document) -> Faults:
+    about, namespace = text(event, "involvedObject", "namespace"), text(event, "metadata", "namespace")
+    if (about or "default") != namespace and (about or namespace != "kube-system"):
+        yield invalid("involvedObject.namespace", about, "does not match event.namespace")
+
+
 def _service_faults(service: Document) -> Faults:
     kind = text(service, "spec", "type")
     headless = text(service, "spec", "clusterIP") == "None"
@@ -331,6 +338,7 @@ _CHECKS: dict[Resource, Callable[[Document], Faults]] = {
     DAEMON_SETS: _workload_faults,
     BUDGETS: _budget_faults,
     SERVICES: _service_faults,
+    EVENTS: _event_faults,
 }
 
 _CHANGE_CHECKS: dict[Resource, Callable[[Document, Document], Faults]] = {

@@ -12,6 +12,7 @@ from services.collector.core.queries import Query, queries_of, round_of, samples
 from services.collector.core.signals import (
     event_moment,
     event_signal,
+    is_ours,
     node_signal,
     pod_signals,
     workload_signal,
@@ -115,13 +116,16 @@ class Collecting:
             yield from pod_signals(source, workload, cluster=cluster, now=now, deleted=deleted)
         elif itself.kind == "Node":
             yield node_signal(source, itself, cluster=cluster, now=now, deleted=deleted)
-        elif itself.kind == "Event" and not _is_old(observation, now) and (named := about(source)) is not None:
+        elif itself.kind == "Event" and not _is_no_news(observation, now) and (named := about(source)) is not None:
             yield event_signal(source, self._owners.top_of(named), cluster=cluster, now=now)
 
 
-def _is_old(observation: Observation, now: datetime) -> bool:
-    """Tell whether an event has aged out, or came with a list as history: a start must not bring back what is over."""
-    if observation.deleted:
+def _is_no_news(observation: Observation, now: datetime) -> bool:
+    """Tell whether an event tells of no trouble: aged out, history that came with a list, or written by ourselves.
+
+    A start must not bring back what is over, and no rule may meet what was done because of it.
+    """
+    if observation.deleted or is_ours(observation.object):
         return True
     occurred = event_moment(observation.object)
     return observation.listed and occurred is not None and now - occurred > _OLD_EVENT

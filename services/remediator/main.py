@@ -9,6 +9,7 @@ from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.cluster import Cluster
+from services.remediator.adapters.eventing import Events
 from services.remediator.handlers import Remediation, Tenure
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
@@ -125,12 +126,19 @@ class Leadership:
             self._ports.publisher,
             Actor(self._ports.cluster),
             Capture(self._ports.cluster),
-            records=Records(trail),
+            records=Records(trail, self._events()),
             lease=self._lease,
             redis=self._ports.redis,
             tenure=tenure,
             clock=self._runtime.clock,
             settings=self._settings,
+        )
+
+    def _events(self) -> Events:
+        return Events(
+            self._ports.cluster,
+            instance=self._settings.instance,
+            protected_namespaces=self._settings.protected_namespaces,
         )
 
 

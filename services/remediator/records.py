@@ -1,6 +1,7 @@
-"""What is kept of a command beside its result: its entry in the audit trail."""
+"""What is kept of a command beside its result: its entry in the audit trail, and its Event on the workload."""
 
 from services.remediator.adapters.auditing import AuditTrail
+from services.remediator.adapters.eventing import Events
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Result
 
@@ -8,8 +9,9 @@ from shared.contracts.inbox import Result
 class Records:
     """Keep what became of commands, after each result was told and settled; keeping it twice keeps it once."""
 
-    def __init__(self, trail: AuditTrail) -> None:
+    def __init__(self, trail: AuditTrail, events: Events) -> None:
         self._trail = trail
+        self._events = events
 
     async def keep(self, command: Command, result: Result, *, traceparent: str | None) -> None:
         """Keep a result that will not change any more.
@@ -18,3 +20,4 @@ class Records:
             UnavailableError: the broker does not answer; the next delivery of the command keeps it.
         """
         await self._trail.note(command, result, traceparent=traceparent)
+        await self._events.tell(command, result)

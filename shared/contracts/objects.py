@@ -8,6 +8,8 @@ from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
 from shared.kernel.quantities import parse_bytes
 
 _MOST = 2**63 - 1
+OUR_COMPONENT = "sre-agent"
+"""Who the Kubernetes Events that we write ourselves say that they are from."""
 MOST_LABELS = 64
 _LABEL_CHARS, _LABEL_VALUE_CHARS = 317, 63
 """What Kubernetes takes for a label at the longest: 253 of a prefix, its slash and 63; and for the value of one."""

@@ -19,6 +19,9 @@ CHECKS = Gauge("sre_health_check", "1 while a named part of a service is well, e
 STREAM_GAPS = Counter(
     "sre_stream_gaps_total", "Inputs that the stream engine would have skipped, and were sought back.", ["partition"]
 )
+EVENTS_LOST = Counter(
+    "sre_kubernetes_events_lost_total", "Kubernetes Events of commands that could not be written on their workloads."
+)
 LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")
 PLAYBOOK_IN_FORCE = Gauge(
     "sre_playbook_in_force",

@@ -17,6 +17,7 @@ from services.collector.handlers import Collecting
 from services.collector.main import KINDS as WATCHED
 from services.remediator.adapters.acting import Actor, Done
 from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.eventing import Events
 from shared.contracts.actions import Action, Rollback
 from shared.infra.kube import KubeClient
 from shared.infra.memory import MemoryBroker
@@ -26,6 +27,7 @@ from tests.cluster.audit import AuditLog, forbidden, used
 from tests.cluster.bank import MORE_MEMORY, Bank, command, restart_of
 from tests.cluster.objects import KINDS
 from tests.cluster.rights import granted
+from tests.unit.services.remediator.build import result
 
 pytestmark = pytest.mark.cluster
 Clients = dict[str, client.ApiClient]
@@ -45,6 +47,8 @@ async def test_the_remediators_roles_grant_what_its_actions_use_and_nothing_more
             ordered = command(document, action)
             await Capture(opened).evidence(ordered, now=datetime.now(UTC))
             assert isinstance(await Actor(opened).act(ordered, token=7, dry_run=False), Done)
+            events = Events(opened, instance="test", protected_namespaces=frozenset())
+            await events.tell(ordered, result(ordered))
     settle(log, clients)
     accesses = log.accesses(since=since)
     assert used(accesses, "remediator") == granted()["remediator"]

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import (
+    OUR_COMPONENT,
     condition,
     flag,
     labels_of,
@@ -147,6 +148,11 @@ def event_signal(event: JsonObject, workload: WorkloadRef, *, cluster: str, now:
         count=count,
         component=text(section(event, "source"), "component") or text(event, "reportingComponent"),
     )
+
+
+def is_ours(event: JsonObject) -> bool:
+    """Tell whether an event is one that the remediator wrote about its own command."""
+    return OUR_COMPONENT in {text(section(event, "source"), "component"), text(event, "reportingComponent")}
 
 
 def event_moment(event: JsonObject) -> datetime | None:

@@ -94,6 +94,15 @@ def test_no_object_makes_it_stumble_and_what_it_tells_can_be_read_again(kind: st
     check()
 
 
+@pytest.mark.parametrize("fields", [{"source": {"component": "sre-agent"}}, {"reportingComponent": "sre-agent"}])
+def test_what_we_wrote_of_our_own_commands_is_no_signal(fields: Any) -> None:
+    telling = Telling()
+    telling.tell("Event", {**EVENT, "type": "Warning", **fields})
+    assert telling.signals == []
+    telling.tell("Event", {**EVENT, "type": "Warning", "source": {"component": "kubelet"}})
+    assert [one.kind for one in telling.signals] == ["event"]
+
+
 @given(JSON)
 def test_no_json_makes_it_stumble(one: Any) -> None:
     for kind in ("Pod", "Node", "Event", "Deployment", "Job"):

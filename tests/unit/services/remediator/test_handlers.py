@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox.cluster.clock import manual_clock
-from sandbox.cluster.resources import DEPLOYMENTS, NAMESPACES
+from sandbox.cluster.documents import Document
+from sandbox.cluster.resources import DEPLOYMENTS, EVENTS, NAMESPACES
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
 from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.verifying import against_results
 from services.remediator.core.trail import Trail
 from services.remediator.handlers import Remediation, Tenure
@@ -32,9 +34,6 @@ from tests.simulation.cluster import Effect, SimulatedCluster
 from tests.simulation.store import SimulatedStore
 from tests.simulation.weather import Weather
 from tests.unit.services.remediator.build import NOW, command
-
-if TYPE_CHECKING:
-    from sandbox.cluster.documents import Document
 
 MEBIBYTE = 1 << 20
 RAISE = SetMemory(container="server", from_bytes=128 * MEBIBYTE, to_bytes=256 * MEBIBYTE)
@@ -110,11 +109,12 @@ class Stage:
         publisher: Any = Mortal(self.broker.publisher("remediator"), fuse)
         archive: Any = Mortal(self.broker.archive(), fuse)
         redis = Redis(Mortal(self.store, fuse))
+        events = Events(cluster, instance="one", protected_namespaces=frozenset())
         remediation = Remediation(
             publisher,
             Actor(cluster),
             Capture(cluster),
-            records=Records(AuditTrail(publisher, archive, token=term.token)),
+            records=Records(AuditTrail(publisher, archive, token=term.token), events),
             lease=Lease(redis, "remediator", ttl=LONG),
             redis=redis,
             tenure=Tenure(term, until=float("inf")),
@@ -122,6 +122,12 @@ class Stage:
             settings=RemediatorSettings(),
         )
         await remediation.handle(Envelope(asked, Record("sre.commands", 0, 0, 0, None, None), {}))
+
+    @property
+    def events(self) -> list[Document]:
+        """Return the Events that tell of commands."""
+        found = self.cluster.store.select(EVENTS)
+        return [one for one in found if one.get("reportingComponent") == "sre-agent"]
 
     async def trail(self) -> Trail:
         """Return the trail, which must be whole and agree with the results."""
@@ -152,6 +158,7 @@ async def test_killed_at_any_request_a_command_has_one_entry_and_at_most_one_eff
         trail = await stage.trail()
         assert [link.command for link in trail.chain] == [asked.id], number
         assert len(stage.effects) <= 1, number
+        assert len(stage.events) == (0 if asked.dry_run else 1), number
 
 
 @pytest.mark.parametrize(("name", "asked"), ORDERS.items(), ids=ORDERS)
