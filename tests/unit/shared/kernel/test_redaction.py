@@ -1,5 +1,7 @@
 """Redaction: no secret survives, and what is none stays."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,3 +40,44 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_second_pass_changes_nothing_more(pieces: list[str]) -> None:
     once = redact(" \n ".join(pieces)).text
     assert redact(once).text == once
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "pass",
+        "a-",
+        "a.",
+        "a@",
+        "a@b.",
+        "1 ",
+        "eyJaaaaaaaa-",
+        "token=",
+        'password="',
+        "bearer ",
+        "a+",
+        "password   ",
+    ],
+)
+def test_no_text_takes_long_whatever_a_container_writes(piece: str) -> None:
+    """What takes time by the square of the length takes most of a minute here, and what does not some hundredths."""
+    hostile = piece * (32_768 // len(piece))
+    began = process_time()
+    redact(hostile)
+    assert process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("DB_PASSWORD=hunter2", "DB_PASSWORD=[REDACTED:secret]"),
+        ("spring.datasource.password: hunter2", "spring.datasource.password: [REDACTED:secret]"),
+        ("see x.password-file = hunter2 now", "see x.password-file = [REDACTED:secret] now"),
+        ('{"password":"hunter2"}', '{"password":[REDACTED:secret]}'),
+        ("<anna.b+c@bank.example>", "<[REDACTED:email]>"),
+        ("jdbc:postgresql://anna:hunter2@db/x", "jdbc:postgresql://anna:[REDACTED:url-password]@db/x"),
+    ],
+)
+def test_a_word_that_holds_a_name_is_taken_as_a_whole(text: str, kept: str) -> None:
+    assert redact(text).text == kept
