@@ -125,7 +125,7 @@ class Leadership:
         return Remediation(
             self._ports.publisher,
             Actor(self._ports.cluster),
-            Capture(self._ports.cluster),
+            Capture(self._ports.cluster, within=self._settings.evidence_within),
             records=Records(trail, self._events()),
             lease=self._lease,
             redis=self._ports.redis,

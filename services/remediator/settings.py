@@ -14,8 +14,14 @@ class RemediatorSettings(ServiceSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     kubeconfig: Path | None = None
     dry_run: bool = False
+    evidence_within_seconds: float = Field(default=10.0, ge=1.0, le=30.0)
     lease_ttl_seconds: float = Field(default=5.0, ge=1.0, le=60.0)
     protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease", "sre-agent"})
+
+    @property
+    def evidence_within(self) -> timedelta:
+        """Return how long a command may wait for its evidence."""
+        return timedelta(seconds=self.evidence_within_seconds)
 
     @property
     def lease_ttl(self) -> timedelta:

@@ -29,7 +29,9 @@ class EventLine(Value):
 class Evidence(Message):
     """Logs, events and object states of a workload, bounded; `notes` name what could not be captured, and why.
 
-    `objects` are trimmed Kubernetes objects (no managed fields, no environment values, no Secrets).
+    `objects` are trimmed Kubernetes objects (no managed fields, no environment values, no Secrets): its pods, the
+    workload itself, what stands between them, and of the pods' nodes the conditions. Secrets and personal data were
+    taken out before it was published, `redactions` pieces of them.
     """
 
     TYPE: ClassVar[str] = "evidence"
@@ -42,6 +44,7 @@ class Evidence(Message):
     events: tuple[EventLine, ...] = ()
     objects: tuple[JsonObject, ...] = ()
     notes: tuple[str, ...] = ()
+    redactions: int = 0
 
     @property
     def key(self) -> str:

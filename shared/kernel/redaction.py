@@ -35,7 +35,7 @@ _PRIVATE_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE
 _URL = r"(?i)(?P<keep>\b[a-z][a-z0-9+.-]{0,31}://[^\s/:@]*+:)[^\s@/]++(?=@)"
 _VALUE = rf"""(?:"[^"\n]*"|'[^'\n]*'|{_KEEP}+)"""
 _WORD = rf"(?<![\w.-])(?=[\w.-]*?(?:{_NAMES}))[\w.-]++"
-"""A word that holds one of the names; looked at once from its beginning, or a long one would take time by its square."""
+"""A word that holds one of the names, looked at once from its beginning: a long one takes no time by its square."""
 _SECRET = rf"(?i)(?P<keep>{_WORD}[\"']?\s*+[=:]\s*+)(?!\[REDACTED){_VALUE}"
 
 _PATTERNS = (

@@ -120,12 +120,18 @@ def test_the_api_server_grants_what_the_roles_say(account: str, clients: Clients
 
 def test_the_remediator_is_bound_to_the_healed_namespace_alone(clients: Clients) -> None:
     elsewhere = (AGENT, "kube-system", "default", "")
-    assert not [
+    nodes, events = Right("", "nodes", "get"), Right("", "events", "create")
+    granted_elsewhere = {
         (namespace, right)
         for namespace in elsewhere
         for right in granted()["remediator"]
         if review(clients["remediator"], right, namespace=namespace)
-    ]
+    }
+    assert granted_elsewhere == {*((namespace, nodes) for namespace in elsewhere), ("default", events)}
+
+
+def test_the_remediator_may_look_at_a_node_that_it_knows_by_name(clients: Clients) -> None:
+    assert ask(clients["remediator"], "GET", "/api/v1/nodes/any").status == 404
 
 
 @pytest.mark.parametrize(("account", "method", "path"), POSSIBLE)
@@ -148,8 +154,8 @@ def test_who_does_not_speak_to_the_cluster_may_not_even_read(account: str, path:
     assert ask(clients[account], "GET", path).status == 403
 
 
-@pytest.mark.parametrize("path", ["/api/v1/pods", "/api/v1/nodes", "/api/v1/nodes/any", "/apis/apps/v1/deployments"])
-def test_the_remediator_reads_neither_nodes_nor_other_namespaces(path: str, clients: Clients) -> None:
+@pytest.mark.parametrize("path", ["/api/v1/pods", "/api/v1/nodes", "/apis/apps/v1/deployments"])
+def test_the_remediator_lists_neither_nodes_nor_what_is_in_other_namespaces(path: str, clients: Clients) -> None:
     assert ask(clients["remediator"], "GET", path).status == 403
 
 

@@ -1,15 +1,18 @@
-"""Evidence: what can be known of a target before it is touched, bounded; what cannot be captured is a note."""
+"""Evidence: what can be known of a target before it is touched, bounded in size and time; what is missing is a note."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from services.remediator.adapters.cluster import Cluster
+from services.remediator.adapters.paths import path_of
+from services.remediator.core.cleaning import Cleaning
 from services.remediator.core.evidence import (
     BETWEEN,
     LOG_BYTES,
     TAIL_LINES,
-    Name,
     bounded,
     containers_of,
     controller_name,
@@ -17,8 +20,11 @@ from services.remediator.core.evidence import (
     log_of,
     name_of,
     names_between,
+    node_state,
+    nodes_of,
+    owners_between,
     pods_of,
-    trimmed,
+    state_of,
 )
 from shared.contracts.actions import RestartPod
 from shared.contracts.commands import Command
@@ -27,9 +33,12 @@ from shared.contracts.model import JsonObject
 from shared.contracts.objects import reference
 from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
 from shared.infra.kube import KubeError
+from shared.kernel.durations import format_duration
 from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
 
+CAPTURED_WITHIN = timedelta(seconds=10)
+"""Of the minute that a command lives; a cure is not to wait for what explains it."""
 _LISTS = {
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
@@ -37,60 +46,91 @@ _LISTS = {
 T = TypeVar("T")
 
 
-class Capture:
-    """Capture evidence for one command after another."""
+@dataclass(slots=True)
+class _Found:
+    """What was captured so far, and what is being asked for."""
 
-    def __init__(self, client: Cluster) -> None:
+    between: list[JsonObject] = field(default_factory=list[JsonObject])
+    pods: list[JsonObject] = field(default_factory=list[JsonObject])
+    logs: list[ContainerLog] = field(default_factory=list[ContainerLog])
+    events: list[EventLine] = field(default_factory=list[EventLine])
+    workload: list[JsonObject] = field(default_factory=list[JsonObject])
+    nodes: list[JsonObject] = field(default_factory=list[JsonObject])
+    notes: list[str] = field(default_factory=list[str])
+    asking: str = ""
+
+    async def ask(self, what: str, question: Callable[[], Awaitable[T]], *, otherwise: T) -> T:
+        """Return an answer; where there is none, note why."""
+        self.asking = what
+        try:
+            return await question()
+        except (KubeError, UnavailableError) as failed:
+            self.notes.append(f"{what}: {failed}")
+            return otherwise
+
+
+class Capture:
+    """Capture evidence for one command after another, each within a bounded time."""
+
+    def __init__(self, client: Cluster, *, within: timedelta = CAPTURED_WITHIN) -> None:
         self._client = client
+        self._within = within
 
     async def evidence(self, command: Command, *, now: datetime) -> Evidence:
-        """Return what is known of a command's target; failing to capture is noted, and never stops the command."""
-        notes: list[str] = []
-        nobody: frozenset[Name] = frozenset()
-        between = await _noted(lambda: self._between(command), nobody, what="owners", notes=notes)
-        pods = await _noted(lambda: self._pods(command, between), [], what="pods", notes=notes)
-        logs = [log for pod in pods for log in await self._logs(pod, notes)]
-        events = await _noted(lambda: self._events(command, pods, between), [], what="events", notes=notes)
-        kept = bounded(logs, events, [trimmed(pod) for pod in pods])
-        workload = command.workload
-        return Evidence(
-            id=derive("evidence", command.id),
-            at=now,
-            workload=workload,
-            incident=command.incident,
-            command=command.id,
-            target=ObjectRef(kind=workload.kind, namespace=workload.namespace, name=workload.name),
-            logs=kept.logs,
-            events=kept.events,
-            objects=kept.objects,
-            notes=(*notes, *kept.notes),
-        )
+        """Return what is known of a command's target; failing to capture is noted, and never stops the command.
 
-    async def _between(self, command: Command) -> frozenset[Name]:
+        What a restart destroys is captured first. Where the time is over before all is, that is noted, too.
+        """
+        found = _Found()
+        try:
+            async with asyncio.timeout(self._within.total_seconds()):
+                await self._gather(command, found)
+        except TimeoutError:
+            limit = format_duration(self._within)
+            found.notes.append(f"{found.asking}: not captured within {limit}, nor what was to be captured after it")
+        return _evidence(command, found, now=now)
+
+    async def _gather(self, command: Command, found: _Found) -> None:
+        found.between = await found.ask("owners", lambda: self._between(command), otherwise=[])
+        found.pods = await found.ask("pods", lambda: self._pods(command, found.between), otherwise=[])
+        for pod in found.pods:
+            await self._logs(pod, found)
+        found.events = await found.ask("events", lambda: self._events(command, found), otherwise=[])
+        found.workload = await found.ask("workload", lambda: self._workload(command), otherwise=[])
+        for name in _node_names(command, found.pods):
+            path = f"/api/v1/nodes/{name}"
+            found.nodes += await found.ask(f"node {name}", lambda p=path: self._one(p), otherwise=[])
+
+    async def _one(self, path: str) -> list[JsonObject]:
+        return [await self._client.get(path)]
+
+    async def _workload(self, command: Command) -> list[JsonObject]:
+        path = path_of(command.workload)
+        return await self._one(path) if path else []
+
+    async def _between(self, command: Command) -> list[JsonObject]:
         path = _LISTS.get(BETWEEN.get(command.workload.kind, ""))
-        found = (await self._client.list(path.format(command.workload.namespace))).items if path else []
-        return names_between(command.workload, found)
+        return (await self._client.list(path.format(command.workload.namespace))).items if path else []
 
-    async def _pods(self, command: Command, between: frozenset[Name]) -> list[JsonObject]:
+    async def _pods(self, command: Command, between: list[JsonObject]) -> list[JsonObject]:
         if command.workload.namespace == CLUSTER_SCOPE:
             return []  # a node's pods are other workloads' business, and in other namespaces
         base = f"/api/v1/namespaces/{command.workload.namespace}/pods"
         if isinstance(command.action, RestartPod):
-            return [await self._client.get(f"{base}/{command.action.pod}")]
-        return pods_of(command.workload, (await self._client.list(base)).items, between)
+            return await self._one(f"{base}/{command.action.pod}")
+        names = names_between(command.workload, between)
+        return pods_of(command.workload, (await self._client.list(base)).items, names)
 
-    async def _logs(self, pod: JsonObject, notes: list[str]) -> list[ContainerLog]:
-        logs: list[ContainerLog] = []
+    async def _logs(self, pod: JsonObject, found: _Found) -> None:
         for container in containers_of(pod):
             for previous in (True, False):
                 if previous and not container.has_restarted:
                     continue
                 name = container.name
                 label = f"log of {name_of(pod)}/{name}{' (previous)' if previous else ''}"
-                told = await _noted(lambda n=name, p=previous: self._log(pod, n, p), None, what=label, notes=notes)
+                told = await found.ask(label, lambda n=name, p=previous: self._log(pod, n, p), otherwise=None)
                 if told is not None:
-                    logs.append(log_of(pod, name, told, previous=previous))
-        return logs
+                    found.logs.append(log_of(pod, name, told, previous=previous))
 
     async def _log(self, pod: JsonObject, container: str, previous: bool) -> str | None:  # noqa: FBT001
         target = reference(pod, "Pod")
@@ -102,25 +142,51 @@ class Capture:
             limitBytes=str(LOG_BYTES),
         )
 
-    async def _events(self, command: Command, pods: list[JsonObject], between: frozenset[Name]) -> list[EventLine]:
+    async def _events(self, command: Command, found: _Found) -> list[EventLine]:
         workload = command.workload
         if workload.namespace == CLUSTER_SCOPE:
             return []
-        owners = {owner for pod in pods if (owner := controller_name(pod)) is not None}
-        names = {(workload.kind, workload.name), *between, *owners, *(("Pod", name_of(pod)) for pod in pods)}
+        between = names_between(workload, found.between)
+        owners = {owner for pod in found.pods if (owner := controller_name(pod)) is not None}
+        names = {(workload.kind, workload.name), *between, *owners, *(("Pod", name_of(pod)) for pod in found.pods)}
         listing = await self._client.list(f"/api/v1/namespaces/{workload.namespace}/events")
         return events_about(frozenset(names), listing.items)
 
 
-async def _noted(
-    ask: Callable[[], Awaitable[T]],
-    otherwise: T,
-    *,
-    what: str,
-    notes: list[str],
-) -> T:
-    try:
-        return await ask()
-    except (KubeError, UnavailableError) as failed:
-        notes.append(f"{what}: {failed}")
-        return otherwise
+def _node_names(command: Command, pods: list[JsonObject]) -> list[str]:
+    return [command.workload.name] if command.workload.kind == "Node" else nodes_of(pods)
+
+
+def _evidence(command: Command, found: _Found, *, now: datetime) -> Evidence:
+    workload, cleaning = command.workload, Cleaning()
+    kept = bounded(
+        [cleaning.log(one) for one in found.logs],
+        [cleaning.event(one) for one in found.events],
+        [cleaning.object(one) for one in _states(command, found)],
+    )
+    notes = tuple(map(cleaning.text, found.notes))
+    return Evidence(
+        id=derive("evidence", command.id),
+        at=now,
+        workload=workload,
+        incident=command.incident,
+        command=command.id,
+        target=ObjectRef(kind=workload.kind, namespace=workload.namespace, name=workload.name),
+        logs=kept.logs,
+        events=kept.events,
+        objects=kept.objects,
+        notes=(*notes, *kept.notes),
+        redactions=cleaning.count,
+    )
+
+
+def _states(command: Command, found: _Found) -> list[JsonObject]:
+    workload = command.workload
+    between = owners_between(workload, found.between, pods=found.pods)
+    workloads = [] if workload.kind == "Pod" and found.pods else found.workload
+    return [
+        *(state_of("Pod", pod) for pod in found.pods),
+        *(state_of(workload.kind, one) for one in workloads),
+        *(state_of(BETWEEN[workload.kind], one) for one in between),
+        *(node_state(one) for one in found.nodes),
+    ]

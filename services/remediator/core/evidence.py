@@ -15,6 +15,7 @@ from shared.contracts.workloads import WorkloadRef
 TAIL_LINES = 100
 LOG_BYTES = 32_768
 _MAX_PODS = 3
+_MAX_OWNERS = 2
 _MAX_EVENTS = 50
 _MESSAGE_CHARS = 1_000
 _MOST_BYTES = 700_000
@@ -85,6 +86,34 @@ def log_of(pod: JsonObject, container: str, told: str, *, previous: bool) -> Con
 def trimmed(source: JsonObject) -> JsonObject:
     """Return an object without what is large or secret: managed fields, environment values, applied configuration."""
     return {name: _without(value) for name, value in source.items() if name not in _DROPPED}
+
+
+def state_of(kind: str, source: JsonObject) -> JsonObject:
+    """Return an object's state under its kind, which a list does not tell of its items."""
+    return {"kind": kind, **trimmed(source)}
+
+
+def node_state(node: JsonObject) -> JsonObject:
+    """Return what of a node bears on its pods: its conditions, its taints, and whether it takes new ones."""
+    spec = {name: value for name, value in section(node, "spec").items() if name in {"taints", "unschedulable"}}
+    conditions: JsonObject = {"conditions": list[JsonValue](sections(node, "status", "conditions"))}
+    return {"kind": "Node", "metadata": {"name": name_of(node)}, "spec": spec, "status": conditions}
+
+
+def nodes_of(pods: Iterable[JsonObject]) -> list[str]:
+    """Return the names of the nodes that pods run on, each once."""
+    return list(dict.fromkeys(filter(None, (text(section(pod, "spec"), "nodeName") for pod in pods))))
+
+
+def owners_between(
+    workload: WorkloadRef, between: Iterable[JsonObject], *, pods: Iterable[JsonObject]
+) -> list[JsonObject]:
+    """Return what stands between a workload and its pods, at most two: what owns one of the pods, then the newest."""
+    itself, owning = (workload.kind, workload.name), {controller_name(pod) for pod in pods}
+    kind = BETWEEN.get(workload.kind, "")
+    ours = [one for one in between if controller_name(one) == itself]
+    newest = sorted(ours, key=lambda one: text(section(one, "metadata"), "creationTimestamp"), reverse=True)
+    return sorted(newest, key=lambda one: (kind, name_of(one)) not in owning)[:_MAX_OWNERS]
 
 
 def bounded(logs: Sequence[ContainerLog], events: Sequence[EventLine], objects: Sequence[JsonObject]) -> Bounded:

@@ -1,5 +1,6 @@
 """Evidence of a cluster: a workload's own pods, their logs, and what happened to all that stands in between."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,9 +79,75 @@ async def test_a_restarts_evidence_is_of_the_pod_and_what_made_it(client: KubeCl
 
 
 async def test_a_nodes_evidence_asks_for_nothing_in_a_namespace(client: KubeClient) -> None:
-    node = WorkloadRef(kind="Node", name="node-1")
+    listed: Any = (await client.list("/api/v1/nodes")).items[0]
+    node = WorkloadRef(kind="Node", name=listed["metadata"]["name"])
     evidence = await Capture(client).evidence(command(Rollback(), workload=node), now=NOW)
     assert (evidence.logs, evidence.events, evidence.notes) == ((), (), ())
+    assert [one["kind"] for one in evidence.objects] == ["Node"]
+
+
+async def test_the_owners_and_the_node_of_a_pod_are_told_with_it(client: KubeClient) -> None:
+    evidence = await Capture(client).evidence(command(Rollback()), now=NOW)
+    objects: Any = {one["kind"]: one for one in evidence.objects}
+    assert list(objects) == ["Pod", "Deployment", "ReplicaSet", "Node"]
+    assert objects["Deployment"]["metadata"]["name"] == "web"
+    assert objects["ReplicaSet"]["metadata"]["ownerReferences"][0]["name"] == "web"
+    assert objects["Pod"]["spec"]["nodeName"] == objects["Node"]["metadata"]["name"]
+    assert any(one["type"] == "Ready" for one in objects["Node"]["status"]["conditions"])
+
+
+async def test_secrets_are_taken_out_of_all_that_is_published(client: KubeClient) -> None:
+    leaking = deployment("leaking")
+    leaking["spec"]["template"]["spec"]["containers"][0] |= {
+        "args": ["--password", "hunter2", "--url=postgres://anna:hunter2@db/x"],
+        "env": [{"name": "ANY", "value": "hunter2"}],
+        "readinessProbe": {
+            "httpGet": {"path": "/", "port": 80, "httpHeaders": [{"name": "X-Api-Key", "value": "hunter2"}]}
+        },
+    }
+    await client.create("/apis/apps/v1/namespaces/bank/deployments", leaking)
+    event: Any = {
+        "metadata": {"name": "told", "namespace": "bank"},
+        "involvedObject": {"kind": "Deployment", "namespace": "bank", "name": "leaking"},
+        "reason": "Failed",
+        "message": "cannot log in with password=hunter2",
+    }
+    await client.create("/api/v1/namespaces/bank/events", event)
+    workload = WorkloadRef(kind="Deployment", namespace="bank", name="leaking")
+    evidence = await Capture(client).evidence(command(Rollback(), workload=workload), now=NOW)
+    assert any(one.reason == "Failed" for one in evidence.events)
+    assert "hunter2" not in evidence.model_dump_json()
+    assert evidence.redactions >= 4
+
+
+class Slow:
+    """A cluster that takes for ever over one kind of question."""
+
+    def __init__(self, client: KubeClient, part: str) -> None:
+        self._client, self._part = client, part
+
+    def __getattr__(self, name: str) -> Any:
+        async def asked(path: str, *arguments: Any, **options: Any) -> Any:
+            if self._part in path:
+                await asyncio.Event().wait()
+            return await getattr(self._client, name)(path, *arguments, **options)
+
+        return asked
+
+
+@pytest.mark.parametrize(
+    ("part", "note", "has_logs"),
+    [("/log", "log of web-", False), ("/events", "events", True), ("/nodes/", "node ", True), ("/pods", "pods", False)],
+)
+async def test_capturing_ends_in_time_with_what_it_has_and_says_what_is_missing(
+    client: KubeClient, part: str, note: str, has_logs: bool
+) -> None:
+    slow: Any = Slow(client, part)
+    evidence = await Capture(slow, within=timedelta(seconds=0.3)).evidence(command(Rollback()), now=NOW)
+    (told,) = evidence.notes
+    assert told.startswith(note)
+    assert "nor what was to be captured after it" in told
+    assert bool(evidence.logs) is has_logs
 
 
 async def test_what_cannot_be_captured_is_a_note(client: KubeClient) -> None:

@@ -14,6 +14,9 @@ from services.remediator.core.evidence import (
     events_about,
     log_of,
     names_between,
+    node_state,
+    nodes_of,
+    owners_between,
     pods_of,
     trimmed,
 )
@@ -141,3 +144,41 @@ def objects(world: Any, part: str) -> list[Any]:
     """Return what a list gives, which holds objects whatever they hold."""
     found: list[Any] = world.get(part) if isinstance(world.get(part), list) else []
     return [one for one in found if isinstance(one, dict)]
+
+
+def test_of_a_node_conditions_taints_and_whether_it_takes_pods_are_kept() -> None:
+    node: Any = {
+        "metadata": {"name": "n", "labels": {"a": "b"}},
+        "spec": {"unschedulable": True, "taints": [{"key": "k"}], "podCIDR": "10.0.0.0/24"},
+        "status": {"conditions": [{"type": "Ready", "status": "False"}], "images": [{"names": ["x"]}]},
+    }
+    assert node_state(node) == {
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "spec": {"unschedulable": True, "taints": [{"key": "k"}]},
+        "status": {"conditions": [{"type": "Ready", "status": "False"}]},
+    }
+
+
+def test_each_node_is_named_once_and_a_pod_that_waits_for_one_names_none() -> None:
+    pods: list[Any] = [
+        {"spec": {"nodeName": "a"}},
+        {"spec": {}},
+        {"spec": {"nodeName": "b"}},
+        {"spec": {"nodeName": "a"}},
+    ]
+    assert nodes_of(pods) == ["a", "b"]
+
+
+def test_of_what_stands_between_comes_first_what_owns_a_pod_and_then_the_newest() -> None:
+    between = [owned(f"web-{number}", "Deployment", "web") for number in range(4)]
+    for number, one in enumerate(between):
+        one["metadata"]["creationTimestamp"] = f"2030-01-0{number + 1}T00:00:00Z"
+    other = owned("api-1", "Deployment", "api")
+    found = owners_between(WEB, [other, *between], pods=[pod("web-1-x", "web-1")])
+    assert names(found) == ["web-1", "web-3"]
+
+
+@given(spoiled({"spec": {"taints": [{"key": "k"}]}, "status": {"conditions": [{"type": "Ready"}]}}))
+def test_no_node_makes_it_stumble(node: Any) -> None:
+    assert node_state(node)["kind"] == "Node"
