@@ -81,9 +81,15 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     changed = {Right("apps", resource, verb) for resource in CHANGED for verb in ("get", "patch")}
     owners = {Right("apps", "replicasets", "get"), Right("batch", "jobs", "get"), Right("batch", "cronjobs", "get")}
     between = {Right("apps", "replicasets", "list"), Right("batch", "jobs", "list")}
-    evidence = {Right("", "pods", "list"), Right("", "pods/log", "get"), Right("", "events", "list")}
+    evidence = {
+        Right("", "pods", "list"),
+        Right("", "pods/log", "get"),
+        Right("", "events", "list"),
+        Right("", "nodes", "get"),
+    }
+    told = {Right("", "events", "create")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
-    assert granted()["remediator"] == changed | owners | between | evidence | eviction
+    assert granted()["remediator"] == changed | owners | between | evidence | eviction | told
 
 
 @pytest.mark.parametrize("service", ["decider", "rca", "api"])
