@@ -173,31 +173,32 @@ async def test_each_action_is_previewed_carried_out_once_and_refused_by_its_reas
 
 async def _audited(stage: Stage) -> None:
     """Hold the trail against the results by the command line itself, and a copy of it that was tampered with."""
-    verified = await asyncio.to_thread(_cli, stage, "verify", "--results", "--strict", "-o", "json")
+    verified = await _cli(stage, "verify", "--results", "--strict", "-o", "json")
     assert verified.exit_code == 0, verified.output
     told = json.loads(verified.output)
     assert told["entries"] == len({one.command for one in await stage.results()})
-    shown = await asyncio.to_thread(_cli, stage, "show", "--workload", WEB.key, "-o", "json")
+    shown = await _cli(stage, "show", "--workload", WEB.key, "-o", "json")
     entries = {one["command"]: one for one in json.loads(shown.output)}
     assert entries["memory-preview"]["outcome"] == "dry-run"
     assert entries["budget"]["reason"] == "disruption-budget"
     assert entries["memory"]["changes"] == ["container server: limits.memory: 128Mi → 256Mi"]
     copy = stage.directory / "trail.jsonl"
-    await asyncio.to_thread(_cli, stage, "export", "--file", str(copy))
+    await _cli(stage, "export", "--file", str(copy))
     lines = copy.read_bytes().splitlines(keepends=True)
-    assert _cli(stage, "verify", "--from-file", str(copy), "--head", told["head"]).exit_code == 0
+    assert (await _cli(stage, "verify", "--from-file", str(copy), "--head", told["head"])).exit_code == 0
     copy.write_bytes(b"".join(lines[:-1]))
-    assert _cli(stage, "verify", "--from-file", str(copy)).exit_code == 0
-    assert _cli(stage, "verify", "--from-file", str(copy), "--head", told["head"]).exit_code == 1
+    assert (await _cli(stage, "verify", "--from-file", str(copy))).exit_code == 0
+    assert (await _cli(stage, "verify", "--from-file", str(copy), "--head", told["head"])).exit_code == 1
     copy.write_bytes(b"".join([lines[0], *lines[2:]]))
-    broken = _cli(stage, "verify", "--from-file", str(copy))
+    broken = await _cli(stage, "verify", "--from-file", str(copy))
     assert broken.exit_code == 1
     assert f"{copy}:2: before-differs" in broken.output
 
 
-def _cli(stage: Stage, *arguments: str) -> typer.testing.Result:
+async def _cli(stage: Stage, *arguments: str) -> typer.testing.Result:
+    """Run the command line in a thread: it has an event loop of its own."""
     env = {"SRE_KAFKA_BOOTSTRAP": stage.bootstrap}
-    return CliRunner().invoke(app, ["audit", *arguments], env=env)
+    return await asyncio.to_thread(CliRunner().invoke, app, ["audit", *arguments], env=env)
 
 
 async def _memory(stage: Stage) -> None:
@@ -346,7 +347,7 @@ async def test_one_of_two_acts_and_when_it_is_killed_the_other_takes_over_within
     finally:
         await leader.stop()
         await standby.stop()
-    verified = await asyncio.to_thread(_cli, stage, "verify", "--results", "-o", "json")
+    verified = await _cli(stage, "verify", "--results", "-o", "json")
     assert verified.exit_code == 0, verified.output
     assert json.loads(verified.output)["last"]["command"] == "orphan"
 
