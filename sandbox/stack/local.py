@@ -158,6 +158,7 @@ class LocalStack:
             "SRE_KAFKA_BOOTSTRAP": self.bootstrap,
             "SRE_REDIS_URL": self._valkey.url,
             "SRE_KUBECONFIG": str(self._options.accounts.get(service, self.kubeconfig)),
+            **self._keys(service),
             "SRE_PLAYBOOK_FILE": str(self._options.playbook),
             "SRE_HEALTH_PORT": str(health_port),
             "SRE_API_PORT": str(self._api_port),
@@ -165,6 +166,17 @@ class LocalStack:
             "SRE_API_SERVICES": health,
             **self._options.settings,
         }
+
+    def _keys(self, service: str) -> Mapping[str, str]:
+        """Return which half of the commands' keys a service has; a pair is made once a directory."""
+        from shared.infra.keys import create_pair  # noqa: PLC0415 - cryptography takes 50 ms to import
+
+        pair = create_pair(self._options.directory / "keys")
+        halves = {
+            "decider": {"SRE_SIGNING_KEY_FILE": str(pair.signing)},
+            "remediator": {"SRE_CHECKING_KEYS_FILE": str(pair.checking)},
+        }
+        return halves.get(service, {})
 
     def _log(self, name: str) -> Path:
         return self._options.directory / "logs" / f"{name}.log"

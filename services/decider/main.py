@@ -12,6 +12,7 @@ from services.decider.core.steps import WAKE_EVERY
 from services.decider.handlers import Activation, Deciding, InForce, Matching, Wakes
 from services.decider.settings import DeciderSettings
 from shared.contracts.codec import Record
+from shared.contracts.signatures import CommandSeal
 from shared.contracts.topics import (
     DECIDER_APP,
     INBOX,
@@ -22,6 +23,7 @@ from shared.infra.broker import Publisher
 from shared.infra.contiguity import Following, Step, Stream, Table
 from shared.infra.crashing import CrashPoint, pass_by
 from shared.infra.kafka import KafkaConsumer, KafkaPublisher
+from shared.infra.keys import read_signing_key
 from shared.infra.stream import StatefulStream, StreamSettings
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError
@@ -133,8 +135,9 @@ class Decider:
 async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the tasks that run on them."""
     read_playbook(settings.playbook_file)  # a broken one at the start is the operator's to mend, before anything runs
+    seal = CommandSeal(read_signing_key(settings.signing_key_file), settings.cluster)
     async with (
-        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME, seal=seal) as publisher,
         KafkaConsumer(
             settings.kafka_bootstrap,
             topics=SIGNAL_TOPICS,

@@ -9,8 +9,9 @@ from shared.runtime.settings import ServiceSettings
 
 
 class DeciderSettings(ServiceSettings):
-    """Adds the playbook's file, read again whenever it changes, and how soon a decider that is gone is missed."""
+    """Adds the key that signs commands, the playbook's file, and how soon a decider that is gone is missed."""
 
+    signing_key_file: Path
     playbook_file: Path = Path("healing-playbook.yaml")
     session_timeout_seconds: float = Field(default=6.0, ge=1.0, le=60.0)
 

@@ -13,9 +13,12 @@ from services.remediator.adapters.eventing import Events
 from services.remediator.handlers import Remediation, Tenure
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
+from services.remediator.trust import Trust
+from shared.contracts.signatures import Keys
 from shared.contracts.topics import COMMANDS
 from shared.infra.broker import Archive, Consumer, Publisher
 from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher
+from shared.infra.keys import read_checking_keys
 from shared.infra.kube import KubeClient
 from shared.infra.redis import Lease, Redis, Term, connect
 from shared.kernel.errors import TransientError
@@ -34,13 +37,14 @@ _SAFETY = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """What the remediator stands on; `commands` opens all partitions of the commands' topic."""
+    """What the remediator stands on; `commands` opens all partitions of the commands' topic, `keys` are believed."""
 
     publisher: Publisher
     archive: Archive
     commands: Callable[[], AbstractAsyncContextManager[Consumer]]
     cluster: Cluster
     redis: Redis
+    keys: Keys
 
 
 class Leadership:
@@ -50,6 +54,7 @@ class Leadership:
         self._settings = settings
         self._ports = ports
         self._runtime = runtime
+        self._trust = Trust(ports.keys, cluster=settings.cluster)
         self._lease = Lease(ports.redis, NAME, ttl=settings.lease_ttl)
         self._check = runtime.health.watch("lease")
         self._renew_every = settings.lease_ttl / 4
@@ -92,7 +97,7 @@ class Leadership:
         """Carry out commands until the tenure ends; the lease is held meanwhile, also while the broker is slow."""
         working = replace(self._runtime, stopping=ended)
         async with self._ports.commands() as commands:
-            handle = self._remediation(tenure).handle
+            handle = self._trust.guarded(self._remediation(tenure).handle)
             await consume(commands, handle, publisher=self._ports.publisher, runtime=working, name="command")
 
     async def _hold(self, term: Term, tenure: Tenure, ended: asyncio.Event) -> None:
@@ -145,6 +150,7 @@ class Leadership:
 @asynccontextmanager
 async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the one task that runs on them."""
+    keys = read_checking_keys(settings.checking_keys_file)  # wrong ones are the operator's to mend, first of all
     async with (
         KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KubeClient(settings.kubeconfig) as client,
@@ -156,6 +162,7 @@ async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator
             commands=lambda: AssignedConsumer(settings.kafka_bootstrap, topics=[COMMANDS], group=GROUP),
             cluster=client,
             redis=redis,
+            keys=keys,
         )
         yield {"lead": Leadership(settings, ports, runtime=runtime).run}
 

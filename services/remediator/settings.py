@@ -9,9 +9,10 @@ from shared.runtime.settings import ServiceSettings
 
 
 class RemediatorSettings(ServiceSettings):
-    """Adds the store, the cluster, and what holds whatever a command says: dry-run, and namespaces left alone."""
+    """Adds the store, the cluster, whose commands are believed, and what holds whatever they say."""
 
     redis_url: str = "redis://127.0.0.1:6379/0"
+    checking_keys_file: Path
     kubeconfig: Path | None = None
     dry_run: bool = False
     evidence_within_seconds: float = Field(default=10.0, ge=1.0, le=30.0)

@@ -17,6 +17,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from shared.contracts.codec import Record, encode
 from shared.contracts.model import Message
+from shared.contracts.signatures import Seal, unsealed
 from shared.contracts.topics import TOPICS, Topic
 from shared.infra.broker import MAX_RECORDS, WAIT, Placement
 from shared.infra.crashing import CrashPoint, pass_by
@@ -36,10 +37,11 @@ _LOST_PARTITIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdEr
 
 
 class KafkaPublisher:
-    """Write messages under the name of a service."""
+    """Write messages under the name of a service, and its seal."""
 
-    def __init__(self, bootstrap: str, *, source: str) -> None:
+    def __init__(self, bootstrap: str, *, source: str, seal: Seal = unsealed) -> None:
         self._bootstrap = bootstrap
+        self._seal = seal
         self._source = source
         self._producer: Any = None
 
@@ -51,7 +53,9 @@ class KafkaPublisher:
         Raises:
             UnavailableError: it was not acknowledged in time; it may have been written all the same.
         """
-        out = encode(message, topic=topic, source=self._source, traceparent=traceparent, partition=partition)
+        out = self._seal(
+            encode(message, topic=topic, source=self._source, traceparent=traceparent, partition=partition)
+        )
         with _translated(f"writing to {topic.name}"):
             async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):
                 written = await self._producer.send_and_wait(
@@ -88,7 +92,7 @@ class KafkaPublisher:
 
     async def _sent(self, message: Message, topic: Topic) -> Awaitable[object]:
         """Put a message into its partition's line; return what is to be awaited for its acknowledgement."""
-        out = encode(message, topic=topic, source=self._source)
+        out = self._seal(encode(message, topic=topic, source=self._source))
         return await self._producer.send(out.topic, out.value, key=out.key, headers=list(out.headers))
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Self
 
 from shared.contracts.codec import Record, encode
 from shared.contracts.model import Message
+from shared.contracts.signatures import Seal, unsealed
 from shared.contracts.topics import Topic
 from shared.infra.broker import MAX_RECORDS, WAIT, Placement
 from shared.kernel.clock import Clock, to_millis
@@ -27,9 +28,9 @@ class MemoryBroker:
         self._written = asyncio.Event()
         self.away = False
 
-    def publisher(self, source: str) -> "MemoryPublisher":
-        """Return a publisher under a service's name."""
-        return MemoryPublisher(self, source)
+    def publisher(self, source: str, *, seal: Seal = unsealed) -> "MemoryPublisher":
+        """Return a publisher under a service's name, and its seal."""
+        return MemoryPublisher(self, source, seal=seal)
 
     def consumer(
         self, topics: Sequence[Topic], group: str, *, start: Mapping[_Place, int] | None = None
@@ -79,9 +80,10 @@ class MemoryBroker:
 class MemoryPublisher:
     """Writes messages into memory."""
 
-    def __init__(self, broker: MemoryBroker, source: str) -> None:
+    def __init__(self, broker: MemoryBroker, source: str, *, seal: Seal = unsealed) -> None:
         self._broker = broker
         self._source = source
+        self._seal = seal
 
     async def publish(
         self, message: Message, *, topic: Topic, traceparent: str | None = None, partition: int | None = None
@@ -92,7 +94,9 @@ class MemoryPublisher:
             UnavailableError: the broker is away.
         """
         self._broker.check()
-        out = encode(message, topic=topic, source=self._source, traceparent=traceparent, partition=partition)
+        out = self._seal(
+            encode(message, topic=topic, source=self._source, traceparent=traceparent, partition=partition)
+        )
         number = zlib.crc32(out.key) % topic.partitions if partition is None else partition
         return self._broker.append(Record(topic.name, number, -1, 0, out.key, out.value, out.headers))
 

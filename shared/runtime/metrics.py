@@ -16,6 +16,11 @@ RETRIES = Counter(
 )
 BURIED = Counter("sre_dead_letters_total", "Messages that could not be handled and went to dead letters.", ["service"])
 CHECKS = Gauge("sre_health_check", "1 while a named part of a service is well, else 0.", ["service", "check"])
+SIGNATURES = Counter(
+    "sre_command_signatures_total",
+    "Commands whose signature was checked: `good`, or why it is not believed; by the key if it is known.",
+    ["verdict", "key"],
+)
 STREAM_GAPS = Counter(
     "sre_stream_gaps_total", "Inputs that the stream engine would have skipped, and were sought back.", ["partition"]
 )

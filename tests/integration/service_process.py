@@ -11,10 +11,17 @@ import aiohttp
 
 from sandbox.stack.ports import free_port
 from sandbox.stack.process import ChildProcess, ServiceSpec
+from shared.contracts.signatures import CommandSeal
+from shared.infra.kafka import KafkaPublisher
+from shared.infra.keys import read_signing_key
+from tests.keys import key_settings
 
 
 def service(name: str, *, env: Mapping[str, str], directory: Path) -> ChildProcess:
-    """Return the process of a service, not started yet; it is ready when `/readyz` says so."""
+    """Return the process of a service, not started yet; it is ready when `/readyz` says so.
+
+    Those of one test run believe each other's commands, where `env` does not name other keys.
+    """
     port = free_port()
 
     async def is_ready() -> bool:
@@ -29,7 +36,7 @@ def service(name: str, *, env: Mapping[str, str], directory: Path) -> ChildProce
             name=name,
             argv=[sys.executable, "-m", f"services.{name}"],
             log_path=directory / f"{name}.log",
-            env={**env, "SRE_HEALTH_PORT": str(port), "PYTHONPATH": os.getcwd()},  # noqa: PTH109
+            env={**key_settings(), **env, "SRE_HEALTH_PORT": str(port), "PYTHONPATH": os.getcwd()},  # noqa: PTH109
             ready=is_ready,
             ready_within=timedelta(seconds=60),
         )
@@ -41,3 +48,9 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: timedelta =
     async with asyncio.timeout(within.total_seconds()):
         while not await condition():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.1)
+
+
+def decider_publisher(bootstrap: str) -> KafkaPublisher:
+    """Return a publisher whose commands are believed, as a decider's are."""
+    key = read_signing_key(Path(key_settings()["SRE_SIGNING_KEY_FILE"]))
+    return KafkaPublisher(bootstrap, source="decider", seal=CommandSeal(key, "local"))

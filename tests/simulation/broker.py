@@ -9,6 +9,7 @@ from typing import Self
 
 from shared.contracts.codec import Record
 from shared.contracts.model import Message
+from shared.contracts.signatures import Seal, unsealed
 from shared.contracts.topics import INBOX, Topic
 from shared.infra.broker import MAX_RECORDS, WAIT, Placement
 from shared.infra.memory import MemoryArchive, MemoryBroker, MemoryPublisher
@@ -38,8 +39,8 @@ class ListeningBroker(MemoryBroker):
 class SimulatedPublisher:
     """Writes messages that may come twice: an answer that is lost makes the writer try again."""
 
-    def __init__(self, broker: MemoryBroker, source: str, *, weather: Weather) -> None:
-        self._inner: MemoryPublisher = broker.publisher(source)
+    def __init__(self, broker: MemoryBroker, source: str, *, weather: Weather, seal: Seal = unsealed) -> None:
+        self._inner: MemoryPublisher = broker.publisher(source, seal=seal)
         self._weather = weather
 
     async def publish(

@@ -21,6 +21,7 @@ from services.decider.main import Decider
 from services.decider.settings import DeciderSettings
 from services.remediator.main import Leadership, Ports
 from services.remediator.settings import RemediatorSettings
+from shared.contracts.signatures import CommandSeal, Seal, unsealed
 from shared.contracts.topics import COMMANDS, INBOX, SIGNAL_TOPICS, TOPICS
 from shared.infra.contiguity import Following
 from shared.infra.redis import Redis
@@ -29,6 +30,7 @@ from shared.runtime.consuming import consume
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Runtime
 from shared.runtime.tasks import every
+from tests.keys import KEY, UNUSED, checks_of
 from tests.simulation.broker import ListeningBroker, SimulatedArchive, SimulatedConsumer, SimulatedPublisher
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.groups import Group
@@ -92,9 +94,9 @@ class World:
         """Add to the history."""
         self.history.append(f"{self.loop.time():9.3f} {line}")
 
-    def publisher(self, source: str) -> SimulatedPublisher:
+    def publisher(self, source: str, *, seal: Seal = unsealed) -> SimulatedPublisher:
         """Return a publisher of a service."""
-        return SimulatedPublisher(self.broker, source, weather=self.weather)
+        return SimulatedPublisher(self.broker, source, weather=self.weather, seal=seal)
 
     def build_cluster(self) -> None:
         """Create the workloads."""
@@ -185,13 +187,14 @@ Run = Callable[[World, Process], Coroutine[None, None, None]]
 async def run_decider(world: World, process: Process) -> None:
     """Be a decider."""
     runtime = _runtime("decider", world, process)
-    publisher = world.publisher("decider")
+    settings = DeciderSettings(playbook_file=world.playbook, signing_key_file=UNUSED)
+    publisher = world.publisher("decider", seal=CommandSeal(KEY, settings.cluster))
 
     def stream(following: Following) -> SimulatedStream:
         world.deciders[process.name] = world.parts.stream(world, following)
         return world.deciders[process.name]
 
-    decider = Decider(DeciderSettings(playbook_file=world.playbook), publisher, runtime=runtime, stream=stream)
+    decider = Decider(settings, publisher, runtime=runtime, stream=stream)
     topics = list(SIGNAL_TOPICS)
     consumer = world.parts.consumer(world.broker, topics, group=world.signal_group, weather=world.weather)
     async with consumer as signals, asyncio.TaskGroup() as group:
@@ -213,8 +216,9 @@ async def run_remediator(world: World, process: Process) -> None:
         ),
         cluster=SimulatedCluster(world.cluster, weather=world.weather, on_effect=world.witness.saw),
         redis=Redis(world.store),
+        keys=checks_of([KEY.public]),
     )
-    settings = RemediatorSettings(instance=process.name)
+    settings = RemediatorSettings(instance=process.name, checking_keys_file=UNUSED)
     await Leadership(settings, ports, runtime=_runtime("remediator", world, process)).run()
 
 

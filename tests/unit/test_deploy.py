@@ -130,6 +130,31 @@ def test_the_policies_protect_the_namespaces_that_the_remediator_protects_by_its
     assert set(json.loads(listed[1])) == RemediatorSettings.model_fields["protected_namespaces"].default
 
 
+def test_the_signing_key_is_mounted_by_the_decider_alone_and_what_checks_by_the_remediator() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    mounts = {name: " ".join(one.get("volumes", [])) for name, one in compose.items()}
+    assert {name for name in SETTINGS if "signing:" in mounts[name]} == {"decider"}
+    assert {name for name in SETTINGS if "checking:" in mounts[name]} == {"remediator"}
+    pods = {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in kubernetes() if one["kind"] == "Deployment"
+    }
+    secrets = {name: {one.get("secret", {}).get("secretName") for one in pod["volumes"]} for name, pod in pods.items()}
+    assert {name for name, mounted in secrets.items() if "command-signing" in mounted} == {"decider"}
+    assert {name for name, mounted in secrets.items() if "command-checking" in mounted} == {"remediator"}
+
+
+@pytest.mark.parametrize("service", sorted(SETTINGS))
+def test_what_a_service_cannot_do_without_is_set(service: str) -> None:
+    needed = {f"{PREFIX}{name.upper()}" for name, one in SETTINGS[service].model_fields.items() if one.is_required()}
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["environment"]
+    pods = {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in kubernetes() if one["kind"] == "Deployment"
+    }
+    set_there = {one["name"] for one in pods[service]["containers"][0].get("env", [])}
+    assert needed <= set(compose)
+    assert needed <= set_there
+
+
 def test_what_is_applied_by_kustomize_is_all_there_is() -> None:
     directory = ROOT / "deploy" / "kubernetes"
     listed = yaml.safe_load((directory / "kustomization.yaml").read_text())["resources"]

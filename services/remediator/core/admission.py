@@ -1,10 +1,13 @@
 """`admit`: may this command be carried out now? Pure; each refusal is a named reason."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.remediator.core.refusals import Refusal
 from shared.contracts.commands import Command
+
+CLOCKS_DIFFER_AT_MOST = timedelta(seconds=60)
+"""How far ahead of ours a command's moment may be: beyond, its expiry says nothing about how old it gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,8 @@ def admit(command: Command, world: World) -> Refusal | None:
         return Refusal.PROTECTED_NAMESPACE
     if world.now >= command.expires_at:
         return Refusal.EXPIRED
+    if command.at > world.now + CLOCKS_DIFFER_AT_MOST:
+        return Refusal.ORDERED_IN_THE_FUTURE
     if world.paused and not command.dry_run:
         return Refusal.PAUSED
     return None

@@ -12,6 +12,7 @@ class Refusal(StrEnum):
     """Why a command was not carried out."""
 
     EXPIRED = "expired"
+    ORDERED_IN_THE_FUTURE = "ordered-in-the-future"
     PAUSED = "paused"
     PROTECTED_NAMESPACE = "protected-namespace"
     PROTECTED_OBJECT = "protected-object"
@@ -42,6 +43,12 @@ ADVICE: Mapping[Refusal, Advice] = {
         "no leader, or broker, store or API server was away. What it was ordered for may have changed since.",
         "Nothing for this command. Where it comes again: look which part was away (`/readyz` of the remediators, "
         "`sre-agent status`), and whether commands queue (`sre_message_retries_total`).",
+    ),
+    Refusal.ORDERED_IN_THE_FUTURE: Advice(
+        "The command says that it was ordered more than a minute from now, so its expiry says nothing about how old it "
+        "is: the clocks of the broker and of the remediator differ, or somebody has written a later moment into it.",
+        "Compare the clocks of the brokers and of the remediators' nodes, and set them right (NTP). The incident tries "
+        "again as far as its attempts go.",
     ),
     Refusal.PAUSED: Advice(
         "Everything is paused by a person; the command had been ordered before.",

@@ -27,7 +27,7 @@ from shared.contracts.workloads import WorkloadRef
 from shared.infra.kafka import KafkaArchive, KafkaPublisher, create_topics
 from shared.infra.kube import KubeClient, PatchType
 from shared.infra.redis import PAUSE_KEY, connect
-from tests.integration.service_process import service, until
+from tests.integration.service_process import decider_publisher, service, until
 
 pytestmark = pytest.mark.integration
 LEASE_S = 3.0
@@ -144,7 +144,7 @@ async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
                 "SRE_KUBECONFIG": str(kubeconfig),
                 "SRE_LEASE_TTL_SECONDS": str(LEASE_S),
             }
-            async with KubeClient(kubeconfig) as client, KafkaPublisher(broker.bootstrap, source="test") as publisher:
+            async with KubeClient(kubeconfig) as client, decider_publisher(broker.bootstrap) as publisher:
                 await client.create("/api/v1/namespaces", {"metadata": {"name": "bank"}})
                 await client.create(DEPLOYMENT.rpartition("/")[0], web())
                 made = Stage(broker.bootstrap, env, tmp_path, client, publisher)

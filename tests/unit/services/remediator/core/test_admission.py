@@ -15,10 +15,10 @@ from shared.contracts.workloads import WorkloadRef
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def command(*, namespace: str = "bank", dry_run: bool = False, expires_in: int = 60) -> Command:
+def command(*, namespace: str = "bank", dry_run: bool = False, expires_in: int = 60, ahead: int = 0) -> Command:
     return Command(
         id="cmd-1",
-        at=NOW,
+        at=NOW + timedelta(seconds=ahead),
         workload=WorkloadRef(kind="Deployment", namespace=namespace, name="frontend"),
         incident="inc-1",
         rule="rule",
@@ -27,7 +27,7 @@ def command(*, namespace: str = "bank", dry_run: bool = False, expires_in: int =
         attempt=1,
         action=Rollback(),
         dry_run=dry_run,
-        expires_at=NOW + timedelta(seconds=expires_in),
+        expires_at=NOW + timedelta(seconds=ahead + expires_in),
         requested_by="playbook",
     )
 
@@ -43,6 +43,9 @@ def world(*, paused: bool = False, protected: frozenset[str] = frozenset({"kube-
         (command(namespace="kube-system"), world(), Refusal.PROTECTED_NAMESPACE),
         (command(namespace="kube-system", dry_run=True), world(), Refusal.PROTECTED_NAMESPACE),
         (command(expires_in=0), world(), Refusal.EXPIRED),
+        (command(ahead=61), world(), Refusal.ORDERED_IN_THE_FUTURE),
+        (command(ahead=61, dry_run=True), world(), Refusal.ORDERED_IN_THE_FUTURE),
+        (command(ahead=60), world(), None),
         (command(), world(paused=True), Refusal.PAUSED),
         (command(dry_run=True), world(paused=True), None),
     ],
