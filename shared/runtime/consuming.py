@@ -21,6 +21,10 @@ from shared.runtime.tasks import pause
 
 Handle = Callable[[Envelope], Awaitable[None]]
 _BACKOFF = Backoff()
+_KEPT_BYTES = 512 << 10
+"""What a letter holds of a record: in base64, and with all else, it must be a message that the broker takes."""
+_ERROR_CHARS = 2_000
+"""What a letter says at most of what is wrong, which may be in the words of whoever wrote the record."""
 
 
 async def consume(consumer: Consumer, handle: Handle, *, publisher: Publisher, runtime: Runtime, name: str) -> None:
@@ -44,25 +48,37 @@ async def consume(consumer: Consumer, handle: Handle, *, publisher: Publisher, r
 
 
 async def bury(record: Record, poison: PoisonError, *, publisher: Publisher, runtime: Runtime) -> None:
-    """Write a record that can never be handled to the dead letters, with its coordinates and the reason."""
+    """Write a record that can never be handled to the dead letters, with its coordinates and the reason.
+
+    One that is too large for a letter is left where it lies: a letter that the broker refuses would be tried for ever.
+    """
     place = f"{record.topic}/{record.partition}/{record.offset}"
+    kept, error = _fit_for_a_letter(record, str(poison)[:_ERROR_CHARS])
     letter = DeadLetter(
         id=derive("deadletter", runtime.name, place),
         at=runtime.clock.now(),
         service=runtime.name,
-        error=str(poison),
+        error=error,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         timestamp=from_millis(record.timestamp_ms),
-        key_base64=_text(record.key),
-        value_base64=_text(record.value),
-        headers_base64=tuple((name, _text(value) or "") for name, value in record.headers),
+        key_base64=_text(kept.key),
+        value_base64=_text(kept.value),
+        headers_base64=tuple((name, _text(value) or "") for name, value in kept.headers),
     )
     await publisher.publish(letter, topic=DEAD_LETTERS)
     pass_by(CrashPoint.LETTER_PUBLISHED)
     BURIED.labels(service=runtime.name).inc()
-    logger().error("message.buried", place=place, error=str(poison))
+    logger().error("message.buried", place=place, error=error)
+
+
+def _fit_for_a_letter(record: Record, error: str) -> tuple[Record, str]:
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    size = len(record.key or b"") + len(record.value or b"") + headers
+    if size <= _KEPT_BYTES:
+        return record, error
+    return record._replace(key=None, value=None, headers=()), f"{error}; its {size} bytes are left where they lie"
 
 
 async def _one_batch(consumer: Consumer, loop: "_Loop") -> None:
