@@ -10,11 +10,11 @@ from tests.e2e.demo_run import ROOT
 
 pytestmark = pytest.mark.e2e
 FOREIGN = {
-    "collector": ("fastapi", "faust", "google.genai", "redis"),
+    "collector": ("cryptography", "fastapi", "faust", "google.genai", "redis"),
     "decider": ("fastapi", "google.genai", "kubernetes", "redis"),
     "remediator": ("fastapi", "faust", "google.genai"),
     "rca": ("fastapi", "faust", "kubernetes", "redis"),
-    "api": ("faust", "google.genai", "kubernetes"),
+    "api": ("cryptography", "faust", "google.genai", "kubernetes"),
 }
 PROBE = """
 import importlib.util, sys

@@ -13,6 +13,7 @@ import pytest
 from shared.contracts.codec import Record
 from shared.contracts.topics import INBOX
 from shared.infra.contiguity import Following
+from tests.keys import KEY, OTHER_KEY
 from tests.simulation.broker import SimulatedConsumer
 from tests.simulation.run import simulate
 from tests.simulation.store import Answer, SimulatedStore
@@ -132,3 +133,12 @@ PLANTED: Mapping[str, Parts] = {
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug: str) -> None:
     assert any(simulate(seed, PLANTED[bug]).violation for seed in range(1190, 1400)), bug
+
+
+def test_what_another_key_signed_has_no_effect_however_often_it_is_delivered() -> None:
+    assert _effects(Parts(signer=KEY)) > 0
+    assert _effects(Parts(signer=OTHER_KEY)) == 0
+
+
+def _effects(parts: Parts) -> int:
+    return sum("EFFECT" in line for seed in range(3) for line in simulate(seed, parts).history)

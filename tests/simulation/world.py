@@ -21,7 +21,7 @@ from services.decider.main import Decider
 from services.decider.settings import DeciderSettings
 from services.remediator.main import Leadership, Ports
 from services.remediator.settings import RemediatorSettings
-from shared.contracts.signatures import CommandSeal, Seal, unsealed
+from shared.contracts.signatures import CommandSeal, Seal, Signer, unsealed
 from shared.contracts.topics import COMMANDS, INBOX, SIGNAL_TOPICS, TOPICS
 from shared.infra.contiguity import Following
 from shared.infra.redis import Redis
@@ -65,6 +65,7 @@ class Parts:
     stream: StreamMaker = _stream
     consumer: ConsumerMaker = SimulatedConsumer
     store: Callable[[Weather], SimulatedStore] = SimulatedStore
+    signer: Signer = KEY
 
 
 class World:
@@ -188,7 +189,7 @@ async def run_decider(world: World, process: Process) -> None:
     """Be a decider."""
     runtime = _runtime("decider", world, process)
     settings = DeciderSettings(playbook_file=world.playbook, signing_key_file=UNUSED)
-    publisher = world.publisher("decider", seal=CommandSeal(KEY, settings.cluster))
+    publisher = world.publisher("decider", seal=CommandSeal(world.parts.signer, settings.cluster))
 
     def stream(following: Following) -> SimulatedStream:
         world.deciders[process.name] = world.parts.stream(world, following)

@@ -192,6 +192,35 @@ def test_a_single_byte_that_differs_is_refused_wherever_it_is(chance: st.DataObj
     assert doubt(record._replace(topic=parts[0].decode(), key=parts[1], value=parts[2], headers=headers)) is not None
 
 
+def text_of(
+    *, topic: str = "t", key: bytes | None = b"k", value: bytes | None = b"v", headers: Headers = (("n", b"h"),)
+) -> bytes:
+    return covered_text(topic, key, value=value, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        text_of(topic="tk", key=b""),
+        text_of(key=b"kv", value=b""),
+        text_of(key=b"", value=b"kv"),
+        text_of(value=b"vn", headers=(("", b"h"),)),
+        text_of(headers=(("nh", b""),)),
+        text_of(headers=(("", b"nh"),)),
+        text_of(headers=(("n", b"h"), ("", b""))),
+        text_of(headers=()),
+    ],
+)
+def test_a_boundary_that_is_moved_gives_another_text(other: bytes) -> None:
+    assert other != text_of()
+
+
+def test_what_is_absent_is_not_what_is_empty() -> None:
+    assert text_of(key=None) != text_of(key=b"")
+    assert text_of(value=None) != text_of(value=b"")
+    assert text_of(headers=(("n", None),)) != text_of(headers=(("n", b""),))
+
+
 PART = st.none() | st.binary(max_size=4)
 HEADERS = st.lists(st.tuples(st.text(max_size=3), PART), max_size=3).map(tuple)
 RECORDS = st.tuples(st.text(max_size=3), PART, PART, HEADERS)
