@@ -5,10 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from shared.contracts.codec import CONTENT_TYPE, type_of
+from shared.contracts.commands import Command
 from shared.contracts.model import Message
+from shared.contracts.signatures import CLUSTER, KEY_ID, SIGNATURE
 from shared.contracts.topics import TOPICS, Topic
 
 Json = dict[str, Any]
+_HEADERS = ("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "ce_subject")
+_OF_SIGNED = (CLUSTER, KEY_ID, SIGNATURE)
 _REF = "#/components/schemas/{model}"
 
 
@@ -54,7 +58,7 @@ def _message(name: str, model: type[Message]) -> Json:
         "summary": (model.__doc__ or "").partition("\n")[0],
         "headers": {
             "type": "object",
-            "required": ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "ce_subject"],
+            "required": [*_HEADERS, *(_OF_SIGNED if model is Command else ())],
             "properties": {"ce_type": {"const": name}, "traceparent": {"type": "string"}},
         },
         "payload": {"$ref": _REF.format(model=model.__name__)},
