@@ -4,12 +4,12 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from services.decider.commands import app
+from services.decider.key_commands import commands
 from shared.infra.keys import read_checking_keys, read_signing_key
 
 
 def test_a_pair_is_made_once_and_only_its_places_are_told(tmp_path: Path) -> None:
-    told = [CliRunner().invoke(app, ["keys", "create", "--to", str(tmp_path)]) for _ in range(2)]
+    told = [CliRunner().invoke(commands, ["keys", "create", "--to", str(tmp_path)]) for _ in range(2)]
     assert [one.exit_code for one in told] == [0, 0]
     assert told[0].stdout == told[1].stdout
     key = read_signing_key(tmp_path / "signing" / "private.pem")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ class Stage:
             redis=redis,
             tenure=Tenure(term, until=float("inf")),
             clock=FakeClock(NOW),
-            settings=RemediatorSettings(),
+            settings=RemediatorSettings(checking_keys_file=Path("unused")),
         )
         await remediation.handle(Envelope(asked, Record("sre.commands", 0, 0, 0, None, None), {}))
 
