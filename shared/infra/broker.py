@@ -1,6 +1,6 @@
 """The ports to a broker; Kafka and the in-memory broker implement them and pass one contract suite."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -78,7 +78,7 @@ class Consumer(Protocol):
 class Archive(Protocol):
     """Reads topics without being one of a group."""
 
-    def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+    def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncGenerator[Record]:
         """Yield what a topic holds now, partition by partition, in the order of the offsets; from `start` on.
 
         Raises:

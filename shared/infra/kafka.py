@@ -244,7 +244,7 @@ class KafkaArchive:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
 
-    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncGenerator[Record]:
         """Yield what a topic holds now, partition by partition, in the order of the offsets; from `start` on.
 
         Raises:

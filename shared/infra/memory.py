@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -191,7 +191,7 @@ class MemoryArchive:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
-    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncGenerator[Record]:
         """Yield what a topic holds now, partition by partition.
 
         Raises:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from services.decider.core.exports import Export, lines_of, read_export
@@ -50,7 +50,7 @@ class ExportArchive:
         for record in export.records:
             self._records[record.topic].append(record)
 
-    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+    async def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncGenerator[Record]:
         """Yield what the file holds of a topic, partition by partition, in the order of the offsets."""
         for record in sorted(self._records[topic.name], key=lambda one: (one.partition, one.offset)):
             if record.offset >= (start or {}).get(record.partition, 0):

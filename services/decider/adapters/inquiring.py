@@ -1,6 +1,7 @@
 """Asks the topics why something was decided, or nothing: about a signal, or about an incident from its opening on."""
 
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from services.decider.adapters.replaying import in_force_in
@@ -15,7 +16,7 @@ from services.decider.core.inquiry import (
 from services.decider.core.placing import Told
 from services.decider.core.playbook import Playbook
 from services.decider.core.replaying import Replay, Taken, signal_in
-from shared.contracts.topics import INBOX, SIGNAL_TOPICS
+from shared.contracts.topics import INBOX, SIGNAL_TOPICS, Topic
 from shared.infra.broker import Archive
 from shared.kernel.clock import from_millis
 from shared.kernel.errors import SreAgentError
@@ -97,11 +98,18 @@ def _of_signal(told: Told, heard: _Heard) -> SignalAccount:
 async def _told(archive: Archive, name: str, heard: _Heard) -> Told | None:
     """Return the signal of an id, from its topic or, where that has lost it, from what was found on it."""
     for topic in SIGNAL_TOPICS:
-        async for record in archive.read(topic):
-            if dict(record.headers).get("ce_id") == name.encode() and (signal := signal_in(record)) is not None:
-                return Told(record.partition, from_millis(record.timestamp_ms), signal)
+        if (told := await _told_on(archive, topic, name)) is not None:
+            return told
     found = [(taken, signal_of(taken.entry)) for taken in heard.taken]
     return next((Told(taken.partition, taken.moment, signal) for taken, signal in found if signal is not None), None)
+
+
+async def _told_on(archive: Archive, topic: Topic, name: str) -> Told | None:
+    async with aclosing(archive.read(topic)) as records:  # it is not read to its end
+        async for record in records:
+            if dict(record.headers).get("ce_id") == name.encode() and (signal := signal_in(record)) is not None:
+                return Told(record.partition, from_millis(record.timestamp_ms), signal)
+    return None
 
 
 def _is_of(taken: Taken, name: str) -> bool:

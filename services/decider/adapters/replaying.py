@@ -31,10 +31,26 @@ LOOKS, LOOK_S = 20, 0.5
 
 @dataclass(frozen=True, slots=True)
 class MatchedAgain:
-    """What the signals of the topics give, findings and observations, by id; and the ids of all that is there."""
+    """What the signals of the topics give, findings and observations, by id; and the ids of all that is there.
 
-    found: dict[str, bytes]
+    A signal that was told again, by a collector that began anew, has the same id and a later moment: each way in which
+    it was told gives a body of its own.
+    """
+
+    found: defaultdict[str, set[bytes]]
     signals: set[str]
+
+    def add(self, record: Record, rules: Sequence[RuleIndex]) -> None:
+        """Take up what the signal of a record means to rules; nothing where there are none, or it is no signal."""
+        signal = signal_in(record) if rules else None
+        if signal is not None:
+            self.match(signal, rules)
+
+    def match(self, signal: Signal, rules: Sequence[RuleIndex]) -> None:
+        """Take up what a signal means to rules."""
+        for entry in (entry for index in rules for entry in match(index, signal)):
+            if isinstance(entry, Finding | Observation):
+                self.found[entry.id].add(body_of(entry))
 
 
 async def replay_inbox(archive: Archive) -> Replay:
@@ -77,13 +93,13 @@ async def differences(archive: Archive, replay: Replay, *, looks: int = LOOKS) -
 
 async def matched_again(archive: Archive, rules: Sequence[RuleIndex]) -> MatchedAgain:
     """Return what the signals of the topics mean to rules; those that none can be met by are not read in full."""
-    again = MatchedAgain({}, set())
+    again = MatchedAgain(defaultdict(set), set())
     for topic in SIGNAL_TOPICS:
         async for record in archive.read(topic):
             body = body_in(record)
             if body is not None:
                 again.signals.add(str(body.get("id")))
-                again.found.update(_found_in(record, [index for index in rules if may_meet(index, body)]))
+                again.add(record, [index for index in rules if may_meet(index, body)])
     return again
 
 
@@ -144,30 +160,19 @@ async def _unmatched(archive: Archive, replay: Replay) -> list[str]:
     """Return what signals, matched again, do not give of the inbox; a signal that is gone is in its finding."""
     indexes = {name: index_rules(playbook) for name, playbook in replay.playbooks.items()}
     again = await matched_again(archive, [*indexes.values()])
-    matched = again.found
-    for entry in _not_in(matched, replay):
+    for entry in [*_not_in(again.found, replay)]:
         if entry.signal.id not in again.signals and entry.playbook in indexes:
-            matched |= _told_of(entry.signal, [indexes[entry.playbook]])
+            again.match(entry.signal, [indexes[entry.playbook]])
     return [
         f"{kind} {name}: the signals, matched again, do not give it"
         for kind, entries in (("finding", replay.findings), ("observation", replay.observations))
         for name, body in entries.items()
-        if matched.get(name) != body
+        if body not in again.found.get(name, ())
     ]
 
 
-def _not_in(matched: Mapping[str, bytes], replay: Replay) -> Iterator[Finding | Observation]:
+def _not_in(matched: Mapping[str, set[bytes]], replay: Replay) -> Iterator[Finding | Observation]:
     yield from (Finding.model_validate_json(body) for name, body in replay.findings.items() if name not in matched)
     yield from (
         Observation.model_validate_json(body) for name, body in replay.observations.items() if name not in matched
     )
-
-
-def _found_in(record: Record, rules: Sequence[RuleIndex]) -> dict[str, bytes]:
-    signal = signal_in(record) if rules else None
-    return _told_of(signal, rules) if signal is not None else {}
-
-
-def _told_of(signal: Signal, indexes: Sequence[RuleIndex]) -> dict[str, bytes]:
-    entries = (entry for index in indexes for entry in match(index, signal))
-    return {entry.id: body_of(entry) for entry in entries if isinstance(entry, Finding | Observation)}

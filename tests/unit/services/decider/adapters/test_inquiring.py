@@ -1,6 +1,6 @@
 """Why something was decided, or nothing, as the topics tell it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -154,7 +154,7 @@ class Watched:
     archive: Archive
     inbox_read: int = 0
 
-    def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncIterator[Record]:
+    def read(self, topic: Topic, *, start: Mapping[int, int] | None = None) -> AsyncGenerator[Record]:
         self.inbox_read += topic == INBOX
         return self.archive.read(topic, start=start)
 
