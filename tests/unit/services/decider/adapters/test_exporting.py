@@ -1,6 +1,7 @@
 """An incident exported from the topics: all that concerns its workload, and enough to decide it again elsewhere."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -97,6 +98,19 @@ async def test_a_finding_is_held_against_its_own_signal_where_the_topic_has_lost
         record._replace(value=(record.value or b"").replace(b'"rule":"crash"', b'"rule":"twice"')) for record in without
     ]
     assert any("matched again, do not give it" in line for line in await again(Export(export.header, told)))
+
+
+async def test_a_signal_that_is_told_again_with_a_later_moment_is_no_difference() -> None:
+    world = World()
+    await world.load()
+    first = container(seconds=0, reason="CrashLoopBackOff")
+    await world.tell(first, seconds=0)
+    later = first.model_copy(update={"at": first.at + timedelta(seconds=9)})
+    await world.broker.publisher("collector").publish(later, topic=SIGNALS_KUBERNETES)  # not matched yet
+    replay = await replay_inbox(world.archive)
+    told = [record.value async for record in world.archive.read(SIGNALS_KUBERNETES)]
+    assert (len(set(told)), len(replay.findings)) == (2, 1)
+    assert await differences(world.archive, replay, looks=0) == []
 
 
 async def test_of_a_group_the_signals_are_there_by_which_it_was_found() -> None:
