@@ -32,7 +32,7 @@ pytestmark = pytest.mark.cluster
 NAMED_WITHIN = timedelta(seconds=10)
 RECOVERED_WITHIN = timedelta(seconds=30)
 NOTICED_WITHIN = timedelta(seconds=45)
-QUIET_WITHIN = timedelta(seconds=90)
+QUIET_WITHIN = timedelta(seconds=180)
 UNCACHED = ("pods", "nodes", "deployments.apps", "replicasets.apps")
 CHANGES = 25
 MANY_EVENTS = 1_200

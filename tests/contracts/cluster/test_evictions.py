@@ -76,7 +76,17 @@ def base(api: Any, backend: Backend, home: str) -> str:
             pod = backend.pod(f"{group}-{number}", backend.container(**unready))
             pod["metadata"]["labels"] = {"app": group}
             assert wire.post(f"{pods}/pods", pod).code == 201
+    until(lambda: all(_is_running(one) for one in wire.get(f"{pods}/pods").document["items"] if _is_ours(one)))
     return pods
+
+
+def _is_ours(pod: Any) -> bool:
+    return pod["metadata"].get("labels", {}).get("app") in GROUPS
+
+
+def _is_running(pod: Any) -> bool:
+    """Tell whether a pod runs: of one that is still pending no budget is asked."""
+    return pod.get("status", {}).get("phase") == "Running"
 
 
 GROUPS = ("most", "spared", "always", "twice", "free")
