@@ -22,7 +22,6 @@ from rich.table import Table
 
 from bench.load import playbook_of, signal_of
 from bench.machine import machine
-from sandbox.stack.errors import ProcessDiedError
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.process import ChildProcess
 from sandbox.stack.progress import to_stderr
@@ -102,11 +101,7 @@ async def _start(decider: Decider) -> None:
     os.sched_setaffinity(0, {decider.core})  # which the decider inherits
     await decider.process.start()
     os.sched_setaffinity(0, others)
-    try:
-        await decider.process.until_ready()
-    except ProcessDiedError:  # as its supervisor does: Faust may end on a partition that is assigned anew
-        to_stderr("the decider ended as it joined its group; it is started again")
-        await _start(decider)
+    await decider.process.until_ready()
 
 
 def _findings(decider: Decider, count: int, *, prefix: str, workloads: int) -> list[Finding]:
