@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from services.remediator.adapters.cluster import Cluster
+from services.remediator.adapters.paths import PATHS
 from services.remediator.core.changes import (
     Change,
     controller_of,
@@ -22,15 +23,8 @@ from shared.contracts.model import JsonObject
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.kube import KubeError, PatchType
 
-_PATHS = {
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments/{}",
-    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets/{}",
-    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets/{}",
-    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets/{}",
-    "Job": "/apis/batch/v1/namespaces/{}/jobs/{}",
-    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs/{}",
-    "Pod": "/api/v1/namespaces/{}/pods/{}",
-}
+_PATHS = {**PATHS, "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets/{}"}
+"""Of the kinds that commands are about, and of those that lie between them and their pods."""
 _NOT_FOUND, _CONFLICT, _FORBIDDEN, _TOO_MANY = 404, 409, 403, 429
 _REFUSALS = {
     _NOT_FOUND: Refusal.TARGET_GONE,
