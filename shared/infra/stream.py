@@ -19,7 +19,7 @@ from faust.types import TP
 from shared.contracts.codec import Record
 from shared.contracts.topics import Topic
 from shared.infra.contiguity import Contiguity, Following, Table
-from shared.infra.crashing import CrashPoint, armed, pass_by
+from shared.infra.crashing import CrashPoint, is_armed, pass_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class StatefulStream:
     def __init__(self, settings: StreamSettings, following: Following) -> None:
         self._inbox = settings.inbox
         self._app = _faust_app(settings)
-        if armed() is not None:
+        if is_armed():
             self._app.sensors.add(_CrashPoints())
         # Faust is untyped where it matters here; what it yields becomes a Record at once
         self._table: Any = self._app.Table(

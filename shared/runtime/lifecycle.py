@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.infra.crashing import arm, armed
+from shared.infra.crashing import arm
 from shared.kernel.clock import Clock
 from shared.kernel.errors import ConfigError, SreAgentError
 from shared.runtime.clock import SystemClock
@@ -44,7 +44,9 @@ def run_service(name: str, settings: ServiceSettings, wire: Wire) -> int:
         console=settings.log_format == "console",
     )
     try:
-        arm(settings.crash_at)
+        arm(settings.crash_at, settings.stop_at)
+        if settings.crash_at or settings.stop_at:
+            logger().warning("service.crash_armed", crash_at=settings.crash_at, stop_at=settings.stop_at)
         asyncio.run(_run(name, settings, wire))
     except ConfigError as wrong:
         print(f"{name}: {wrong}", file=sys.stderr)  # noqa: T201 - for the person who started it
@@ -78,8 +80,6 @@ async def _run(name: str, settings: ServiceSettings, wire: Wire) -> None:
 async def _open_and_run(runtime: Runtime, wire: Wire, port: int) -> None:
     async with wire(runtime) as tasks:
         logger().info("service.started", health_port=port, tasks=sorted(tasks))
-        if (point := armed()) is not None:
-            logger().warning("service.crash_armed", point=point)
         runtime.health.watch("service").ok()
         await _run_tasks(tasks, runtime.stopping)
 

@@ -28,6 +28,7 @@ class ServiceSettings(BaseSettings):
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=0, ge=0, le=65535)
     crash_at: str = ""
+    stop_at: str = ""
     instance: str = Field(default_factory=_instance)
 
 
