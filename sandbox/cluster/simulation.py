@@ -32,7 +32,7 @@ from sandbox.cluster.server import ApiServer
 from sandbox.cluster.store import Change, Key, Kind, Store
 from sandbox.cluster.writes import Target
 
-_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", "sre-agent")
 _LOOK_AGAIN = timedelta(seconds=30)
 _A_STAMP = timedelta(seconds=1)  # stamps are whole seconds: what is due by them may be due a second later
 _MAX_STEPS = 100_000

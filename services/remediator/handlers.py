@@ -1,51 +1,29 @@
-"""The order of the doing: claim, admit, capture, act, tell, keep. A crash anywhere in between is settled by looking."""
+"""The order of the doing: claim, admit, capture, act, settle, tell, keep. A crash in between is settled by looking.
 
-import asyncio
+What a command came to is settled in the store, by the lease's holder alone, before anybody is told: so whoever tells it
+again after a crash tells the same.
+"""
+
+from typing import TypeVar
 
 from services.remediator.adapters.acting import Actor, Done, Refused
 from services.remediator.adapters.capturing import Capture
 from services.remediator.core.admission import World, admit
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
+from services.remediator.tenure import Tenure
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
 from shared.contracts.topics import EVIDENCE, INBOX
 from shared.infra.broker import Publisher
-from shared.infra.redis import PAUSE_KEY, Lease, Redis, Term
+from shared.infra.crashing import CrashPoint, pass_by
+from shared.infra.redis import PAUSE_KEY, Lease, Redis
 from shared.kernel.clock import Clock
 from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
 
-
-class Tenure:
-    """This process' hold on the lease, by its loop's monotonic clock: it ends here before it can end in the store."""
-
-    def __init__(self, term: Term, *, until: float) -> None:
-        self.term = term
-        self._until = until
-
-    @property
-    def is_held(self) -> bool:
-        """Tell whether the hold is certain."""
-        return asyncio.get_running_loop().time() < self._until
-
-    def extend(self, until: float) -> None:
-        """Hold on until a moment of the loop's clock."""
-        self._until = until
-
-    def end(self) -> None:
-        """Let go."""
-        self._until = 0.0
-
-    def check(self) -> None:
-        """Refuse to go on when the hold may be over.
-
-        Raises:
-            UnavailableError: it may be over.
-        """
-        if not self.is_held:
-            raise UnavailableError("the lease may be somebody else's by now")
+T = TypeVar("T")
 
 
 class Remediation:
@@ -84,23 +62,41 @@ class Remediation:
         if not isinstance(command, Command):
             return
         self._tenure.check()
-        claim = await self._lease.claim(self._tenure.term, command.id)
-        if claim is None:
-            self._tenure.end()
-            self._tenure.check()
-        elif claim.result:
-            result = Result.model_validate_json(claim.result)
-            await self._publisher.publish(result, topic=INBOX, traceparent=envelope.traceparent)
-            await self._records.keep(command, result, traceparent=envelope.traceparent)
-        else:
-            await self._carry_out(command, is_new=claim.is_new, traceparent=envelope.traceparent)
+        claim = self._held(await self._lease.claim(self._tenure.term, command.id))
+        pass_by(CrashPoint.CLAIMED)
+        settled = claim.result or await self._settled(command, is_new=claim.is_new, traceparent=envelope.traceparent)
+        await self._tell(command, Result.model_validate_json(settled), traceparent=envelope.traceparent)
 
-    async def _carry_out(self, command: Command, *, is_new: bool, traceparent: str | None) -> None:
-        is_done = not is_new and not command.dry_run and await self._actor.has_happened(command)
-        result = self._found_done(command) if is_done else await self._attempt(command, traceparent)
+    async def _settled(self, command: Command, *, is_new: bool, traceparent: str | None) -> str:
+        """Carry a command out, or find that it was, and return what the store keeps of it from now on."""
+        may_have_happened = not is_new and not command.dry_run
+        result = await self._found_done(command) if may_have_happened else None
+        if result is None:
+            result = await self._attempt(command, traceparent)
+        if may_have_happened and result.outcome is Outcome.REFUSED:
+            # what another leader had sent may have arrived while we were at it, and be why we were refused
+            result = await self._found_done(command) or result
+        settled = await self._lease.settle(self._tenure.term, command.id, body_of(result).decode())
+        pass_by(CrashPoint.SETTLED)
+        return self._held(settled)
+
+    async def _tell(self, command: Command, result: Result, *, traceparent: str | None) -> None:
         await self._publisher.publish(result, topic=INBOX, traceparent=traceparent)
-        await self._lease.settle(command.id, body_of(result).decode())
+        pass_by(CrashPoint.RESULT_PUBLISHED)
+        self._tenure.check()  # whoever leads by now keeps the records of what was settled, and in their order
         await self._records.keep(command, result, traceparent=traceparent)
+        pass_by(CrashPoint.RECORDED)
+
+    def _held(self, answer: T | None) -> T:
+        """Return an answer that the store gives to the lease's holder alone; without one the tenure is over.
+
+        Raises:
+            UnavailableError: it is over.
+        """
+        if answer is None:
+            self._tenure.end()
+            raise UnavailableError("the lease is somebody else's by now")
+        return answer
 
     async def _attempt(self, command: Command, traceparent: str | None) -> Result:
         world = World(
@@ -111,12 +107,13 @@ class Remediation:
         refusal = admit(command, world)
         if refusal is not None:
             return self._result(command, Outcome.REFUSED, refusal.value)
+        pass_by(CrashPoint.ADMITTED)
         evidence = await self._capture.evidence(command, now=world.now)
         placed = await self._publisher.publish(evidence, topic=EVIDENCE, traceparent=traceparent)
         ref = EvidenceRef(id=evidence.id, partition=placed.partition, offset=placed.offset)
         dry_run = command.dry_run or self._settings.dry_run
-        self._tenure.check()
-        done = await self._actor.act(command, token=self._tenure.term.token, dry_run=dry_run)
+        pass_by(CrashPoint.CAPTURED)
+        done = await self._actor.act(command, token=self._tenure.token, dry_run=dry_run)
         return self._told(command, done, ref, dry_run=dry_run)
 
     def _told(self, command: Command, done: Done | Refused, evidence: EvidenceRef, *, dry_run: bool) -> Result:
@@ -125,9 +122,10 @@ class Remediation:
         outcome = Outcome.DRY_RUN if dry_run else Outcome.APPLIED
         return self._result(command, outcome, outcome.value, changes=done.changes, evidence=evidence)
 
-    def _found_done(self, command: Command) -> Result:
-        """Return the result of a command whose doer died before it could tell."""
-        return self._result(command, Outcome.APPLIED, "found-applied")
+    async def _found_done(self, command: Command) -> Result | None:
+        """Return the result of a command whose doer could not tell it any more; None if it has not been carried out."""
+        has_happened = await self._actor.has_happened(command)
+        return self._result(command, Outcome.APPLIED, "found-applied") if has_happened else None
 
     def _result(
         self,
@@ -150,6 +148,6 @@ class Remediation:
             reason=reason,
             message=message,
             changes=changes,
-            token=self._tenure.term.token,
+            token=self._tenure.token,
             evidence=evidence,
         )

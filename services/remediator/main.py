@@ -10,9 +10,12 @@ from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.adapters.eventing import Events
-from services.remediator.handlers import Remediation, Tenure
+from services.remediator.adapters.fencing import FencedCluster
+from services.remediator.adapters.register import Register
+from services.remediator.handlers import Remediation
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
+from services.remediator.tenure import Tenure
 from services.remediator.trust import Trust
 from shared.contracts.signatures import Keys
 from shared.contracts.topics import COMMANDS
@@ -56,6 +59,7 @@ class Leadership:
         self._runtime = runtime
         self._trust = Trust(ports.keys, cluster=settings.cluster)
         self._lease = Lease(ports.redis, NAME, ttl=settings.lease_ttl)
+        self._register = Register(ports.cluster)
         self._check = runtime.health.watch("lease")
         self._renew_every = settings.lease_ttl / 4
 
@@ -72,9 +76,8 @@ class Leadership:
     async def _try_once(self) -> None:
         if not await self._lease.is_free():
             return
-        floor = sum((await self._ports.archive.end_offsets(COMMANDS)).values())
         began = asyncio.get_running_loop().time()
-        term = await self._lease.acquire(self._settings.instance, floor=floor)
+        term = await self._acquired()
         if term is None:
             return
         logger().info("lease.acquired", token=term.token)
@@ -84,6 +87,17 @@ class Leadership:
         finally:
             LEADER.set(0)
             logger().info("lease.ended", token=term.token)
+
+    async def _acquired(self) -> Term | None:
+        """Return a term whose token is above all before it, and known to the cluster; None if another was first."""
+        over = await self._register.read()
+        written = sum((await self._ports.archive.end_offsets(COMMANDS)).values())
+        term = await self._lease.acquire(self._settings.instance, floor=max(written, over.token))
+        if term is None or await self._register.raise_to(term, over=over):
+            return term
+        logger().warning("lease.yielded", token=term.token)
+        await self._lease.release(term)
+        return None
 
     async def _lead(self, term: Term, tenure: Tenure) -> None:
         self._check.ok()
@@ -112,24 +126,25 @@ class Leadership:
     async def _renewed(self, term: Term, tenure: Tenure) -> bool:
         began = asyncio.get_running_loop().time()
         try:
-            if not await self._lease.renew(term):
+            if not tenure.is_held or not await self._lease.renew(term):
                 return False
         except TransientError as failed:
             self._check.bad(str(failed))
             return tenure.is_held  # the store may come back before the lease is over
         tenure.extend(self._trusted_until(began))
         self._check.ok()
-        return True
+        return tenure.is_held
 
     def _trusted_until(self, asked: float) -> float:
         """Return when a lease is over for us that was granted after `asked`, whatever the store's clock says."""
         return asked + self._settings.lease_ttl.total_seconds() * _SAFETY
 
     def _remediation(self, tenure: Tenure) -> Remediation:
-        trail = AuditTrail(self._ports.publisher, self._ports.archive, token=tenure.term.token)
+        trail = AuditTrail(self._ports.publisher, self._ports.archive, token=tenure.token)
+        fenced = FencedCluster(self._ports.cluster, tenure=tenure, register=self._register)
         return Remediation(
             self._ports.publisher,
-            Actor(self._ports.cluster),
+            Actor(fenced),
             Capture(self._ports.cluster, within=self._settings.evidence_within),
             records=Records(trail, self._events()),
             lease=self._lease,

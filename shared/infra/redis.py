@@ -47,6 +47,13 @@ if before then return {1, before} end
 redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
 return {2, ''}
 """
+_SETTLE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, ''} end
+local before = redis.call('GET', KEYS[2])
+if before and before ~= '' then return {1, before} end
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2])
+return {1, ARGV[3]}
+"""
 
 
 @asynccontextmanager
@@ -168,14 +175,18 @@ class Lease:
         )
         return Claim(is_new=int(found) == 2, result=str(result)) if int(found) else None  # noqa: PLR2004
 
-    async def settle(self, command: str, result: str) -> None:
-        """Note what a claimed command came to.
+    async def settle(self, term: Term, command: str, result: str) -> str | None:
+        """Note what a claimed command came to and return it; None when the lease is somebody else's by now.
+
+        What was noted first stays: it is what is returned, whatever is noted later.
 
         Raises:
-            UnavailableError: the store does not answer.
+            UnavailableError: the store does not answer; it may have been noted.
         """
         kept_ms = _CLAIM_KEPT // timedelta(milliseconds=1)
-        await self._redis.run("SET", _claim_key(command), result, "PX", kept_ms)
+        keys = [self._key, _claim_key(command)]
+        is_ours, kept = await self._redis.script(_SETTLE, keys=keys, arguments=[term.value, kept_ms, result])
+        return str(kept) if int(is_ours) else None
 
 
 def _claim_key(command: str) -> str:

@@ -16,7 +16,7 @@ import yaml
 from kubernetes import client, config
 
 from tests.cluster.audit import username
-from tests.cluster.objects import BANK, PROTECTED, eviction, path_of, waiting_pod
+from tests.cluster.objects import BANK, PROTECTED, eviction, path_of, register, waiting_pod
 from tests.cluster.rights import KUBERNETES
 from tests.contracts.cluster.backend import until
 
@@ -93,6 +93,7 @@ def apply_rights(api: client.ApiClient) -> None:
     for path in MANIFESTS:
         for document in yaml.safe_load_all(path.read_text()):
             apply(api, document)
+    apply(api, register())
     _until_in_force(api)
 
 

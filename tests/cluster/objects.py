@@ -80,12 +80,18 @@ def waiting_pod(name: str, *, namespace: str = BANK, labels: Mapping[str, str] |
     }
 
 
-def eviction(name: str, uid: str, *, namespace: str = BANK) -> dict[str, Any]:
+def register(says: str = "1") -> dict[str, Any]:
+    """Return the register, with the highest token of all leaders."""
+    metadata = {"name": "sre-agent-remediator", "namespace": "sre-agent", "annotations": {TOKEN: says}}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+
+
+def eviction(name: str, uid: str, *, namespace: str = BANK, under: str = "8") -> dict[str, Any]:
     """Return an eviction as the remediator asks for it."""
     return {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace, "annotations": {TOKEN: under}},
         "deleteOptions": {"preconditions": {"uid": uid}},
     }
 

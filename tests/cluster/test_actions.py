@@ -18,6 +18,7 @@ from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.infra.kube import KubeClient
 from tests.cluster.bank import BROKEN_IMAGE, MEBIBYTE, MORE_MEMORY, SOUND_IMAGE, Bank, command, restart_of
+from tests.cluster.leading import led
 from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, running, waiting_pod
 from tests.contracts.cluster.backend import until
 
@@ -28,7 +29,7 @@ TOKEN_NOW = 7
 @pytest.fixture
 async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
     async with KubeClient(kubeconfigs["remediator"]) as opened:
-        yield Actor(opened)
+        yield Actor(led(opened, token=TOKEN_NOW))
 
 
 async def live(actor: Actor, ordered: Command) -> Done | Refused:
@@ -303,7 +304,7 @@ async def test_a_workload_that_changes_whenever_it_was_read_is_left_alone(
     numbers = count()
     async with Meddled(kubeconfigs["remediator"]) as opened:
         opened.meddle = lambda: bank.patch(document, {"metadata": {"labels": {"seen": str(next(numbers))}}})
-        answer = await live(Actor(opened), command(document, action))
+        answer = await live(Actor(led(opened, token=TOKEN_NOW)), command(document, action))
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.CHANGED_MEANWHILE
     assert bank.marks(document) == (None, None)
@@ -317,7 +318,7 @@ async def test_a_workload_that_changed_once_is_read_and_judged_again(
     ordered = command(document, action)
     async with Meddled(kubeconfigs["remediator"]) as opened:
         opened.meddle = lambda: bank.patch(document, {"metadata": {"labels": {"seen": "once"}}})
-        answer = await live(Actor(opened), ordered)
+        answer = await live(Actor(led(opened, token=TOKEN_NOW)), ordered)
     assert isinstance(answer, Done)
     assert bank.marks(document) == (ordered.id, "7")
 
@@ -329,7 +330,7 @@ async def test_a_pod_that_is_protected_after_it_was_read_is_not_evicted(
     pod = bank.pods("web")[0]
     async with Meddled(kubeconfigs["remediator"]) as opened:
         opened.meddle = lambda: bank.patch(waiting_pod(pod["metadata"]["name"]), {"metadata": {"labels": PROTECTED}})
-        answer = await live(Actor(opened), command(document, restart_of(pod)))
+        answer = await live(Actor(led(opened, token=TOKEN_NOW)), command(document, restart_of(pod)))
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.PROTECTED_OBJECT
     assert [one["metadata"]["uid"] for one in bank.pods("web")] == [pod["metadata"]["uid"]]

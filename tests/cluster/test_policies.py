@@ -4,14 +4,28 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, ask, connect_as
-from tests.cluster.objects import BANK, IMAGE, KINDS, QUIET, TOKEN, container, eviction, waiting_pod, workload
+from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, apply, ask, connect_as
+from tests.cluster.objects import (
+    BANK,
+    IMAGE,
+    KINDS,
+    QUIET,
+    TOKEN,
+    container,
+    eviction,
+    path_of,
+    register,
+    waiting_pod,
+    workload,
+)
 from tests.cluster.rights import AGENT
+from tests.contracts.cluster.backend import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
 Clients = dict[str, client.ApiClient]
@@ -55,6 +69,8 @@ NO_WAY_BACK = "token sre-agent.dev/token may not go back"
 NO_TOKEN = "must carry its fencing token"
 NO_POD = "of a pod the remediator may change annotations sre-agent.dev/* only"
 NOTHING_ELSE = "and evict pods; nothing else"
+FOLLOWED = "below the register's; another leader came after this one"
+RISES_ONLY = "the register of tokens may only rise"
 PROTECTED_NAMESPACE = "may not touch a protected namespace"
 PROTECTED_OBJECT = "may not touch what is labelled sre-agent.dev/protected"
 
@@ -276,6 +292,92 @@ def test_a_privilege_that_was_there_before_may_stay(clients: Clients, admin: cli
         ask(admin, "DELETE", f"{APPS}/deployments/privileged")
 
 
+@pytest.fixture
+def highest(admin: client.ApiClient) -> Generator[Callable[[str], None]]:
+    """Yield what sets the register, once the API server compares with it; afterwards it is low again."""
+    rogue = connect_as("remediator")
+
+    def raise_to(token: str) -> None:
+        apply(admin, register(token))
+        below = {"metadata": {"annotations": {TOKEN: str(int(token) - 1)}}}
+        until(lambda: FOLLOWED in ask(rogue, "PATCH", f"{POD}?dryRun=All", body=below, kind=MERGE).message)
+
+    yield raise_to
+    apply(admin, register())
+    until(lambda: ask(rogue, "PATCH", f"{POD}?dryRun=All", body=STALE, kind=MERGE).status == 200)
+    rogue.close()
+
+
+STALE = {"metadata": {"annotations": {TOKEN: "8"}}}
+
+
+def test_what_comes_under_a_token_below_the_registers_is_denied_whatever_the_object_knows(
+    clients: Clients, admin: client.ApiClient, highest: Callable[[str], None]
+) -> None:
+    remediator = clients["remediator"]
+    uid = ask(admin, "GET", POD).body["metadata"]["uid"]
+    paths = [POD, *(f"{APPS}/{kind.lower()}s/target" for kind in KINDS)]
+    highest("9")
+    for path in paths:
+        answer = ask(remediator, "PATCH", f"{path}?dryRun=All", body=STALE, kind=MERGE)
+        assert (answer.status, FOLLOWED in answer.message) == (403, True)
+        now = {"metadata": {"annotations": {TOKEN: "9"}}}
+        assert ask(remediator, "PATCH", f"{path}?dryRun=All", body=now, kind=MERGE).status == 200
+    stale = ask(remediator, "POST", f"{POD}/eviction", body=eviction("target", uid, under="8"))
+    assert (stale.status, FOLLOWED in stale.message) == (403, True)
+    assert ask(remediator, "POST", f"{POD}/eviction?dryRun=All", body=eviction("target", uid, under="9")).status == 201
+    assert ask(admin, "GET", POD).body["metadata"]["uid"] == uid
+
+
+def test_an_eviction_without_a_token_is_denied(clients: Clients, admin: client.ApiClient) -> None:
+    uid = ask(admin, "GET", POD).body["metadata"]["uid"]
+    body = eviction("target", uid)
+    del body["metadata"]["annotations"]
+    answer = ask(clients["remediator"], "POST", f"{POD}/eviction?dryRun=All", body=body)
+    assert (answer.status, "must carry its fencing token" in answer.message) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "message"),
+    [
+        ("5", {"annotations": {TOKEN: "6"}}, None),
+        ("5", {"annotations": {TOKEN: "5"}}, RISES_ONLY),
+        ("5", {"annotations": {TOKEN: "4"}}, RISES_ONLY),
+        ("5", {"annotations": {TOKEN: None}}, RISES_ONLY),
+        ("5", {"annotations": {TOKEN: "9" * 16}}, RISES_ONLY),
+        ("high", {"annotations": {TOKEN: "6"}}, RISES_ONLY),
+        ("5", {"annotations": {TOKEN: "6"}, "labels": {"a": "b"}}, "labels, finalizers or owners of the register"),
+    ],
+)
+def test_the_register_may_only_rise(
+    before: str, change: dict[str, Any], message: str | None, clients: Clients, admin: client.ApiClient
+) -> None:
+    apply(admin, register(before))
+    path = f"{path_of(register())}?dryRun=All"
+    answer = ask(clients["remediator"], "PATCH", path, body={"metadata": change}, kind=MERGE)
+    apply(admin, register())
+    assert (answer.status, message is None or message in answer.message) == (200 if message is None else 403, True)
+
+
+def test_of_all_leases_the_remediator_may_create_the_register_alone(rogue: client.ApiClient) -> None:
+    document = register()
+    document["metadata"]["name"] = "another"
+    leases = path_of(register()).rpartition("/")[0]
+    answer = ask(rogue, "POST", f"{leases}?dryRun=All", body=document)
+    assert (answer.status, NOTHING_ELSE in answer.message or PROTECTED_NAMESPACE in answer.message) == (403, True)
+
+
+def test_without_a_register_nothing_is_let_through(clients: Clients, admin: client.ApiClient) -> None:
+    ask(admin, "DELETE", path_of(register()))
+    try:
+        until(lambda: ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).status == 403)
+        leases = path_of(register()).rpartition("/")[0]
+        assert ask(clients["remediator"], "POST", leases, body=register()).status == 201
+        until(lambda: ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).status == 200)
+    finally:
+        apply(admin, register())
+
+
 def test_no_other_account_is_held_by_the_policies() -> None:
     api = connect_as("collector")
     body = {"metadata": {"name": "free"}}
@@ -291,7 +393,7 @@ def test_each_policy_is_well_typed_and_bound_to_deny(admin: client.ApiClient) ->
         if one.metadata.name.startswith("sre-agent-")
     }
     bindings = {one.spec.policy_name: one.spec for one in found.list_validating_admission_policy_binding().items}
-    assert len(policies) == 6
+    assert len(policies) == 8
     for name, policy in policies.items():
         assert policy.spec.failure_policy == "Fail"
         assert bindings[name].validation_actions == ["Deny"]

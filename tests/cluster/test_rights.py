@@ -24,6 +24,10 @@ APPS = f"/apis/apps/v1/namespaces/{BANK}"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{AGENT}/leases"
+REGISTER = f"{LEASES}/sre-agent-remediator"
+
+
 def role_rule() -> dict[str, Any]:
     return {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 
@@ -43,6 +47,7 @@ POSSIBLE = [
     ("remediator", "GET", f"{BANK_PATH}/events"),
     ("remediator", "GET", f"{APPS}/deployments/target"),
     ("remediator", "GET", f"{APPS}/replicasets"),
+    ("remediator", "GET", REGISTER),
 ]
 REFUSED = [
     ("GET", "/api/v1/secrets", None),
@@ -88,6 +93,11 @@ REFUSED = [
         None,
     ),
     ("DELETE", f"/apis/policy/v1/namespaces/{BANK}/poddisruptionbudgets/any", None),
+    ("GET", LEASES, None),
+    ("GET", f"{LEASES}/any", None),
+    ("PATCH", f"{LEASES}/any", {"metadata": {"annotations": {TOKEN: "9"}}}),
+    ("DELETE", REGISTER, None),
+    ("POST", f"/apis/coordination.k8s.io/v1/namespaces/{BANK}/leases", {"metadata": {"name": "sre-agent-remediator"}}),
 ]
 READS = ["/api/v1/pods", "/api/v1/nodes", f"{BANK_PATH}/pods", f"{BANK_PATH}/events", f"{APPS}/deployments/target"]
 
@@ -115,7 +125,8 @@ def test_an_account_is_known_by_its_own_name(account: str, clients: Clients) -> 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_the_api_server_grants_what_the_roles_say(account: str, clients: Clients) -> None:
-    assert all(review(clients[account], right, namespace=BANK) for right in granted()[account])
+    of_the_bank = {right for right in granted()[account] if right.resource != "leases"}
+    assert all(review(clients[account], right, namespace=BANK) for right in of_the_bank)
 
 
 def test_the_remediator_is_bound_to_the_healed_namespace_alone(clients: Clients) -> None:
@@ -127,7 +138,8 @@ def test_the_remediator_is_bound_to_the_healed_namespace_alone(clients: Clients)
         for right in granted()["remediator"]
         if review(clients["remediator"], right, namespace=namespace)
     }
-    assert granted_elsewhere == {*((namespace, nodes) for namespace in elsewhere), ("default", events)}
+    raised = {(AGENT, Right("coordination.k8s.io", "leases", "create"))}  # get and patch are of one Lease alone
+    assert granted_elsewhere == {*((namespace, nodes) for namespace in elsewhere), ("default", events)} | raised
 
 
 def test_the_remediator_may_look_at_a_node_that_it_knows_by_name(clients: Clients) -> None:

@@ -18,14 +18,17 @@ from services.collector.main import KINDS as WATCHED
 from services.remediator.adapters.acting import Actor, Done
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
+from services.remediator.adapters.register import Register
 from shared.contracts.actions import Action, Rollback
 from shared.infra.kube import KubeClient
 from shared.infra.memory import MemoryBroker
+from shared.infra.redis import Term
 from shared.runtime.clock import SystemClock
 from tests.cluster.accounts import ask
 from tests.cluster.audit import AuditLog, forbidden, used
 from tests.cluster.bank import MORE_MEMORY, Bank, command, restart_of
-from tests.cluster.objects import KINDS
+from tests.cluster.leading import led
+from tests.cluster.objects import KINDS, path_of, register
 from tests.cluster.rights import granted
 from tests.unit.services.remediator.build import result
 
@@ -39,14 +42,19 @@ def settle(log: AuditLog, clients: Clients) -> None:
 
 
 async def test_the_remediators_roles_grant_what_its_actions_use_and_nothing_more(
-    bank: Bank, kubeconfigs: dict[str, Path], log: AuditLog, clients: Clients
+    bank: Bank, kubeconfigs: dict[str, Path], log: AuditLog, clients: Clients, admin: client.ApiClient
 ) -> None:
+    orders_of_all = orders(bank)
+    ask(admin, "DELETE", path_of(register()))
     since = log.end()
     async with KubeClient(kubeconfigs["remediator"]) as opened:
-        for document, action in orders(bank):
+        for token in (6, 7):
+            assert await Register(opened).raise_to(Term("test", token), over=await Register(opened).read())
+        for document, action in orders_of_all:
             ordered = command(document, action)
             await Capture(opened).evidence(ordered, now=datetime.now(UTC))
-            assert isinstance(await Actor(opened).act(ordered, token=7, dry_run=False), Done)
+            actor = Actor(led(opened, token=7))
+            assert isinstance(await actor.act(ordered, token=7, dry_run=False), Done)
             events = Events(opened, instance="test", protected_namespaces=frozenset())
             await events.tell(ordered, result(ordered))
     settle(log, clients)

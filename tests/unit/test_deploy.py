@@ -89,7 +89,8 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     }
     told = {Right("", "events", "create")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
-    assert granted()["remediator"] == changed | owners | between | evidence | eviction | told
+    register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
+    assert granted()["remediator"] == changed | owners | between | evidence | eviction | told | register
 
 
 @pytest.mark.parametrize("service", ["decider", "rca", "api"])

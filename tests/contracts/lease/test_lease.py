@@ -87,7 +87,7 @@ async def test_a_command_is_claimed_once_and_its_result_is_kept(lease: Lease) ->
     assert first is not None
     assert again is not None
     assert (first.is_new, again.is_new, again.result) == (True, False, "")
-    await lease.settle("cmd-1", "done")
+    assert await lease.settle(term, "cmd-1", "done") == "done"
     settled = await lease.claim(term, "cmd-1")
     assert settled is not None
     assert (settled.is_new, settled.result) == (False, "done")
@@ -99,3 +99,18 @@ async def test_who_lost_the_lease_can_claim_nothing(lease: Lease) -> None:
     await until_free(lease)
     assert await lease.acquire("b", floor=0) is not None
     assert await lease.claim(old, "cmd-1") is None
+
+
+async def test_what_a_command_came_to_is_noted_once_and_by_the_holder_alone(lease: Lease) -> None:
+    old = await lease.acquire("a", floor=0)
+    assert old is not None
+    await lease.claim(old, "cmd-1")
+    await until_free(lease)
+    new = await lease.acquire("b", floor=0)
+    assert new is not None
+    assert await lease.settle(old, "cmd-1", "of the old") is None
+    found = await lease.claim(new, "cmd-1")
+    assert found is not None
+    assert (found.is_new, found.result) == (False, "")
+    assert await lease.settle(new, "cmd-1", "of the new") == "of the new"
+    assert await lease.settle(new, "cmd-1", "of another mind") == "of the new"

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.cluster.clock import manual_clock
 from sandbox.cluster.documents import Document
+from sandbox.cluster.patching import Patch, PatchKind
 from sandbox.cluster.resources import DEPLOYMENTS, EVENTS, NAMESPACES
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
@@ -18,18 +19,23 @@ from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
+from services.remediator.adapters.fencing import FencedCluster
+from services.remediator.adapters.register import Register
 from services.remediator.adapters.verifying import against_results
 from services.remediator.core.trail import Trail
-from services.remediator.handlers import Remediation, Tenure
+from services.remediator.handlers import Remediation
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
+from services.remediator.tenure import Tenure
 from services.remediator.trail_words import twice_told
 from shared.contracts.actions import SetMemory
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome
+from shared.contracts.topics import INBOX
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
+from shared.kernel.errors import UnavailableError
 from tests.fakes.clock import FakeClock
 from tests.simulation.cluster import Effect, SimulatedCluster
 from tests.simulation.store import SimulatedStore
@@ -85,6 +91,18 @@ class Mortal:
 
 
 @dataclass
+class SlowStore:
+    """Gives the lease to another before it settles."""
+
+    behind: SimulatedStore
+
+    async def execute_command(self, command: str, *arguments: str | int) -> Any:
+        if any("ARGV[3]}" in str(one) for one in arguments):
+            self.behind.forget("sre:lease:remediator")
+        return await self.behind.execute_command(command, *arguments)
+
+
+@dataclass
 class Stage:
     """What outlives a process: broker, store, cluster."""
 
@@ -100,8 +118,8 @@ class Stage:
         self.cluster.api.create(Target(NAMESPACES), {"metadata": {"name": "bank"}})
         self.cluster.api.create(Target(DEPLOYMENTS, "bank"), {"metadata": {"name": "web"}, "spec": spec})
 
-    async def live(self, asked: Command, fuse: Fuse) -> None:
-        """Be a leader that is given one command."""
+    async def live(self, asked: Command, fuse: Fuse, *, store: Any = None) -> None:
+        """Be a leader that is given one command, on the store, or on another way to it."""
         self.store.forget("sre:lease:remediator")
         lease = Lease(Redis(self.store), "remediator", ttl=LONG)
         term = await lease.acquire("one", floor=0)
@@ -109,16 +127,18 @@ class Stage:
         cluster: Any = Mortal(SimulatedCluster(self.cluster, weather=Weather(), on_effect=self.effects.append), fuse)
         publisher: Any = Mortal(self.broker.publisher("remediator"), fuse)
         archive: Any = Mortal(self.broker.archive(), fuse)
-        redis = Redis(Mortal(self.store, fuse))
+        redis = Redis(Mortal(store or self.store, fuse))
+        tenure = Tenure(term, until=float("inf"))
+        fenced = FencedCluster(cluster, tenure=tenure, register=Register(cluster))
         events = Events(cluster, instance="one", protected_namespaces=frozenset())
         remediation = Remediation(
             publisher,
-            Actor(cluster),
+            Actor(fenced),
             Capture(cluster),
             records=Records(AuditTrail(publisher, archive, token=term.token), events),
             lease=Lease(redis, "remediator", ttl=LONG),
             redis=redis,
-            tenure=Tenure(term, until=float("inf")),
+            tenure=tenure,
             clock=FakeClock(NOW),
             settings=RemediatorSettings(checking_keys_file=Path("unused")),
         )
@@ -129,6 +149,11 @@ class Stage:
         """Return the Events that tell of commands."""
         found = self.cluster.store.select(EVENTS)
         return [one for one in found if one.get("reportingComponent") == "sre-agent"]
+
+    @property
+    def results(self) -> set[bytes | None]:
+        """Return the bodies of what was told, each once."""
+        return {one.value for number in range(INBOX.partitions) for one in self.broker.log(INBOX.name, number)}
 
     async def trail(self) -> Trail:
         """Return the trail, which must be whole and agree with the results."""
@@ -159,6 +184,7 @@ async def test_killed_at_any_request_a_command_has_one_entry_and_at_most_one_eff
         trail = await stage.trail()
         assert [link.command for link in trail.chain] == [asked.id], number
         assert len(stage.effects) <= 1, number
+        assert len(stage.results) == 1, number
         assert len(stage.events) == (0 if asked.dry_run else 1), number
 
 
@@ -169,3 +195,24 @@ async def test_an_entry_tells_who_asked_for_what_and_what_became_of_it(name: str
     (link,) = (await stage.trail()).chain
     expected = {"applied": Outcome.APPLIED, "dry-run": Outcome.DRY_RUN}.get(name, Outcome.REFUSED)
     assert (link.command, link.outcome, link.token) == (asked.id, expected, 1)
+
+
+async def test_a_result_that_was_told_is_told_again_as_it_was_whatever_has_become_of_the_object() -> None:
+    stage, asked = Stage(), ORDERS["applied"]
+    await stage.live(asked, Fuse(0, is_after=False))
+    unmarked: Any = {"metadata": {"annotations": None}, "spec": {"template": {"spec": {"containers": []}}}}
+    stage.cluster.api.patch(Target(DEPLOYMENTS, "bank", "web"), Patch(PatchKind.STRATEGIC, unmarked))
+    await stage.live(asked, Fuse(0, is_after=False))
+    assert len(stage.results) == 1
+
+
+async def test_who_lost_the_lease_while_it_acted_tells_nothing_and_the_next_finds_it_done() -> None:
+    stage, asked = Stage(), ORDERS["applied"]
+    slow = SlowStore(stage.store)
+    with pytest.raises(UnavailableError):
+        await stage.live(asked, Fuse(0, is_after=False), store=slow)
+    assert (len(stage.effects), stage.results) == (1, set())
+    await stage.live(asked, Fuse(0, is_after=False))
+    (told,) = stage.results
+    assert b'"found-applied"' in (told or b"")
+    assert len(stage.effects) == 1
