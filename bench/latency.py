@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import machine
+from sandbox.stack.brake import UNBRAKED
 from sandbox.stack.local import LocalStack, StackOptions
 from sandbox.stack.progress import to_stderr
 from shared.contracts.codec import Record, decode
@@ -59,7 +60,9 @@ def main() -> None:
 async def _measured(directory: Path) -> tuple[Times, Times, Times]:
     playbook = directory / "playbook.yaml"
     playbook.write_text(_PLAYBOOK)
-    async with LocalStack(StackOptions(directory=directory, playbook=playbook), report=to_stderr) as stack:
+    async with LocalStack(
+        StackOptions(directory=directory, playbook=playbook, settings=UNBRAKED), report=to_stderr
+    ) as stack:
         async with KubeClient(stack.kubeconfig) as client:
             await _deploy(client)
         async with (

@@ -4,11 +4,14 @@ What a command came to is settled in the store, by the lease's holder alone, bef
 again after a crash tells the same.
 """
 
+from datetime import timedelta
 from typing import TypeVar
 
 from services.remediator.adapters.acting import Actor, Done, Refused
 from services.remediator.adapters.capturing import Capture
+from services.remediator.braking import Brake
 from services.remediator.core.admission import World, admit
+from services.remediator.core.brake import Verdict
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
@@ -35,6 +38,7 @@ class Remediation:
         actor: Actor,
         capture: Capture,
         *,
+        brake: Brake,
         records: Records,
         lease: Lease,
         redis: Redis,
@@ -45,6 +49,7 @@ class Remediation:
         self._publisher = publisher
         self._actor = actor
         self._capture = capture
+        self._brake = brake
         self._records = records
         self._lease = lease
         self._redis = redis
@@ -76,6 +81,8 @@ class Remediation:
         if may_have_happened and result.outcome is Outcome.REFUSED:
             # what another leader had sent may have arrived while we were at it, and be why we were refused
             result = await self._found_done(command) or result
+        if is_new and result.outcome is Outcome.REFUSED:
+            await self._brake.give_back(command)  # of one taken up before, a request may still be on its way
         settled = await self._lease.settle(self._tenure.term, command.id, body_of(result).decode())
         pass_by(CrashPoint.SETTLED)
         return self._held(settled)
@@ -108,19 +115,30 @@ class Remediation:
         if refusal is not None:
             return self._result(command, Outcome.REFUSED, refusal.value)
         pass_by(CrashPoint.ADMITTED)
+        verdict, census = await self._brake.judge(command, now=world.now)
+        dry_run = command.dry_run or self._settings.dry_run
+        if verdict.refusal is not None and not dry_run:
+            return self._braked(command, verdict)
         evidence = await self._capture.evidence(command, now=world.now)
         placed = await self._publisher.publish(evidence, topic=EVIDENCE, traceparent=traceparent)
         ref = EvidenceRef(id=evidence.id, partition=placed.partition, offset=placed.offset)
-        dry_run = command.dry_run or self._settings.dry_run
         pass_by(CrashPoint.CAPTURED)
+        if not dry_run:
+            await self._brake.spend(command, census)  # before the act: a crash in between must not grant a free one
         done = await self._actor.act(command, token=self._tenure.token, dry_run=dry_run)
-        return self._told(command, done, ref, dry_run=dry_run)
+        outcome, message = (Outcome.DRY_RUN, _would_wait(verdict)) if dry_run else (Outcome.APPLIED, "")
+        return self._told(command, done, ref, outcome=outcome, message=message)
 
-    def _told(self, command: Command, done: Done | Refused, evidence: EvidenceRef, *, dry_run: bool) -> Result:
+    def _braked(self, command: Command, verdict: Verdict) -> Result:
+        reason = verdict.refusal.value if verdict.refusal is not None else ""
+        return self._result(command, Outcome.REFUSED, reason, message=verdict.figures, retry_after=verdict.retry_after)
+
+    def _told(
+        self, command: Command, done: Done | Refused, evidence: EvidenceRef, *, outcome: Outcome, message: str = ""
+    ) -> Result:
         if isinstance(done, Refused):
             return self._result(command, Outcome.REFUSED, done.refusal.value, message=done.message, evidence=evidence)
-        outcome = Outcome.DRY_RUN if dry_run else Outcome.APPLIED
-        return self._result(command, outcome, outcome.value, changes=done.changes, evidence=evidence)
+        return self._result(command, outcome, outcome.value, message=message, changes=done.changes, evidence=evidence)
 
     async def _found_done(self, command: Command) -> Result | None:
         """Return the result of a command whose doer could not tell it any more; None if it has not been carried out."""
@@ -136,6 +154,7 @@ class Remediation:
         message: str = "",
         changes: tuple[str, ...] = (),
         evidence: EvidenceRef | None = None,
+        retry_after: timedelta | None = None,
     ) -> Result:
         return Result(
             id=derive("result", command.id),
@@ -150,4 +169,10 @@ class Remediation:
             changes=changes,
             token=self._tenure.token,
             evidence=evidence,
+            retry_after=retry_after,
         )
+
+
+def _would_wait(verdict: Verdict) -> str:
+    """Return what the brake would have said, had the command been live."""
+    return f"the brake would refuse it: {verdict.refusal.value}: {verdict.figures}" if verdict.refusal else ""

@@ -11,7 +11,10 @@ from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
+from services.remediator.adapters.ledger import Ledger
 from services.remediator.adapters.register import Register
+from services.remediator.adapters.surveying import Survey
+from services.remediator.braking import Brake
 from services.remediator.handlers import Remediation
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
@@ -146,6 +149,7 @@ class Leadership:
             self._ports.publisher,
             Actor(fenced),
             Capture(self._ports.cluster, within=self._settings.evidence_within),
+            brake=self._brake(tenure),
             records=Records(trail, self._events()),
             lease=self._lease,
             redis=self._ports.redis,
@@ -153,6 +157,11 @@ class Leadership:
             clock=self._runtime.clock,
             settings=self._settings,
         )
+
+    def _brake(self, tenure: Tenure) -> Brake:
+        ports = self._ports
+        ledger = Ledger(ports.publisher, ports.archive, token=tenure.token, clock=self._runtime.clock)
+        return Brake(ledger, Survey(ports.cluster), self._settings.limits)
 
     def _events(self) -> Events:
         return Events(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.remediator.core.brake import Limits, Scope
 from shared.runtime.settings import ServiceSettings
 
 
@@ -17,6 +18,15 @@ class RemediatorSettings(ServiceSettings):
     dry_run: bool = False
     evidence_within_seconds: float = Field(default=10.0, ge=1.0, le=30.0)
     lease_ttl_seconds: float = Field(default=5.0, ge=1.0, le=60.0)
+    brake_workload_per_hour: int = Field(default=6, ge=1)
+    brake_node_per_hour: int = Field(default=12, ge=1)
+    brake_namespace_per_hour: int = Field(default=30, ge=1)
+    brake_cluster_per_hour: int = Field(default=60, ge=1)
+    brake_node_at_once: int = Field(default=2, ge=1)
+    brake_namespace_at_once: int = Field(default=5, ge=1)
+    brake_cluster_at_once: int = Field(default=10, ge=1)
+    brake_namespace_percent: int = Field(default=50, ge=1, le=100)
+    brake_nodes_percent: int = Field(default=50, ge=1, le=100)
     protected_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease", "sre-agent"})
 
     @property
@@ -28,3 +38,22 @@ class RemediatorSettings(ServiceSettings):
     def lease_ttl(self) -> timedelta:
         """Return how long a lease lives that is not renewed."""
         return timedelta(seconds=self.lease_ttl_seconds)
+
+    @property
+    def limits(self) -> Limits:
+        """Return the brake's limits."""
+        return Limits(
+            per_hour={
+                Scope.WORKLOAD: self.brake_workload_per_hour,
+                Scope.NODE: self.brake_node_per_hour,
+                Scope.NAMESPACE: self.brake_namespace_per_hour,
+                Scope.CLUSTER: self.brake_cluster_per_hour,
+            },
+            at_once={
+                Scope.NODE: self.brake_node_at_once,
+                Scope.NAMESPACE: self.brake_namespace_at_once,
+                Scope.CLUSTER: self.brake_cluster_at_once,
+            },
+            namespace_percent=self.brake_namespace_percent,
+            nodes_percent=self.brake_nodes_percent,
+        )

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.contracts.actions import Action
+from shared.contracts.incidents import Severity
 from shared.contracts.model import Message, Moment
 from shared.contracts.workloads import WorkloadRef
 
@@ -14,7 +15,8 @@ class Command(Message):
     """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run or a revert.
 
     `reverts` is the command that it undoes. What carries one of the `protected_labels` (a key with one of these values)
-    when it is read to be changed must be left alone; what was ordered before there were any has none.
+    when it is read to be changed must be left alone; what was ordered before there were any has none. `severity` is the
+    incident's: of many that wait the most severe is carried out first.
     """
 
     TYPE: ClassVar[str] = "command"
@@ -31,6 +33,7 @@ class Command(Message):
     protected_labels: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     expires_at: Moment
     requested_by: str
+    severity: Severity | None = None
 
     @property
     def key(self) -> str:

@@ -89,7 +89,10 @@ class EvidenceRef(Value):
 
 
 class Result(_Entry):
-    """What became of a command, with the named reason; `changes` are the lines of a diff, before → after."""
+    """What became of a command, with the named reason; `changes` are the lines of a diff, before → after.
+
+    `retry_after` says that nothing is wrong with the command but its moment, and when to order it again.
+    """
 
     TYPE: ClassVar[str] = "result"
 
@@ -102,6 +105,7 @@ class Result(_Entry):
     changes: tuple[str, ...] = ()
     token: int = 0
     evidence: EvidenceRef | None = None
+    retry_after: timedelta | None = None
 
 
 class Approval(_Entry):

@@ -1,5 +1,6 @@
 """Incidents and decisions: what is wrong with a workload, and what was chosen about it, by named reasons."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -40,6 +41,11 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+    @property
+    def urgency(self) -> int:
+        """Return 0 for `info`, growing with severity."""
+        return (Severity.INFO, Severity.WARNING, Severity.CRITICAL).index(self)
 
 
 class Phase(StrEnum):
@@ -92,6 +98,7 @@ class Reason(StrEnum):
     APPROVAL_EXPIRED = "approval-expired"
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
     PAUSED = "paused"
+    BRAKED = "braked"
     SILENCED = "silenced"
     MAINTENANCE = "maintenance"
     ACTION_APPLIED = "action-applied"
@@ -134,7 +141,7 @@ class StepRecord(Value):
     """One rung of the ladder as it was taken.
 
     `inverse` undoes its action where that is wanted if the cure is not proven; `reverts` is the command that this
-    record's own action undoes.
+    record's own action undoes. `braked` counts how often the brake had put it off before this order of it.
     """
 
     step: int
@@ -145,12 +152,14 @@ class StepRecord(Value):
     command: str
     dry_run: bool
     ordered_at: Moment
+    braked: int = 0
     outcome: Outcome | None = None
     reason: str = ""
     message: str = ""
     changes: tuple[str, ...] = ()
     finished_at: Moment | None = None
     evidence: EvidenceRef | None = None
+    retry_after: timedelta | None = None
 
 
 class Incident(Message):

@@ -37,6 +37,7 @@ from shared.contracts.signals import (
     SampleSignal,
     WorkloadSignal,
 )
+from shared.contracts.spendings import Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Topic:
         }
 
 
+_DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _MONTH = timedelta(days=30)
 _YEAR = timedelta(days=365)
@@ -144,6 +146,13 @@ EVIDENCE = Topic(
     partitions=6,
     retention=_MONTH,
 )
+SPENDINGS = Topic(
+    name="sre.spendings",
+    purpose="What each healing took from the brake's budgets; of one partition, so that it has one order.",
+    messages=(Spending,),
+    partitions=1,
+    retention=_DAY,
+)
 AUDIT = Topic(
     name="sre.audit",
     purpose="What became of each attempt to act, chained by hashes; of one partition, so that it has one order.",
@@ -198,6 +207,7 @@ TOPICS: tuple[Topic, ...] = (
     INCIDENTS,
     COMMANDS,
     EVIDENCE,
+    SPENDINGS,
     AUDIT,
     RCA_REQUESTS,
     RCA_REPORTS,

@@ -27,6 +27,15 @@ STREAM_GAPS = Counter(
 EVENTS_LOST = Counter(
     "sre_kubernetes_events_lost_total", "Kubernetes Events of commands that could not be written on their workloads."
 )
+BRAKED = Counter(
+    "sre_commands_braked_total",
+    "Commands that the storm brake told to wait, by reason; `dry_run`: that it would have, had they been live.",
+    ["reason", "dry_run"],
+)
+HEALINGS_OPEN = Gauge(
+    "sre_healings_open",
+    "Healings that were done and are neither proven nor given up, as the leader's brake counts them.",
+)
 LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")
 PLAYBOOK_IN_FORCE = Gauge(
     "sre_playbook_in_force",

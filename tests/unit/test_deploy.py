@@ -88,9 +88,10 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
         Right("", "nodes", "get"),
     }
     told = {Right("", "events", "create")}
+    brake = {Right("", "nodes", "list")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
-    assert granted()["remediator"] == changed | owners | between | evidence | eviction | told | register
+    assert granted()["remediator"] == changed | owners | between | evidence | eviction | told | register | brake
 
 
 @pytest.mark.parametrize("service", ["decider", "rca", "api"])

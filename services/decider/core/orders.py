@@ -36,6 +36,11 @@ def order_revert(turn: Turn, action: Action, *, reverts: str) -> None:
     _order(turn, command, phase=Phase.REVERTING, reason=Reason.REVERT_ORDERED)
 
 
+def is_braked(step: StepRecord) -> bool:
+    """Tell whether the brake put a step off: nothing was wrong with it but the moment."""
+    return step.retry_after is not None
+
+
 def settled(step: StepRecord, result: Result, *, now: datetime) -> StepRecord:
     """Return the record of a step with what became of its command."""
     return step.model_copy(
@@ -46,14 +51,16 @@ def settled(step: StepRecord, result: Result, *, now: datetime) -> StepRecord:
             "changes": result.changes,
             "finished_at": now,
             "evidence": result.evidence,
+            "retry_after": result.retry_after,
         }
     )
 
 
 def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Command:
     incident, playbook = turn.incident, turn.world.playbook
+    again = [braked] if (braked := _times_braked(turn)) else []  # ids of what was never braked stay what they were
     return Command(
-        id=derive("cmd", incident.id, incident.step, incident.attempt, form),
+        id=derive("cmd", incident.id, incident.step, incident.attempt, form, *again),
         at=turn.now,
         workload=incident.workload,
         incident=incident.id,
@@ -67,6 +74,7 @@ def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Com
         expires_at=turn.now + COMMAND_EXPIRES,
         protected_labels=labels_in_force(playbook.words.spec.protected) if playbook else {},
         requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
+        severity=incident.severity,
     )
 
 
@@ -77,13 +85,28 @@ def _order(turn: Turn, command: Command, *, phase: Phase, reason: Reason, invers
         reason=reason,
         deadline=turn.now + RESULT_WITHIN,
         awaited_command=command.id,
-        steps=(*turn.incident.steps, _ordered(command, inverse)),
+        steps=(*_steps_taken(turn), _ordered(turn, command, inverse)),
     )
     turn.decide(reason, detail=described(command.action), command=command.id)
     turn.emit(command)
 
 
-def _ordered(command: Command, inverse: Action | None) -> StepRecord:
+def _steps_taken(turn: Turn) -> tuple[StepRecord, ...]:
+    """Return the records without one that was put off: the new order of it takes its place."""
+    steps = turn.incident.steps
+    return steps[:-1] if steps and is_braked(steps[-1]) else steps
+
+
+def _times_braked(turn: Turn) -> int:
+    """Return how often the present attempt was put off until now."""
+    incident = turn.incident
+    last = incident.steps[-1] if incident.steps else None
+    if last is None or (last.step, last.attempt) != (incident.step, incident.attempt):
+        return 0
+    return last.braked + is_braked(last)
+
+
+def _ordered(turn: Turn, command: Command, inverse: Action | None) -> StepRecord:
     return StepRecord(
         step=command.step,
         attempt=command.attempt,
@@ -93,4 +116,5 @@ def _ordered(command: Command, inverse: Action | None) -> StepRecord:
         command=command.id,
         dry_run=command.dry_run,
         ordered_at=command.at,
+        braked=_times_braked(turn),
     )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from services.decider.core.holds import Hold
 from services.decider.core.ladder import Handover, Notice, Plan, Wait, described
-from services.decider.core.orders import RESULT_WITHIN, order_action, order_preview, order_revert, settled
+from services.decider.core.orders import RESULT_WITHIN, is_braked, order_action, order_preview, order_revert, settled
 from services.decider.core.proving import proven_at
 from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
@@ -18,6 +18,8 @@ from shared.kernel.ids import derive
 PAUSE_POLL = timedelta(seconds=10)
 HOLD_POLL = timedelta(minutes=1)
 """How soon an incident goes on after a silence was ended early; one that expires is waited for to the second."""
+SHORTEST_BRAKE, LONGEST_BRAKE = timedelta(seconds=1), timedelta(hours=1)
+"""How long one order is put off, whatever the remediator says: what it tells of a day ahead holds for no day."""
 WAKE_EVERY = timedelta(milliseconds=100)
 """How often it is looked whether a moment has come at which time alone may change an incident."""
 REMEMBERED = 64
@@ -61,6 +63,9 @@ def settle(turn: Turn, result: Result) -> None:
     """Take up what became of the command that the incident waits for."""
     *earlier, newest = turn.incident.steps
     turn.revise(steps=(*earlier, settled(newest, result, now=turn.now)), awaited_command=None)
+    if _is_put_off(result):
+        _braked(turn, result)
+        return
     explain(turn, result.evidence)
     match turn.incident.phase:
         case Phase.PREVIEWING:
@@ -208,15 +213,33 @@ def _wait_for_resume(turn: Turn, *, phase: Phase) -> None:
     turn.revise(phase=phase, reason=Reason.PAUSED, deadline=turn.now + PAUSE_POLL)
 
 
+def _is_put_off(result: Result) -> bool:
+    return result.outcome is Outcome.REFUSED and result.retry_after is not None
+
+
+def _braked(turn: Turn, result: Result) -> None:
+    """Wait with the same attempt: that the brake put it off is no failure of it."""
+    wait = min(max(result.retry_after or SHORTEST_BRAKE, SHORTEST_BRAKE), LONGEST_BRAKE)
+    turn.revise(phase=Phase.WAITING, reason=Reason.BRAKED, deadline=turn.now + wait)
+    turn.decide(Reason.BRAKED, detail=_told(result), command=result.command)
+
+
+def _is_approved(turn: Turn) -> bool:
+    """Tell whether a person allowed what the brake put off; nobody is asked twice while nothing stands against it."""
+    approved = turn.incident.mode is Mode.APPROVAL and is_braked(turn.incident.steps[-1])
+    return approved and turn.world.paused is None and turn.hold is None and barred_by(turn) is None
+
+
 def _previewed(turn: Turn, result: Result) -> None:
     plan = turn.plan
     if result.outcome is not Outcome.DRY_RUN:
         fail_step(turn, Reason.PREVIEW_REFUSED, detail=f"{result.reason}: {result.message}")
     elif turn.incident.mode is Mode.APPROVAL and isinstance(plan, Plan):
         turn.revise(phase=Phase.AWAITING_APPROVAL, reason=Reason.APPROVAL_REQUIRED, deadline=turn.now + plan.expires)
-        turn.decide(Reason.APPROVAL_REQUIRED, detail=described(result.action))
+        brake = f"; {result.message}" if result.message else ""
+        turn.decide(Reason.APPROVAL_REQUIRED, detail=f"{described(result.action)}{brake}")
     else:
-        end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail="; ".join(result.changes))
+        end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail="; ".join(filter(None, (*result.changes, result.message))))
 
 
 def _acted(turn: Turn, result: Result) -> None:
@@ -307,4 +330,8 @@ def _go_on(turn: Turn) -> None:
     if turn.incident.reason is Reason.WAITING:
         turn.decide(Reason.WAIT_OVER)
         turn.revise(step=turn.incident.step + 1, attempt=1)
+    if turn.incident.reason is Reason.BRAKED and _is_approved(turn):
+        put_off = turn.incident.steps[-1]
+        order_action(turn, put_off.action, inverse=put_off.inverse)
+        return
     start_step(turn)

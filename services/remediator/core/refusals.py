@@ -25,6 +25,15 @@ class Refusal(StrEnum):
     CHANGED_MEANWHILE = "changed-meanwhile"
     NO_EARLIER_REVISION = "no-earlier-revision"
     DISRUPTION_BUDGET = "disruption-budget"
+    BUDGET_WORKLOAD = "budget-workload"
+    BUDGET_NODE = "budget-node"
+    BUDGET_NAMESPACE = "budget-namespace"
+    BUDGET_CLUSTER = "budget-cluster"
+    AT_ONCE_NODE = "at-once-node"
+    AT_ONCE_NAMESPACE = "at-once-namespace"
+    AT_ONCE_NODES = "at-once-nodes"
+    AT_ONCE_CLUSTER = "at-once-cluster"
+    NODE_IN_TROUBLE = "node-in-trouble"
     FORBIDDEN = "forbidden"
     REJECTED = "rejected"
 
@@ -107,6 +116,55 @@ ADVICE: Mapping[Refusal, Advice] = {
         "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy.",
         "Look which: `kubectl get poddisruptionbudgets -n NAMESPACE`. Bring the other pods up first; a budget that can "
         "never allow one (`minAvailable` equal to `replicas`) is to be mended.",
+    ),
+    Refusal.BUDGET_WORKLOAD: Advice(
+        "The brake: this workload was healed in the last hour as often as it may be (`SRE_BRAKE_WORKLOAD_PER_HOUR`). "
+        "The message has the figures; the incident waits, without spending an attempt, and orders anew.",
+        "Ask why healing it does not last: what is healed every ten minutes needs a person. Raise the limit only where "
+        "that many healings are what you want.",
+    ),
+    Refusal.BUDGET_NODE: Advice(
+        "The brake: as many pods of this node were healed in the last hour as may be (`SRE_BRAKE_NODE_PER_HOUR`). The "
+        "incident waits and orders anew.",
+        "Look at the node before its pods: `kubectl describe node NAME`. What ails many of them is the node's.",
+    ),
+    Refusal.BUDGET_NAMESPACE: Advice(
+        "The brake: as many healings were done in this namespace in the last hour as may be "
+        "(`SRE_BRAKE_NAMESPACE_PER_HOUR`). The incident waits and orders anew.",
+        "Look for what its workloads share: a database, a secret, a quota, a release. What must not wait is healed by "
+        "hand; the brake holds the remediator alone.",
+    ),
+    Refusal.BUDGET_CLUSTER: Advice(
+        "The brake: as many healings were done in the whole cluster in the last hour as may be "
+        "(`SRE_BRAKE_CLUSTER_PER_HOUR`). The incidents wait and are taken up in the order of their severity.",
+        "A storm: look for one cause (network, DNS, registry, storage, a release everywhere) before healing each. "
+        "`sre-agent pause` stops all until it is found.",
+    ),
+    Refusal.AT_ONCE_NODE: Advice(
+        "The brake: as many healings are open on this node, done and not proven yet, as may be at once "
+        "(`SRE_BRAKE_NODE_AT_ONCE`). The incident waits until one is proven, and orders anew.",
+        "Nothing, as a rule. Where it stays: look why the open ones do not become healthy.",
+    ),
+    Refusal.AT_ONCE_NAMESPACE: Advice(
+        "The brake: as many healings are open in this namespace, done and not proven yet, as may be at once "
+        "(`SRE_BRAKE_NAMESPACE_AT_ONCE`, or `SRE_BRAKE_NAMESPACE_PERCENT` of its workloads where that is fewer). The "
+        "incident waits until one is proven, and orders anew.",
+        "Nothing, as a rule. Where it stays: look why the open ones do not become healthy.",
+    ),
+    Refusal.AT_ONCE_NODES: Advice(
+        "The brake: healings are open on as many nodes as may be touched at once (`SRE_BRAKE_NODES_PERCENT` of the "
+        "cluster's). The incident waits until one is proven, and orders anew.",
+        "Nothing, as a rule. Where it stays: look what the nodes share, before the pods on them.",
+    ),
+    Refusal.AT_ONCE_CLUSTER: Advice(
+        "The brake: as many healings are open in the cluster, done and not proven yet, as may be at once "
+        "(`SRE_BRAKE_CLUSTER_AT_ONCE`). The incident waits until one is proven, and orders anew.",
+        "Nothing, as a rule. Where it stays: look why the open ones do not become healthy.",
+    ),
+    Refusal.NODE_IN_TROUBLE: Advice(
+        "The pod's node is not ready, or an incident is open on it: restarting its pods would not help, and would move "
+        "load onto others. The incident waits and orders anew.",
+        "Heal the node: `kubectl describe node NAME`. To move the pods off it, drain it by hand.",
     ),
     Refusal.FORBIDDEN: Advice(
         "The API server does not allow it: the remediator is not bound in the namespace, or an admission policy denies "

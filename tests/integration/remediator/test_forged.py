@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from sandbox.stack.brake import UNBRAKED
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.process import ChildProcess, ServiceSpec
 from sandbox.stack.valkey import ValkeyServer
@@ -129,6 +130,7 @@ async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
                 "SRE_KUBECONFIG": str(kubeconfig),
                 "SRE_CLUSTER": CLUSTER,
                 "SRE_CHECKING_KEYS_FILE": str(both),
+                **UNBRAKED,
             }
             keys = [read_signing_key(pair.signing) for pair in pairs]
             log = kubeconfig.parent / "audit.jsonl"

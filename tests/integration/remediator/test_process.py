@@ -14,6 +14,7 @@ import pytest
 import typer.testing
 from typer.testing import CliRunner
 
+from sandbox.stack.brake import UNBRAKED
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.process import ChildProcess, ServiceSpec
 from sandbox.stack.valkey import ValkeyServer
@@ -143,6 +144,7 @@ async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
                 "SRE_REDIS_URL": store.url,
                 "SRE_KUBECONFIG": str(kubeconfig),
                 "SRE_LEASE_TTL_SECONDS": str(LEASE_S),
+                **UNBRAKED,
             }
             async with KubeClient(kubeconfig) as client, decider_publisher(broker.bootstrap) as publisher:
                 await client.create("/api/v1/namespaces", {"metadata": {"name": "bank"}})

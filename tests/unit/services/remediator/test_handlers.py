@@ -20,8 +20,12 @@ from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
+from services.remediator.adapters.ledger import Ledger
 from services.remediator.adapters.register import Register
+from services.remediator.adapters.surveying import Survey
 from services.remediator.adapters.verifying import against_results
+from services.remediator.braking import Brake
+from services.remediator.core.brake import Spent
 from services.remediator.core.trail import Trail
 from services.remediator.handlers import Remediation
 from services.remediator.records import Records
@@ -31,8 +35,8 @@ from services.remediator.trail_words import twice_told
 from shared.contracts.actions import SetMemory
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.commands import Command
-from shared.contracts.inbox import Outcome
-from shared.contracts.topics import INBOX
+from shared.contracts.inbox import Outcome, Result
+from shared.contracts.topics import INBOX, SPENDINGS
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
 from shared.kernel.errors import UnavailableError
@@ -110,6 +114,7 @@ class Stage:
     store: SimulatedStore = field(default_factory=SimulatedStore)
     cluster: Simulation = field(default_factory=lambda: Simulation(manual_clock()))
     effects: list[Effect] = field(default_factory=list[Effect])
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         container: Document = {"name": "server", "image": "web:v1", "resources": {"limits": {"memory": "128Mi"}}}
@@ -131,16 +136,20 @@ class Stage:
         tenure = Tenure(term, until=float("inf"))
         fenced = FencedCluster(cluster, tenure=tenure, register=Register(cluster))
         events = Events(cluster, instance="one", protected_namespaces=frozenset())
+        settings = RemediatorSettings(checking_keys_file=Path("unused"), **self.settings)
         remediation = Remediation(
             publisher,
             Actor(fenced),
             Capture(cluster),
+            brake=Brake(
+                Ledger(publisher, archive, token=term.token, clock=FakeClock(NOW)), Survey(cluster), settings.limits
+            ),
             records=Records(AuditTrail(publisher, archive, token=term.token), events),
             lease=Lease(redis, "remediator", ttl=LONG),
             redis=redis,
             tenure=tenure,
             clock=FakeClock(NOW),
-            settings=RemediatorSettings(checking_keys_file=Path("unused")),
+            settings=settings,
         )
         await remediation.handle(Envelope(asked, Record("sre.commands", 0, 0, 0, None, None), {}))
 
@@ -154,6 +163,16 @@ class Stage:
     def results(self) -> set[bytes | None]:
         """Return the bodies of what was told, each once."""
         return {one.value for number in range(INBOX.partitions) for one in self.broker.log(INBOX.name, number)}
+
+    async def taken(self) -> list[Spent]:
+        """Return what counts for the brake by now."""
+        ledger = Ledger(self.broker.publisher("remediator"), self.broker.archive(), token=9, clock=FakeClock(NOW))
+        return (await ledger.spendings()).others("")
+
+    def result_of(self, name: str) -> Result:
+        """Return what was told of a command."""
+        told = [Result.model_validate_json(one) for one in self.results if one is not None]
+        return next(one for one in told if one.command == name)
 
     async def trail(self) -> Trail:
         """Return the trail, which must be whole and agree with the results."""
@@ -185,6 +204,7 @@ async def test_killed_at_any_request_a_command_has_one_entry_and_at_most_one_eff
         assert [link.command for link in trail.chain] == [asked.id], number
         assert len(stage.effects) <= 1, number
         assert len(stage.results) == 1, number
+        assert len(await stage.taken()) >= len(stage.effects), number
         assert len(stage.events) == (0 if asked.dry_run else 1), number
 
 
@@ -215,4 +235,51 @@ async def test_who_lost_the_lease_while_it_acted_tells_nothing_and_the_next_find
     await stage.live(asked, Fuse(0, is_after=False))
     (told,) = stage.results
     assert b'"found-applied"' in (told or b"")
+    assert len(stage.effects) == 1
+
+
+UNDO = RAISE.model_copy(update={"from_bytes": RAISE.to_bytes, "to_bytes": RAISE.from_bytes})
+AGAIN = SetMemory(container="server", from_bytes=256 * MEBIBYTE, to_bytes=512 * MEBIBYTE)
+ALIVE = Fuse(0, is_after=False)
+
+
+async def braked() -> Stage:
+    """Return a stage on which one healing was done, and no more may be for an hour."""
+    stage = Stage(settings={"brake_workload_per_hour": 1})
+    await stage.live(command("first", action=RAISE), ALIVE)
+    assert [one.command for one in await stage.taken()] == ["first"]
+    return stage
+
+
+async def test_a_command_over_its_budget_changes_nothing_and_says_when_to_come_again() -> None:
+    stage = await braked()
+    await stage.live(command("second", action=AGAIN), ALIVE)
+    told = stage.result_of("second")
+    assert (told.outcome, told.reason, told.message) == (Outcome.REFUSED, "budget-workload", "1 of 1 in the last hour")
+    assert told.retry_after == timedelta(hours=1)
+    assert (len(stage.effects), len(await stage.taken())) == (1, 1)
+
+
+async def test_what_undoes_a_harm_is_done_and_costs_nothing() -> None:
+    stage = await braked()
+    await stage.live(command("undo", action=UNDO, reverts="first"), ALIVE)
+    assert (len(stage.effects), [one.command for one in await stage.taken()]) == (2, ["first"])
+
+
+async def test_a_dry_run_is_told_what_the_brake_would_have_said_and_costs_nothing() -> None:
+    stage = await braked()
+    await stage.live(command("preview", action=AGAIN, dry_run=True), ALIVE)
+    told = stage.result_of("preview")
+    assert (told.outcome, told.retry_after) == (Outcome.DRY_RUN, None)
+    assert told.message == "the brake would refuse it: budget-workload: 1 of 1 in the last hour"
+    assert [one.command for one in await stage.taken()] == ["first"]
+
+
+async def test_what_the_api_server_refused_is_given_back() -> None:
+    stage = Stage(settings={"brake_workload_per_hour": 1})
+    await stage.live(ORDERS["refused"], ALIVE)
+    assert stage.result_of(ORDERS["refused"].id).reason == "container-unknown"
+    assert len(stage.broker.log(SPENDINGS.name, 0)) == 2
+    assert await stage.taken() == []
+    await stage.live(command("next", action=RAISE), ALIVE)
     assert len(stage.effects) == 1

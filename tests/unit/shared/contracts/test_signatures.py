@@ -13,6 +13,7 @@ from shared.contracts.actions import RestartPod, SetMemory
 from shared.contracts.codec import Headers, Outgoing, Record, decode, encode
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Resume
+from shared.contracts.incidents import Severity
 from shared.contracts.signatures import (
     CLUSTER,
     KEY_ID,
@@ -59,6 +60,7 @@ OTHER_BODIES: dict[str, dict[str, Any]] = {
     "protected_labels": {"protected_labels": {}},
     "expires_at": {"expires_at": NOW + timedelta(hours=1)},
     "requested_by": {"requested_by": "ann"},
+    "severity": {"severity": Severity.CRITICAL},
 }
 
 

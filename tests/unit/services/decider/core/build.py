@@ -193,6 +193,17 @@ def result(command: Command, *, seconds: float, outcome: Outcome = Outcome.APPLI
     )
 
 
+def braked(command: Command, *, seconds: float, retry_after: float = 60) -> Result:
+    """Return that the brake told a command to come again."""
+    refused = result(command, seconds=seconds, outcome=Outcome.REFUSED)
+    told = {
+        "reason": "budget-node",
+        "message": "3 of 3 in the last hour",
+        "retry_after": timedelta(seconds=retry_after),
+    }
+    return refused.model_copy(update=told)
+
+
 def approval(incident: Incident, *, seconds: float, approved: bool = True) -> Approval:
     """Return a person's answer to the incident's present step."""
     return Approval(

@@ -27,6 +27,7 @@ from tests.unit.services.decider.core.build import (
     activated,
     approval,
     at,
+    braked,
     container,
     event,
     finding,
@@ -145,6 +146,7 @@ class Kind(StrEnum):
     UNHEALTHY = auto()
     GONE = auto()
     RESULT = auto()
+    BRAKED = auto()
     OLD_RESULT = auto()
     STRAY_RESULT = auto()
     APPROVE = auto()
@@ -370,6 +372,11 @@ def _result(story: History, move: Move, now: int) -> InboxEntry | None:
     return _told_of(story.commands[-1:], move, now)
 
 
+def _braked(story: History, move: Move, now: int) -> InboxEntry | None:
+    live = [one for one in story.commands[-1:] if not one.dry_run and not one.reverts]
+    return braked(live[0], seconds=now, retry_after=move.wait * 10) if live else None
+
+
 def _old_result(story: History, move: Move, now: int) -> InboxEntry | None:
     return _told_of(story.commands[move.pick :], move, now)
 
@@ -439,6 +446,7 @@ _ENTRIES: Mapping[Kind, _Maker] = {
     Kind.UNHEALTHY: lambda _, __, now: health(healthy=False, seconds=now),
     Kind.GONE: lambda _, __, now: gone(seconds=now),
     Kind.RESULT: _result,
+    Kind.BRAKED: _braked,
     Kind.OLD_RESULT: _old_result,
     Kind.STRAY_RESULT: _stray_result,
     Kind.APPROVE: lambda story, _, now: _answer(story, now, approved=True),
