@@ -15,6 +15,7 @@ from services.remediator.adapters.ledger import Ledger
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.surveying import Survey
 from services.remediator.braking import Brake
+from services.remediator.core.urgency import urgency_of_record
 from services.remediator.handlers import Remediation
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
@@ -28,7 +29,7 @@ from shared.infra.keys import read_checking_keys
 from shared.infra.kube import KubeClient
 from shared.infra.redis import Lease, Redis, Term, connect
 from shared.kernel.errors import TransientError
-from shared.runtime.consuming import consume
+from shared.runtime.consuming import consume_most_urgent_first
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
 from shared.runtime.metrics import LEADER
@@ -115,7 +116,14 @@ class Leadership:
         working = replace(self._runtime, stopping=ended)
         async with self._ports.commands() as commands:
             handle = self._trust.guarded(self._remediation(tenure).handle)
-            await consume(commands, handle, publisher=self._ports.publisher, runtime=working, name="command")
+            await consume_most_urgent_first(
+                commands,
+                handle,
+                urgency=urgency_of_record,
+                publisher=self._ports.publisher,
+                runtime=working,
+                name="command",
+            )
 
     async def _hold(self, term: Term, tenure: Tenure, ended: asyncio.Event) -> None:
         """Renew until the service stops or the lease may be somebody else's; then end the work."""

@@ -2,12 +2,13 @@
 
 import base64
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from time import perf_counter
 
 from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.deadletters import DeadLetter
 from shared.contracts.topics import DEAD_LETTERS
-from shared.infra.broker import Consumer, Publisher
+from shared.infra.broker import WAIT, Consumer, Publisher
 from shared.infra.crashing import CrashPoint, pass_by
 from shared.kernel.backoff import Backoff
 from shared.kernel.clock import from_millis
@@ -16,6 +17,7 @@ from shared.kernel.ids import derive
 from shared.runtime.health import Check
 from shared.runtime.lifecycle import Runtime
 from shared.runtime.log import logger
+from shared.runtime.lookahead import Lookahead, Urgency
 from shared.runtime.metrics import BURIED, HANDLED, HANDLING_SECONDS, RETRIES
 from shared.runtime.tasks import pause
 
@@ -38,6 +40,29 @@ async def consume(consumer: Consumer, handle: Handle, *, publisher: Publisher, r
     while not runtime.stopping.is_set():
         try:
             await _one_batch(consumer, loop)
+        except TransientError as failed:
+            failures += 1
+            _note(check, name, failed)
+            await pause(_BACKOFF.delay(failures, key=name), runtime)
+        else:
+            failures = 0
+            check.ok()
+
+
+async def consume_most_urgent_first(
+    consumer: Consumer, handle: Handle, *, urgency: Urgency, publisher: Publisher, runtime: Runtime, name: str
+) -> None:
+    """Handle messages as `consume` does, of those that were fetched the most urgent first.
+
+    Committed is only what nothing unhandled stands before in its partition. What was done beyond that comes again after
+    a crash, as does anything that was not committed: handling it twice must do it once.
+    """
+    check = runtime.health.watch(f"consume-{name}")
+    loop, line = _Loop(handle, publisher=publisher, runtime=runtime, name=name), Lookahead(urgency)
+    failures = 0
+    while not runtime.stopping.is_set():
+        try:
+            await _most_urgent(consumer, line, loop)
         except TransientError as failed:
             failures += 1
             _note(check, name, failed)
@@ -95,6 +120,17 @@ async def _one_batch(consumer: Consumer, loop: "_Loop") -> None:
         await _commit(consumer, done)
         raise
     await _commit(consumer, done)
+
+
+async def _most_urgent(consumer: Consumer, line: Lookahead, loop: "_Loop") -> None:
+    if line.room > 0:
+        line.add(await consumer.batch(max_records=line.room, within=WAIT if line.is_idle else timedelta(0)))
+    record = line.first()
+    if record is not None and not loop.is_stopping:
+        await loop.take(record)
+        line.done(record)
+    await _commit(consumer, line.committable)
+    line.committed()
 
 
 async def _commit(consumer: Consumer, done: Sequence[Record]) -> None:

@@ -5,12 +5,13 @@ clocks of two leaders differ: what was spent *after* the moment asked for counts
 moments come in, no hour holds more than its budget.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.remediator.core.refusals import Refusal
+from services.remediator.core.urgency import severity_of
 from shared.contracts.commands import Command
 from shared.contracts.incidents import Incident, Phase, Severity
 from shared.contracts.spendings import Spending
@@ -192,11 +193,6 @@ class Line:
         return known.since if known is not None and known.line == line else now
 
 
-def severity_of(command: Command) -> Severity:
-    """Return how urgent a command is; one of before there was a severity is neither first nor last."""
-    return command.severity or Severity.WARNING
-
-
 def judge(
     spendings: Spendings, command: Command, *, limits: Limits, census: Census, now: datetime, line: Line
 ) -> Verdict:
@@ -204,7 +200,8 @@ def judge(
     if command.reverts:
         return GO
     taken = spendings.at(now).others(command.id)
-    stops = [*_over_budget(taken, limits, census.place, now=now), *_too_many_open(taken, limits, census)]
+    opened = [one for one in taken if one.is_open and one.incident != command.incident]  # it orders one after the other
+    stops = [*_over_budget(taken, limits, census.place, now=now), *_too_many_open(opened, limits, census)]
     if not stops:
         return GO
     first = max(stops, key=lambda one: one.wait(0))
@@ -255,8 +252,8 @@ def _over_budget(taken: Iterable[Spent], limits: Limits, place: Place, *, now: d
             )
 
 
-def _too_many_open(taken: Iterable[Spent], limits: Limits, census: Census) -> Iterator[_Stop]:
-    opened, place = [one for one in taken if one.is_open], census.place
+def _too_many_open(opened: Sequence[Spent], limits: Limits, census: Census) -> Iterator[_Stop]:
+    place = census.place
     for scope, refusal in _AT_ONCE.items():
         limit, found = _at_once(limits, scope, census), len(_within(opened, place, scope))
         if found >= limit:

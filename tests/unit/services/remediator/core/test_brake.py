@@ -21,10 +21,10 @@ from services.remediator.core.brake import (
     Spendings,
     Verdict,
     judge,
-    severity_of,
     share,
 )
 from services.remediator.core.refusals import Refusal
+from services.remediator.core.urgency import severity_of
 from shared.contracts.commands import Command
 from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity, StepRecord
 from shared.contracts.spendings import Spending
@@ -128,6 +128,12 @@ def test_only_so_many_may_be_open_at_once(scope: Scope, refusal: Refusal) -> Non
     assert (told.refusal, told.figures, told.retry_after) == (refusal, "2 of 2 at once", LOOK_AGAIN)
     proven = TWO.with_incident(incident("a", Phase.HEALED))
     assert verdict(proven, at_once(scope, 2)) == GO
+
+
+def test_what_an_incident_did_before_is_over_when_it_orders_anew() -> None:
+    one_of_them = command("new", incident="inc-b")
+    assert verdict(TWO, at_once(Scope.CLUSTER, 2), asked=one_of_them) == GO
+    assert verdict(TWO, at_once(Scope.CLUSTER, 1), asked=one_of_them).figures == "1 of 1 at once"
 
 
 def test_a_share_of_the_namespace_is_held_where_it_is_stricter_and_is_never_below_one() -> None:
