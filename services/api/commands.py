@@ -96,7 +96,7 @@ def pause(
     token: TokenOption,
     api: ApiOption = LOCAL,
 ) -> None:
-    """Stop all actions until `resume`."""
+    """Stop all writes to the cluster until `resume`."""
     post(api, "/v1/pause", token=token, body={"cause": cause})
     print("all actions are paused")
 
@@ -147,8 +147,8 @@ def _print_status(told: Status) -> None:
     Console().print(table)
     if told.playbook:
         _print_playbook(told.playbook)
-    if told.paused:
-        print(f"paused by {told.paused.by} at {told.paused.at.isoformat()}: {told.paused.cause}")
+    for stop in told.stops:
+        print(stop.words)
 
 
 def _print_playbook(told: PlaybookStatus) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from services.api.adapters.probing import ServiceStatus, probe
-from services.api.adapters.read_model import Paused, ReadModel
+from services.api.adapters.read_model import ReadModel
 from services.api.core.alerts import Notification, signal_of
 from services.api.core.playbooks import PlaybookStatus, playbook_status
 from services.api.core.timeline import TimelineEntry, timeline
@@ -16,7 +17,8 @@ from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Incident, Phase
 from shared.contracts.reports import Report
 from shared.contracts.signals import AlertSignal
-from shared.contracts.topics import INBOX, SIGNALS_PROMETHEUS
+from shared.contracts.stops import API_KEY, Stop, Way
+from shared.contracts.topics import INBOX, SIGNALS_PROMETHEUS, STOPS
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
 from shared.kernel.clock import Clock
@@ -176,25 +178,41 @@ class Interventions:
         await self._publisher.publish(asked, topic=INBOX)
         return asked
 
-    async def pause(self, *, by: str, cause: str) -> Paused:
-        """Stop all actions: first those that are ordered already, then those to come."""
-        now = self._clock.now()
-        paused = Paused(by=by, cause=cause, at=now)
-        await self._model.pause(paused)
-        pause = Pause(id=derive("pause", by, now.isoformat()), at=now, by=by, cause=cause)
-        await self._publisher.broadcast(pause, topic=INBOX)
-        return paused
-
-    async def resume(self, *, by: str) -> Paused:
-        """Let actions go on; return the pause that is over.
+    async def pause(self, *, by: str, cause: str) -> Stop:
+        """Stop all writes: first those that are ordered already, then those to come.
 
         Raises:
-            ProblemError: nothing is paused (409).
+            UnavailableError: the broker does not answer; the stop may be in force all the same.
         """
-        paused = await self._model.paused()
-        if paused is None:
-            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.NOT_PAUSED, "nothing is paused")
+        now = self._clock.now()
+        stop = Stop(id=derive("stop", by, now.isoformat()), at=now, way=Way.API, holds=True, by=by, cause=cause)
+        await self._publisher.publish(stop, topic=STOPS, partition=0)
+        pause = Pause(id=derive("pause", by, now.isoformat()), at=now, by=by, cause=cause)
+        await self._publisher.broadcast(pause, topic=INBOX)
+        with suppress(UnavailableError):  # it is in force, and is shown once the store is back
+            await self._model.note(stop)
+        return stop
+
+    async def resume(self, *, by: str) -> Stop:
+        """Let actions go on; return the stop that is over.
+
+        Raises:
+            ProblemError: nothing is stopped by the API (409).
+        """
+        in_force = await self._model.stops()
+        stop = next((one for one in in_force if one.key == API_KEY), None)
+        if stop is None:
+            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.NOT_PAUSED, _not_paused(in_force))
         now = self._clock.now()
         await self._publisher.broadcast(Resume(id=derive("resume", by, now.isoformat()), at=now, by=by), topic=INBOX)
-        await self._model.resume()
-        return paused
+        lifted = stop.model_copy(
+            update={"id": derive("stop-lifted", by, now.isoformat()), "at": now, "holds": False, "by": by}
+        )
+        await self._publisher.publish(lifted, topic=STOPS, partition=0)
+        await self._model.note(lifted)
+        return stop
+
+
+def _not_paused(in_force: Sequence[Stop]) -> str:
+    others = "; ".join(f"{one.words} (to be lifted in the cluster)" for one in in_force)
+    return f"nothing is paused by the API{f', but {others}' if others else ''}"

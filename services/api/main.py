@@ -13,7 +13,7 @@ from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
 from services.api.settings import ApiSettings
 from services.api.silences import Silences
-from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, PLAYBOOKS, RCA_REPORTS
+from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, PLAYBOOKS, RCA_REPORTS, STOPS
 from shared.infra.kafka import AssignedConsumer, KafkaPublisher
 from shared.infra.redis import connect
 from shared.kernel.backoff import Backoff
@@ -25,7 +25,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.tasks import pause
 
 NAME = "api"
-_TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, INBOX)
+_TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, STOPS, INBOX)
 _GROUP = "sre-api"
 _BACKOFF = Backoff()
 _FINISH_WITHIN_S = 5

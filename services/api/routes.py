@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.adapters.probing import ServiceStatus
-from services.api.adapters.read_model import Paused, StreamEntry
+from services.api.adapters.read_model import StreamEntry
 from services.api.core.alerts import Notification
 from services.api.core.playbooks import PlaybookStatus
 from services.api.core.timeline import TimelineEntry
@@ -38,6 +38,7 @@ from shared.contracts.inbox import Approval, ManualAction, Matchers, Silence, Si
 from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Moment
 from shared.contracts.reports import Report
+from shared.contracts.stops import Stop
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.errors import UnavailableError
 
@@ -51,10 +52,10 @@ Cause = Annotated[str, Field(min_length=1, max_length=_TEXT_CHARS, pattern=r"\S"
 
 
 class Status(BaseModel):
-    """The services' health, who has paused all actions, if somebody has, and the playbook in force, once one is."""
+    """The services' health, the stops in force with owner, reason, since and way, and the playbook in force."""
 
     ready: bool
-    paused: Paused | None
+    stops: list[Stop]
     playbook: PlaybookStatus | None
     services: list[ServiceStatus]
 
@@ -209,7 +210,7 @@ def _overview(questions: Questions) -> APIRouter:
         services = await questions.services()
         return Status(
             ready=all(one.ready for one in services),
-            paused=await questions.model.paused(),
+            stops=await questions.model.stops(),
             playbook=await questions.playbook(),
             services=services,
         )
@@ -272,13 +273,13 @@ def _changing(interventions: Interventions) -> APIRouter:
         return await interventions.answer(incident, step=answer.step, approved=False, by=by, note=answer.note)
 
     @router.post("/pause", status_code=HTTPStatus.ACCEPTED)
-    async def pause(words: PauseWords, by: By) -> Paused:
-        """Stop all actions until they are resumed."""
+    async def pause(words: PauseWords, by: By) -> Stop:
+        """Stop all writes until they are resumed."""
         return await interventions.pause(by=by, cause=words.cause)
 
     @router.post("/resume", status_code=HTTPStatus.ACCEPTED)
-    async def resume(by: By) -> Paused:
-        """Let actions go on; returns the pause that is over."""
+    async def resume(by: By) -> Stop:
+        """Let actions go on; returns the stop that is over."""
         return await interventions.resume(by=by)
 
     @router.post("/actions", status_code=HTTPStatus.ACCEPTED)

@@ -4,14 +4,17 @@ What a command came to is settled in the store, by the lease's holder alone, bef
 again after a crash tells the same.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
 from services.remediator.adapters.acting import Actor, Done, Refused
 from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.stopping import StoppedError, Stops
 from services.remediator.braking import Brake
 from services.remediator.core.admission import World, admit
 from services.remediator.core.brake import Verdict
+from services.remediator.core.refusals import Refusal
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
@@ -19,13 +22,17 @@ from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
 from shared.contracts.topics import EVIDENCE, INBOX
+from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
 from shared.infra.crashing import CrashPoint, pass_by
-from shared.infra.redis import PAUSE_KEY, Lease, Redis
+from shared.infra.kube import KubeError
+from shared.infra.redis import Lease
 from shared.kernel.clock import Clock
 from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
 
+_PAUSED_FOR = timedelta(minutes=1)
+"""How soon what a stop holds is ordered anew."""
 T = TypeVar("T")
 
 
@@ -35,24 +42,24 @@ class Remediation:
     def __init__(  # noqa: PLR0913 - what is done in order is done by many
         self,
         publisher: Publisher,
-        actor: Actor,
+        actor: Callable[[WorkloadRef], Actor],
         capture: Capture,
         *,
         brake: Brake,
+        stops: Stops,
         records: Records,
         lease: Lease,
-        redis: Redis,
         tenure: Tenure,
         clock: Clock,
         settings: RemediatorSettings,
     ) -> None:
         self._publisher = publisher
         self._actor = actor
+        self._stops = stops
         self._capture = capture
         self._brake = brake
         self._records = records
         self._lease = lease
-        self._redis = redis
         self._tenure = tenure
         self._clock = clock
         self._settings = settings
@@ -108,12 +115,14 @@ class Remediation:
     async def _attempt(self, command: Command, traceparent: str | None) -> Result:
         world = World(
             now=self._clock.now(),
-            paused=bool(await self._redis.run("EXISTS", PAUSE_KEY)),
             protected_namespaces=self._settings.protected_namespaces,
         )
         refusal = admit(command, world)
         if refusal is not None:
             return self._result(command, Outcome.REFUSED, refusal.value)
+        stopped = await self._stopped(command)
+        if stopped is not None:
+            return stopped
         pass_by(CrashPoint.ADMITTED)
         verdict, census = await self._brake.judge(command, now=world.now)
         dry_run = command.dry_run or self._settings.dry_run
@@ -125,9 +134,28 @@ class Remediation:
         pass_by(CrashPoint.CAPTURED)
         if not dry_run:
             await self._brake.spend(command, census)  # before the act: a crash in between must not grant a free one
-        done = await self._actor.act(command, token=self._tenure.token, dry_run=dry_run)
+        try:
+            done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
+        except StoppedError as stopped:
+            return self._paused(command, str(stopped), evidence=ref)
         outcome, message = (Outcome.DRY_RUN, _would_wait(verdict)) if dry_run else (Outcome.APPLIED, "")
         return self._told(command, done, ref, outcome=outcome, message=message)
+
+    async def _stopped(self, command: Command) -> Result | None:
+        """Return the refusal of what a stop holds, or where it must not be looked for one; a dry run writes nothing."""
+        if command.dry_run:
+            return None
+        try:
+            stop = await self._stops.over(command.workload)
+        except KubeError as refused:
+            return self._result(command, Outcome.REFUSED, Refusal.FORBIDDEN.value, message=refused.message)
+        return self._paused(command, stop.words) if stop else None
+
+    def _paused(self, command: Command, words: str, *, evidence: EvidenceRef | None = None) -> Result:
+        """Return the refusal of what a stop holds: put off, and no failed attempt; a revert is a person's then."""
+        put_off = None if command.reverts else _PAUSED_FOR
+        reason = Refusal.PAUSED.value
+        return self._result(command, Outcome.REFUSED, reason, message=words, evidence=evidence, retry_after=put_off)
 
     def _braked(self, command: Command, verdict: Verdict) -> Result:
         reason = verdict.refusal.value if verdict.refusal is not None else ""
@@ -142,7 +170,7 @@ class Remediation:
 
     async def _found_done(self, command: Command) -> Result | None:
         """Return the result of a command whose doer could not tell it any more; None if it has not been carried out."""
-        has_happened = await self._actor.has_happened(command)
+        has_happened = await self._actor(command.workload).has_happened(command)
         return self._result(command, Outcome.APPLIED, "found-applied") if has_happened else None
 
     def _result(

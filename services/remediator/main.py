@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.auditing import AuditTrail
@@ -13,6 +14,7 @@ from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.ledger import Ledger
 from services.remediator.adapters.register import Register
+from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
 from services.remediator.braking import Brake
 from services.remediator.core.urgency import urgency_of_record
@@ -26,7 +28,7 @@ from shared.contracts.topics import COMMANDS
 from shared.infra.broker import Archive, Consumer, Publisher
 from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher
 from shared.infra.keys import read_checking_keys
-from shared.infra.kube import KubeClient
+from shared.infra.kube import KubeClient, KubeError
 from shared.infra.redis import Lease, Redis, Term, connect
 from shared.kernel.errors import TransientError
 from shared.runtime.consuming import consume_most_urgent_first
@@ -38,6 +40,8 @@ from shared.runtime.tasks import pause
 
 NAME = "remediator"
 GROUP = "sre-remediator"
+_TELL_EVERY = timedelta(seconds=2)
+"""How often it is told which stops the cluster says, for those who have no access to it."""
 _SAFETY = 0.7
 """The share of the lease's length that a holder trusts; the rest is for pauses and clocks that differ."""
 
@@ -106,16 +110,18 @@ class Leadership:
     async def _lead(self, term: Term, tenure: Tenure) -> None:
         self._check.ok()
         ended = asyncio.Event()
+        stops = Stops(self._ports.cluster, self._ports.archive, self._ports.publisher, clock=self._runtime.clock)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hold(term, tenure, ended))
-            group.create_task(self._work(tenure, ended))
+            group.create_task(self._work(tenure, stops, ended))
+            group.create_task(self._tell(stops, ended))
         await self._lease.release(term)
 
-    async def _work(self, tenure: Tenure, ended: asyncio.Event) -> None:
+    async def _work(self, tenure: Tenure, stops: Stops, ended: asyncio.Event) -> None:
         """Carry out commands until the tenure ends; the lease is held meanwhile, also while the broker is slow."""
         working = replace(self._runtime, stopping=ended)
         async with self._ports.commands() as commands:
-            handle = self._trust.guarded(self._remediation(tenure).handle)
+            handle = self._trust.guarded(self._remediation(tenure, stops).handle)
             await consume_most_urgent_first(
                 commands,
                 handle,
@@ -124,6 +130,16 @@ class Leadership:
                 runtime=working,
                 name="command",
             )
+
+    async def _tell(self, stops: Stops, ended: asyncio.Event) -> None:
+        """Tell of the stops that the cluster says, until the tenure ends; that it cannot be told holds nothing up."""
+        working = replace(self._runtime, stopping=ended)
+        while not ended.is_set():
+            try:
+                await stops.tell()
+            except (TransientError, KubeError) as failed:
+                logger().warning("stops.not_told", why=str(failed))
+            await pause(_TELL_EVERY, working)
 
     async def _hold(self, term: Term, tenure: Tenure, ended: asyncio.Event) -> None:
         """Renew until the service stops or the lease may be somebody else's; then end the work."""
@@ -150,17 +166,17 @@ class Leadership:
         """Return when a lease is over for us that was granted after `asked`, whatever the store's clock says."""
         return asked + self._settings.lease_ttl.total_seconds() * _SAFETY
 
-    def _remediation(self, tenure: Tenure) -> Remediation:
+    def _remediation(self, tenure: Tenure, stops: Stops) -> Remediation:
         trail = AuditTrail(self._ports.publisher, self._ports.archive, token=tenure.token)
         fenced = FencedCluster(self._ports.cluster, tenure=tenure, register=self._register)
         return Remediation(
             self._ports.publisher,
-            Actor(fenced),
+            lambda workload: Actor(StoppableCluster(fenced, stops, workload)),
             Capture(self._ports.cluster, within=self._settings.evidence_within),
             brake=self._brake(tenure),
-            records=Records(trail, self._events()),
+            stops=stops,
+            records=Records(trail, self._events(stops)),
             lease=self._lease,
-            redis=self._ports.redis,
             tenure=tenure,
             clock=self._runtime.clock,
             settings=self._settings,
@@ -171,9 +187,9 @@ class Leadership:
         ledger = Ledger(ports.publisher, ports.archive, token=tenure.token, clock=self._runtime.clock)
         return Brake(ledger, Survey(ports.cluster), self._settings.limits)
 
-    def _events(self) -> Events:
+    def _events(self, stops: Stops) -> Events:
         return Events(
-            self._ports.cluster,
+            lambda workload: StoppableCluster(self._ports.cluster, stops, workload),
             instance=self._settings.instance,
             protected_namespaces=self._settings.protected_namespaces,
         )

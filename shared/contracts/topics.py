@@ -38,6 +38,7 @@ from shared.contracts.signals import (
     WorkloadSignal,
 )
 from shared.contracts.spendings import Spending
+from shared.contracts.stops import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,13 @@ PLAYBOOKS = Topic(
     partitions=1,
     retention=None,
 )
+STOPS = Topic(
+    name="sre.stops",
+    purpose="Which stops of all writes, or of some, are in force: the newest word of each.",
+    messages=(Stop,),
+    partitions=1,
+    retention=None,
+)
 DEAD_LETTERS = Topic(
     name="sre.deadletters",
     purpose="Inputs that could not be handled, with their coordinates.",
@@ -212,6 +220,7 @@ TOPICS: tuple[Topic, ...] = (
     RCA_REQUESTS,
     RCA_REPORTS,
     PLAYBOOKS,
+    STOPS,
     DEAD_LETTERS,
     WORKLOADS_CHANGELOG,
 )

@@ -20,7 +20,6 @@ from shared.kernel.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-PAUSE_KEY = "sre:paused"
 ANSWER_WITHIN = timedelta(seconds=2)
 _CLAIM_KEPT = timedelta(days=8)
 """Longer than the commands topic keeps a command, so that none can be delivered after its claim is forgotten."""

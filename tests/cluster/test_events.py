@@ -32,7 +32,7 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture
 async def events(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Events]:
     async with KubeClient(kubeconfigs["remediator"]) as opened:
-        yield Events(opened, instance="test", protected_namespaces=frozenset())
+        yield Events(lambda _: opened, instance="test", protected_namespaces=frozenset())
 
 
 def lost() -> float:

@@ -20,6 +20,8 @@ from tests.cluster.rights import AGENT, granted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
 Clients = dict[str, client.ApiClient]
+STOP_RIGHT = Right("", "configmaps", "get")
+"""Of one ConfigMap by its name, in the agent's own namespace."""
 BANK_PATH = f"/api/v1/namespaces/{BANK}"
 APPS = f"/apis/apps/v1/namespaces/{BANK}"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -44,6 +46,8 @@ POSSIBLE = [
     ("collector", "GET", "/apis/apps/v1/daemonsets"),
     ("collector", "GET", "/apis/batch/v1/jobs"),
     ("collector", "GET", "/api/v1/pods?watch=1&timeoutSeconds=1"),
+    ("remediator", "GET", BANK_PATH),
+    ("remediator", "GET", f"/api/v1/namespaces/{AGENT}"),
     ("remediator", "GET", f"{BANK_PATH}/pods"),
     ("remediator", "GET", f"{BANK_PATH}/events"),
     ("remediator", "GET", f"{APPS}/deployments/target"),
@@ -126,7 +130,7 @@ def test_an_account_is_known_by_its_own_name(account: str, clients: Clients) -> 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_the_api_server_grants_what_the_roles_say(account: str, clients: Clients) -> None:
-    of_the_bank = {right for right in granted()[account] if right.resource != "leases"}
+    of_the_bank = {right for right in granted()[account] - {STOP_RIGHT} if right.resource != "leases"}
     assert all(review(clients[account], right, namespace=BANK) for right in of_the_bank)
 
 
@@ -140,7 +144,14 @@ def test_the_remediator_is_bound_to_the_healed_namespace_alone(clients: Clients)
         if review(clients["remediator"], right, namespace=namespace)
     }
     raised = {(AGENT, Right("coordination.k8s.io", "leases", "create"))}  # get and patch are of one Lease alone
-    assert granted_elsewhere == {*product(elsewhere, nodes), ("default", events)} | raised
+    own = raised | {(AGENT, Right("", "namespaces", "get"))}
+    assert granted_elsewhere == {*product(elsewhere, nodes), ("default", events)} | own
+
+
+def test_the_remediator_may_look_at_its_own_stop_and_at_no_other_config_map(clients: Clients) -> None:
+    config_maps = f"/api/v1/namespaces/{AGENT}/configmaps"
+    assert ask(clients["remediator"], "GET", f"{config_maps}/sre-agent-stop").status == 404
+    assert ask(clients["remediator"], "GET", config_maps).status == 403
 
 
 def test_the_remediator_may_look_at_a_node_that_it_knows_by_name(clients: Clients) -> None:

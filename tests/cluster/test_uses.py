@@ -19,6 +19,7 @@ from services.remediator.adapters.acting import Actor, Done
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.register import Register
+from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
 from shared.contracts.actions import Action, Rollback
 from shared.infra.kube import KubeClient
@@ -49,15 +50,17 @@ async def test_the_remediators_roles_grant_what_its_actions_use_and_nothing_more
     ask(admin, "DELETE", path_of(register()))
     since = log.end()
     async with KubeClient(kubeconfigs["remediator"]) as opened:
+        broker = MemoryBroker(SystemClock())
+        stops = Stops(opened, broker.archive(), broker.publisher("remediator"), clock=SystemClock())
         for token in (6, 7):
             assert await Register(opened).raise_to(Term("test", token), over=await Register(opened).read())
         for document, action in orders_of_all:
             ordered = command(document, action)
             await Survey(opened).census(ordered, now=datetime.now(UTC))
             await Capture(opened).evidence(ordered, now=datetime.now(UTC))
-            actor = Actor(led(opened, token=7))
+            actor = Actor(StoppableCluster(led(opened, token=7), stops, ordered.workload))
             assert isinstance(await actor.act(ordered, token=7, dry_run=False), Done)
-            events = Events(opened, instance="test", protected_namespaces=frozenset())
+            events = Events(lambda _: opened, instance="test", protected_namespaces=frozenset())
             await events.tell(ordered, result(ordered))
     settle(log, clients)
     accesses = log.accesses(since=since)

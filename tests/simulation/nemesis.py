@@ -19,9 +19,9 @@ from shared.contracts.actions import Rollback
 from shared.contracts.codec import Record
 from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Incident, Phase
-from shared.contracts.topics import INBOX
+from shared.contracts.stops import Stop, Way
+from shared.contracts.topics import INBOX, STOPS
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
-from shared.infra.redis import PAUSE_KEY
 from shared.kernel.errors import TransientError
 from tests.simulation.signals import stray_signal, topic_of_signal
 from tests.simulation.world import NAMESPACE, WORKLOADS, World
@@ -163,7 +163,7 @@ class Nemesis:
             return
         self.paused = True
         now = self.world.clock.now()
-        await self.world.store.execute_command("SET", PAUSE_KEY, "{}")
+        await self._publish_stop(holds=True)
         pause = Pause(id=f"pause-{now.isoformat()}", at=now, by="ann", cause="storm")
         await self.world.publisher("api").broadcast(pause, topic=INBOX)
 
@@ -212,8 +212,13 @@ class Nemesis:
         now = self.world.clock.now()
         resume = Resume(id=f"resume-{now.isoformat()}", at=now, by="ann")
         await self.world.publisher("api").broadcast(resume, topic=INBOX)
-        await self.world.store.execute_command("DEL", PAUSE_KEY)
+        await self._publish_stop(holds=False)
         self.paused = False
+
+    async def _publish_stop(self, *, holds: bool) -> None:
+        now = self.world.clock.now()
+        stop = Stop(id=f"stop-{holds}-{now.isoformat()}", at=now, way=Way.API, holds=holds, by="ann", cause="storm")
+        await self.world.publisher("api").publish(stop, topic=STOPS, partition=0)
 
     def _victim(self) -> str:
         return self.chance.choice([name for name in self.world.processes if name != "collector"])

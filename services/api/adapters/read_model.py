@@ -19,6 +19,7 @@ from services.api.core.projection import (
     PLAYBOOK_LOAD,
     PREFIX,
     SILENCES,
+    STOPS,
     STREAM,
     SUPPRESSED_AT,
     changes_of,
@@ -36,8 +37,9 @@ from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Moment
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
+from shared.contracts.stops import Stop
 from shared.contracts.topics import Topic
-from shared.infra.redis import PAUSE_KEY, Redis
+from shared.infra.redis import Redis
 from shared.kernel.clock import from_millis
 from shared.kernel.errors import SreAgentError
 
@@ -63,14 +65,6 @@ M = TypeVar("M", bound=BaseModel)
 
 class ForgottenError(SreAgentError):
     """Signal that the store has lost the read model; it is read anew from the topics."""
-
-
-class Paused(BaseModel):
-    """Who has paused all actions, when and why."""
-
-    by: str
-    cause: str
-    at: Moment
 
 
 class KeptSilence(BaseModel):
@@ -165,20 +159,12 @@ class ReadModel:
         """Return what became of the playbook's file when it was last read."""
         return await self._one(PlaybookLoad, PLAYBOOK_LOAD)
 
-    async def paused(self) -> Paused | None:
-        """Return who has paused all actions; None if they go on."""
-        return await self._one(Paused, PAUSE_KEY)
+    async def stops(self) -> list[Stop]:
+        """Return the stops in force, the latest first."""
+        return sorted(await self._all(Stop, STOPS), key=lambda one: one.at, reverse=True)
 
-    async def pause(self, paused: Paused) -> None:
-        """Stop what is not yet carried out: the remediator asks before each action."""
-        await self._redis.run("SET", PAUSE_KEY, paused.model_dump_json())
-
-    async def resume(self) -> None:
-        """Let actions go on."""
-        await self._redis.run("DEL", PAUSE_KEY)
-
-    async def note(self, message: Silence | SilenceEnded) -> None:
-        """Show at once what the inbox has by now; read from there again, it is the same."""
+    async def note(self, message: Silence | SilenceEnded | Stop) -> None:
+        """Show at once what a topic has by now; read from there again, it is the same."""
         for change in changes_of(message):
             await self._redis.run(*change)
 

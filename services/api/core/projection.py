@@ -3,6 +3,7 @@
 Keys: `sre:api:incidents` (a set ordered by opening), `sre:api:incident:<id>`, and under an incident's id its
 decisions, evidence and report; the newest decisions of all; a capped stream of these, for live readers; the playbook in
 force, and what became of its file.
+`sre:api:stops`, the stops in force by their keys.
 `sre:api:silences` (a set ordered by expiry), `sre:api:silence:<id>` with what it suppressed, and when last.
 """
 
@@ -15,6 +16,7 @@ from shared.contracts.incidents import Decision, Incident, Reason
 from shared.contracts.model import Message, body_of
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
+from shared.contracts.stops import Stop
 from shared.kernel.clock import to_millis
 
 PREFIX = "sre:api:"
@@ -26,6 +28,7 @@ STREAM = f"{PREFIX}stream"
 PLAYBOOK = f"{PREFIX}playbook"
 PLAYBOOK_LOAD = f"{PREFIX}playbook:load"
 SILENCES = f"{PREFIX}silences"
+STOPS = f"{PREFIX}stops"
 SUPPRESSED_AT = f"{PREFIX}silences:suppressed-at"
 _DECISIONS_KEPT = 2_000
 _STREAM_KEPT = 10_000
@@ -85,6 +88,8 @@ def _in_force(message: Message) -> Iterator[Change]:
             yield "SET", PLAYBOOK, _text(message)
         case PlaybookLoad():
             yield "SET", PLAYBOOK_LOAD, _text(message)
+        case Stop():
+            yield ("HSET", STOPS, message.key, _text(message)) if message.holds else ("HDEL", STOPS, message.key)
         case Silence():
             yield from _silence(message)
         case SilenceEnded():

@@ -142,6 +142,11 @@ async function showSilences() {
   byId("silences-part").hidden = silences.length === 0;
 }
 
+function stopLine(stop) {
+  const whom = stop.scope === "*" ? "Everything" : stop.scope;
+  return `${whom} is stopped by ${stop.by} (${stop.way}, since ${clock(stop.at)}): ${stop.cause}`;
+}
+
 async function showStatus() {
   const status = await ask("/v1/status");
   byId("services").replaceChildren(...status.services.map((service) => {
@@ -151,7 +156,7 @@ async function showStatus() {
     return line;
   }));
   showPlaybook(status.playbook);
-  say("paused", status.paused ? `Paused by ${status.paused.by}: ${status.paused.cause}` : "");
+  say("paused", status.stops.map(stopLine).join("; "));
   await showSilences();
 }
 

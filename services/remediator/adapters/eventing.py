@@ -1,10 +1,12 @@
 """Writes the Kubernetes Event of each command on its workload, once; that it cannot be written changes nothing else."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.adapters.paths import path_of
+from services.remediator.adapters.stopping import StoppedError
 from services.remediator.core.events import event_of, namespace_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
@@ -21,10 +23,15 @@ _NOT_FOUND, _EXISTS = 404, 409
 
 
 class Events:
-    """Write Events under an instance's name, and none in the namespaces that are left alone."""
+    """Write Events under an instance's name; none in the namespaces that are left alone, and none while a stop holds.
 
-    def __init__(self, client: Cluster, *, instance: str, protected_namespaces: frozenset[str]) -> None:
-        self._client = client
+    `cluster` gives the cluster as what tells of a workload sees it.
+    """
+
+    def __init__(
+        self, cluster: Callable[[WorkloadRef], Cluster], *, instance: str, protected_namespaces: frozenset[str]
+    ) -> None:
+        self._cluster = cluster
         self._instance = instance
         self._protected = protected_namespaces
 
@@ -35,6 +42,8 @@ class Events:
         try:
             async with asyncio.timeout(_WITHIN.total_seconds()):
                 await self._write(command, result)
+        except StoppedError:
+            return  # results and trail tell of it; an Event is a write
         except (KubeError, UnavailableError, TimeoutError) as failed:
             EVENTS_LOST.inc()
             logger().warning("event.not_written", command=command.id, why=str(failed) or type(failed).__name__)
@@ -44,8 +53,9 @@ class Events:
         if about is None:
             return
         event = event_of(command, result, about=about, instance=self._instance)
+        path = f"/api/v1/namespaces/{namespace_of(command.workload)}/events"
         try:
-            await self._client.create(f"/api/v1/namespaces/{namespace_of(command.workload)}/events", event)
+            await self._cluster(command.workload).create(path, event)
         except KubeError as refused:
             if refused.status != _EXISTS:  # written before the process died that wrote it
                 raise
@@ -56,7 +66,7 @@ class Events:
             return {} if workload.kind == "Node" else None
         path = path_of(workload)
         try:
-            return await self._client.get(path) if path else None
+            return await self._cluster(workload).get(path) if path else None
         except KubeError as refused:
             if refused.status == _NOT_FOUND:
                 return None

@@ -15,7 +15,6 @@ class World:
     """What holds for all commands at this moment."""
 
     now: datetime
-    paused: bool
     protected_namespaces: frozenset[str]
 
 
@@ -27,6 +26,4 @@ def admit(command: Command, world: World) -> Refusal | None:
         return Refusal.EXPIRED
     if command.at > world.now + CLOCKS_DIFFER_AT_MOST:
         return Refusal.ORDERED_IN_THE_FUTURE
-    if world.paused and not command.dry_run:
-        return Refusal.PAUSED
     return None

@@ -60,9 +60,11 @@ ADVICE: Mapping[Refusal, Advice] = {
         "again as far as its attempts go.",
     ),
     Refusal.PAUSED: Advice(
-        "Everything is paused by a person; the command had been ordered before.",
-        "Who paused it and why: `sre-agent status`. When that is over: `sre-agent resume`. The incident orders anew "
-        "then, as far as its attempts go.",
+        "A stop is in force over the workload: a person has stopped everything, its namespace or itself. The result's "
+        "message says who, why, since when and by which way.",
+        "All stops in force: `sre-agent status`. When it is over, lift it the way it came: `sre-agent resume` (api), "
+        "`kubectl annotate KIND NAME sre-agent.dev/pause-` (annotation), `kubectl delete configmap sre-agent-stop -n "
+        "sre-agent` (config-map). The incident orders anew then, as far as its attempts go.",
     ),
     Refusal.PROTECTED_NAMESPACE: Advice(
         "The workload lies in a namespace that this remediator never touches, whatever a command says "

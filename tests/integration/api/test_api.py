@@ -30,6 +30,7 @@ from shared.contracts.model import Message
 from shared.contracts.playbooks import LoadOutcome, PlaybookFault, PlaybookInForce, PlaybookLoad, RuleBrief
 from shared.contracts.reports import Analyzer, Confidence, Report
 from shared.contracts.signals import AlertSignal
+from shared.contracts.stops import EVERYTHING, Stop, Way
 from shared.contracts.topics import (
     DECISIONS,
     EVIDENCE,
@@ -38,11 +39,12 @@ from shared.contracts.topics import (
     PLAYBOOKS,
     RCA_REPORTS,
     SIGNALS_PROMETHEUS,
+    STOPS,
     Topic,
 )
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.memory import MemoryBroker
-from shared.infra.redis import PAUSE_KEY, Redis, connect
+from shared.infra.redis import Redis, connect
 from tests.fakes.clock import FakeClock
 from tests.integration.service_process import until
 from tests.unit.services.decider.core.build import activated, finding
@@ -50,7 +52,7 @@ from tests.unit.services.decider.core.build import activated, finding
 pytestmark = pytest.mark.integration
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
-TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, INBOX)
+TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, STOPS, INBOX)
 ANN = {"Authorization": "Bearer s3cret"}
 
 
@@ -277,15 +279,50 @@ async def test_an_answer_to_what_has_changed_is_refused(stage: Stage, phase: Pha
     assert stage.inbox() == []
 
 
-async def test_pause_and_resume_reach_every_partition_and_the_remediators_own_brake(stage: Stage) -> None:
+async def test_pause_and_resume_reach_every_partition_and_the_topic_of_stops(stage: Stage) -> None:
     await stage.client.post("/v1/pause", json={"cause": "maintenance"}, headers=ANN)
-    assert (await stage.client.get("/v1/status")).json()["paused"]["cause"] == "maintenance"
-    assert await stage.redis.run("EXISTS", PAUSE_KEY) == 1
+    (shown,) = (await stage.client.get("/v1/status")).json()["stops"]
+    assert (shown["by"], shown["cause"], shown["way"], shown["scope"]) == ("ann", "maintenance", "api", "*")
+    assert datetime.fromisoformat(shown["at"]) == NOW
     assert all(stage.broker.log(INBOX.name, number) for number in range(INBOX.partitions))
     await stage.client.post("/v1/resume", headers=ANN)
+    assert (await stage.client.get("/v1/status")).json()["stops"] == []
     assert [type(one) for one in stage.inbox()] == [Pause, Resume]
+    assert [one.holds for one in stage.written(STOPS) if isinstance(one, Stop)] == [True, False]
     again = await stage.client.post("/v1/resume", headers=ANN)
     assert (again.status_code, again.json()["reason"]) == (409, "not-paused")
+
+
+async def test_a_stop_comes_back_from_its_topic_when_the_store_was_wiped(stage: Stage) -> None:
+    await stage.client.post("/v1/pause", json={"cause": "maintenance"}, headers=ANN)
+    await stage.redis.run("FLUSHALL")
+    await stage.model.begin(TOPICS)
+    await stage.model.apply(Envelope(stage.written(STOPS)[0], stage.broker.log(STOPS.name, 0)[0], {}))
+    (shown,) = (await stage.client.get("/v1/status")).json()["stops"]
+    assert (shown["by"], shown["cause"]) == ("ann", "maintenance")
+
+
+def stop(way: Way, scope: str = EVERYTHING, *, holds: bool = True) -> Stop:
+    return Stop(id=f"{way}-{scope}-{holds}", at=NOW, way=way, scope=scope, holds=holds, by="ben", cause="disk full")
+
+
+async def test_all_stops_in_force_are_shown_by_whom_since_when_and_by_which_way(stage: Stage) -> None:
+    for told in (stop(Way.CONFIG_MAP), stop(Way.ANNOTATION, "bank"), stop(Way.ANNOTATION, "shop")):
+        await stage.told(told, STOPS)
+    await stage.told(stop(Way.ANNOTATION, "shop", holds=False), STOPS)
+    async with served(stage.app) as api:
+        told = await asyncio.to_thread(CliRunner().invoke, cli, ["status", "--api", api])
+    assert "everything is stopped by ben (config-map, since 2030-01-01T00:00:00+00:00): disk full" in told.stdout
+    assert "bank is stopped by ben (annotation, since 2030-01-01T00:00:00+00:00): disk full" in told.stdout
+    assert "shop" not in told.stdout
+
+
+async def test_resuming_does_not_lift_what_stands_in_the_cluster_and_says_so(stage: Stage) -> None:
+    await stage.told(stop(Way.CONFIG_MAP), STOPS)
+    answer = await stage.client.post("/v1/resume", headers=ANN)
+    assert (answer.status_code, answer.json()["reason"]) == (409, "not-paused")
+    assert "(config-map, since" in answer.json()["detail"]
+    assert stage.inbox() == []
 
 
 def silencing(**changed: object) -> dict[str, object]:

@@ -32,7 +32,7 @@ async def client(tmp_path: Path) -> AsyncGenerator[KubeClient]:
 
 
 def events(client: Any, *protected: str) -> Events:
-    return Events(client, instance="host-1", protected_namespaces=frozenset(protected))
+    return Events(lambda _: client, instance="host-1", protected_namespaces=frozenset(protected))
 
 
 async def ours(client: KubeClient, path: str = EVENTS) -> list[Any]:

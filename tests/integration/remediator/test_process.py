@@ -27,7 +27,7 @@ from shared.contracts.topics import COMMANDS, INBOX
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.kafka import KafkaArchive, KafkaPublisher, create_topics
 from shared.infra.kube import KubeClient, PatchType
-from shared.infra.redis import PAUSE_KEY, connect
+from shared.infra.redis import connect
 from tests.integration.service_process import decider_publisher, service, until
 
 pytestmark = pytest.mark.integration
@@ -274,11 +274,6 @@ async def _refusals(stage: Stage) -> None:
     assert (await stage.result("expired")).reason == "expired"
     await stage.order("unknown", SetMemory(container="other", from_bytes=1, to_bytes=2))
     assert (await stage.result("unknown")).reason == "container-unknown"
-    async with connect(stage.env["SRE_REDIS_URL"]) as redis:
-        await redis.run("SET", PAUSE_KEY, "{}")
-        await stage.order("paused", Rollback())
-        assert (await stage.result("paused")).reason == "paused"
-        await redis.run("DEL", PAUSE_KEY)
     budget: Any = {
         "metadata": {"name": "web"},
         "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},

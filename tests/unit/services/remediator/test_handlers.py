@@ -22,6 +22,7 @@ from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.ledger import Ledger
 from services.remediator.adapters.register import Register
+from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
 from services.remediator.adapters.verifying import against_results
 from services.remediator.braking import Brake
@@ -135,18 +136,19 @@ class Stage:
         redis = Redis(Mortal(store or self.store, fuse))
         tenure = Tenure(term, until=float("inf"))
         fenced = FencedCluster(cluster, tenure=tenure, register=Register(cluster))
-        events = Events(cluster, instance="one", protected_namespaces=frozenset())
+        stops = Stops(cluster, archive, publisher, clock=FakeClock(NOW))
+        events = Events(lambda _: cluster, instance="one", protected_namespaces=frozenset())
         settings = RemediatorSettings(checking_keys_file=Path("unused"), **self.settings)
         remediation = Remediation(
             publisher,
-            Actor(fenced),
+            lambda workload: Actor(StoppableCluster(fenced, stops, workload)),
             Capture(cluster),
             brake=Brake(
                 Ledger(publisher, archive, token=term.token, clock=FakeClock(NOW)), Survey(cluster), settings.limits
             ),
+            stops=stops,
             records=Records(AuditTrail(publisher, archive, token=term.token), events),
             lease=Lease(redis, "remediator", ttl=LONG),
-            redis=redis,
             tenure=tenure,
             clock=FakeClock(NOW),
             settings=settings,

@@ -32,8 +32,8 @@ def command(*, namespace: str = "bank", dry_run: bool = False, expires_in: int =
     )
 
 
-def world(*, paused: bool = False, protected: frozenset[str] = frozenset({"kube-system"})) -> World:
-    return World(now=NOW, paused=paused, protected_namespaces=protected)
+def world(*, protected: frozenset[str] = frozenset({"kube-system"})) -> World:
+    return World(now=NOW, protected_namespaces=protected)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,6 @@ def world(*, paused: bool = False, protected: frozenset[str] = frozenset({"kube-
         (command(ahead=61), world(), Refusal.ORDERED_IN_THE_FUTURE),
         (command(ahead=61, dry_run=True), world(), Refusal.ORDERED_IN_THE_FUTURE),
         (command(ahead=60), world(), None),
-        (command(), world(paused=True), Refusal.PAUSED),
-        (command(dry_run=True), world(paused=True), None),
     ],
 )
 def test_each_guard_refuses_by_its_name(asked: Command, around: World, refusal: Refusal | None) -> None:
@@ -58,15 +56,13 @@ def test_each_guard_refuses_by_its_name(asked: Command, around: World, refusal: 
     namespace=st.sampled_from(["bank", "kube-system", "other"]),
     dry_run=st.booleans(),
     expires_in=st.integers(-100, 100),
-    paused=st.booleans(),
     protected=st.frozensets(st.sampled_from(["bank", "kube-system"])),
 )
 def test_a_stricter_world_never_admits_more(
-    namespace: str, dry_run: bool, expires_in: int, paused: bool, protected: frozenset[str]
+    namespace: str, dry_run: bool, expires_in: int, protected: frozenset[str]
 ) -> None:
     asked = command(namespace=namespace, dry_run=dry_run, expires_in=expires_in)
-    if admit(asked, world(paused=paused, protected=protected)) is None:
-        assert admit(asked, world(paused=False, protected=frozenset())) is None
+    if admit(asked, world(protected=protected)) is None:
+        assert admit(asked, world(protected=frozenset())) is None
         assert namespace not in protected
         assert expires_in > 0
-        assert dry_run or not paused
