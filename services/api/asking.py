@@ -28,7 +28,7 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table fo
 ApiOption = Annotated[str, typer.Option("--api", envvar="SRE_API_URL", help="The API's address.")]
 TokenOption = Annotated[
     str,
-    typer.Option("--token", envvar="SRE_TOKEN", help="Your secret of SRE_API_TOKEN.", show_default=False),
+    typer.Option("--token", envvar="SRE_TOKEN", help="Your secret, which the API knows.", show_default=False),
 ]
 
 

@@ -9,6 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.api.adapters.read_model import ForgottenError, ReadModel
+from services.api.adapters.tokens_file import read_holders
+from services.api.core.people import Holder, holder_of
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.routes import build_app
 from services.api.settings import ApiSettings
@@ -110,9 +112,20 @@ async def _until_started(server: uvicorn.Server, serving: "asyncio.Task[None]") 
         await asyncio.sleep(_LOOK_S)
 
 
+def _holders(settings: ApiSettings) -> list[Holder]:
+    """Return who may change something.
+
+    Raises:
+        ConfigError: the tokens' file cannot be used.
+    """
+    by_setting = [holder_of(name, secret.get_secret_value()) for name, secret in settings.api_token.items()]
+    return [*by_setting, *(read_holders(settings.api_tokens_file) if settings.api_tokens_file else [])]
+
+
 @asynccontextmanager
 async def wire(runtime: Runtime, settings: ApiSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the tasks that run on them."""
+    holders = _holders(settings)  # wrong ones are the operator's to mend, first of all
     async with (
         KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         connect(settings.redis_url) as redis,
@@ -123,7 +136,7 @@ async def wire(runtime: Runtime, settings: ApiSettings) -> AsyncGenerator[Mappin
             Interventions(model, publisher, runtime.clock),
             silences=Silences(model, publisher, runtime.clock),
             alerts=Alerts(publisher, cluster=settings.cluster, clock=runtime.clock),
-            tokens=settings.api_token,
+            holders=holders,
             max_streams=settings.api_max_streams,
             is_stopping=runtime.stopping.is_set,
         )

@@ -20,7 +20,7 @@ def document() -> dict[str, Any]:
         Interventions(model, publisher, clock),
         silences=Silences(model, publisher, clock),
         alerts=Alerts(publisher, cluster="", clock=clock),
-        tokens={},
+        holders=[],
         max_streams=1,
         is_stopping=lambda: True,
     )

@@ -23,6 +23,7 @@ class ProblemReason(StrEnum):
     REQUEST_TOO_LARGE = "request-too-large"
     WORKLOAD_INVALID = "workload-invalid"
     NOT_AUTHENTICATED = "not-authenticated"
+    NOT_ENTITLED = "not-entitled"
     NO_TOKEN_CONFIGURED = "no-token-configured"  # noqa: S105 - a reason's name
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
     STEP_CHANGED = "step-changed"

@@ -1,7 +1,6 @@
 """The REST paths: reading is open to whoever reaches the address, changing asks for a token."""
 
-import hmac
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Respons
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api.adapters.probing import ServiceStatus
 from services.api.adapters.read_model import StreamEntry
 from services.api.core.alerts import Notification
+from services.api.core.people import Deed, Holder, Person, roles_for, who_brought
 from services.api.core.playbooks import PlaybookStatus
 from services.api.core.timeline import TimelineEntry
 from services.api.handlers import Alerts, Interventions, Questions
@@ -105,31 +105,33 @@ class Accepted(BaseModel):
 
 
 class Guard:
-    """Who may change something: whoever brings one of the configured secrets."""
+    """Who may change what: whoever brings a known secret, as far as its holder's roles go."""
 
-    def __init__(self, tokens: Mapping[str, SecretStr]) -> None:
-        self._tokens = tokens
+    def __init__(self, holders: Sequence[Holder]) -> None:
+        self._holders = holders
 
-    def name_of(self, credentials: HTTPAuthorizationCredentials | None) -> str:
-        """Return the name under which a change is written down.
+    def person(self, credentials: HTTPAuthorizationCredentials | None, deed: Deed) -> Person:
+        """Return who is about to do something.
 
         Raises:
-            ProblemError: no secret is configured (403), or none of them was brought (401).
+            ProblemError: no secret is known at all, or the roles of its holder do not allow it (403), or none of those
+                that are known was brought (401).
         """
-        if not self._tokens:
-            detail = "nothing can be changed: the service was started without SRE_API_TOKEN (name:secret)"
+        if not self._holders:
+            detail = "nothing can be changed: the service was started without SRE_API_TOKEN or SRE_API_TOKENS_FILE"
             raise ProblemError(HTTPStatus.FORBIDDEN, ProblemReason.NO_TOKEN_CONFIGURED, detail)
-        brought = credentials.credentials.encode() if credentials else b""
-        # every secret is compared, each in constant time, so that the answer's delay tells nothing
-        holders = [
-            name
-            for name, secret in self._tokens.items()
-            if hmac.compare_digest(secret.get_secret_value().encode(), brought)
-        ]
-        if not holders:
+        person = who_brought(credentials.credentials if credentials else "", self._holders)
+        if person is None:
             detail = "expected the header `Authorization: Bearer <secret>` with a configured secret"
             raise ProblemError(HTTPStatus.UNAUTHORIZED, ProblemReason.NOT_AUTHENTICATED, detail)
-        return holders[0]
+        if not person.may(deed):
+            detail = f"{deed.value} takes the role {' or '.join(roles_for(deed))}; {_told_of(person)}"
+            raise ProblemError(HTTPStatus.FORBIDDEN, ProblemReason.NOT_ENTITLED, detail)
+        return person
+
+
+def _told_of(person: Person) -> str:
+    return f"{person.name} has {', '.join(person.roles)}"
 
 
 class Streams:
@@ -155,16 +157,23 @@ class Streams:
         self._open -= 1
 
 
-_BEARER = HTTPBearer(auto_error=False, description="A secret of SRE_API_TOKEN.")
+_BEARER = HTTPBearer(auto_error=False, description="A secret of SRE_API_TOKEN, or one that the tokens' file knows.")
 
 
-def _person(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> str:
-    guard: Guard = request.app.state.guard
-    return guard.name_of(credentials)
+def _who_may(deed: Deed) -> Callable[..., Person]:
+    def person(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, _CREDENTIALS]) -> Person:
+        guard: Guard = request.app.state.guard
+        return guard.person(credentials, deed)
+
+    return person
 
 
-By = Annotated[str, Depends(_person)]
-"""The name under which a change is written down."""
+_CREDENTIALS = Depends(_BEARER)
+Operator = Annotated[Person, Depends(_who_may(Deed.PAUSE))]
+Silencer = Annotated[Person, Depends(_who_may(Deed.SILENCE))]
+Approver = Annotated[Person, Depends(_who_may(Deed.APPROVE))]
+Asker = Annotated[Person, Depends(_who_may(Deed.ACT))]
+Teller = Annotated[Person, Depends(_who_may(Deed.ALERT))]
 
 
 def build_app(
@@ -173,7 +182,7 @@ def build_app(
     *,
     silences: Silences,
     alerts: Alerts,
-    tokens: Mapping[str, SecretStr],
+    holders: Sequence[Holder],
     max_streams: int,
     is_stopping: Callable[[], bool],
 ) -> FastAPI:
@@ -189,7 +198,7 @@ def build_app(
     )
     app.add_middleware(_BoundedBodies)
     app.add_middleware(_SafeHeaders)
-    app.state.guard = Guard(tokens)
+    app.state.guard = Guard(holders)
     app.include_router(_overview(questions), tags=["reading"])
     app.include_router(_reading(questions), tags=["reading"])
     app.include_router(_changing(interventions), tags=["changing"])
@@ -263,34 +272,34 @@ def _changing(interventions: Interventions) -> APIRouter:
     router = APIRouter(prefix="/v1")
 
     @router.post("/incidents/{incident}/approve", status_code=HTTPStatus.ACCEPTED)
-    async def approve(incident: str, answer: Answer, by: By) -> Approval:
+    async def approve(incident: str, answer: Answer, by: Approver) -> Approval:
         """Let the step that an incident waits with be carried out."""
-        return await interventions.answer(incident, step=answer.step, approved=True, by=by, note=answer.note)
+        return await interventions.answer(incident, step=answer.step, approved=True, by=by.name, note=answer.note)
 
     @router.post("/incidents/{incident}/reject", status_code=HTTPStatus.ACCEPTED)
-    async def reject(incident: str, answer: Answer, by: By) -> Approval:
+    async def reject(incident: str, answer: Answer, by: Approver) -> Approval:
         """Refuse the step that an incident waits with."""
-        return await interventions.answer(incident, step=answer.step, approved=False, by=by, note=answer.note)
+        return await interventions.answer(incident, step=answer.step, approved=False, by=by.name, note=answer.note)
 
     @router.post("/pause", status_code=HTTPStatus.ACCEPTED)
-    async def pause(words: PauseWords, by: By) -> Stop:
+    async def pause(words: PauseWords, by: Operator) -> Stop:
         """Stop all writes until they are resumed."""
-        return await interventions.pause(by=by, cause=words.cause)
+        return await interventions.pause(by=by.name, cause=words.cause)
 
     @router.post("/resume", status_code=HTTPStatus.ACCEPTED)
-    async def resume(by: By) -> Stop:
+    async def resume(by: Operator) -> Stop:
         """Let actions go on; returns the stop that is over."""
-        return await interventions.resume(by=by)
+        return await interventions.resume(by=by.name)
 
     @router.post("/actions", status_code=HTTPStatus.ACCEPTED)
-    async def act(words: ActionWords, by: By) -> ManualAction:
+    async def act(words: ActionWords, by: Asker) -> ManualAction:
         """Ask for an action; it takes the same way, and the same limits, as the playbook's."""
         try:
             workload = WorkloadRef.parse(words.workload)
         except ValueError as wrong:
             reason = ProblemReason.WORKLOAD_INVALID
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, reason, str(wrong)) from wrong
-        return await interventions.act(workload, words.action, dry_run=words.dry_run, by=by, note=words.note)
+        return await interventions.act(workload, words.action, dry_run=words.dry_run, by=by.name, note=words.note)
 
     return router
 
@@ -304,14 +313,14 @@ def _silencing(silences: Silences) -> APIRouter:
         return await silences.all(only_active=only_active)
 
     @router.post("", status_code=HTTPStatus.ACCEPTED, tags=["changing"])
-    async def begin(words: SilenceWords, by: By) -> Silence:
+    async def begin(words: SilenceWords, by: Silencer) -> Silence:
         """Let no rule count or begin anything about what all matchers name, until the silence expires or is ended."""
-        return await silences.begin(words.matchers, cause=words.cause, expires_at=words.expires_at, by=by)
+        return await silences.begin(words.matchers, cause=words.cause, expires_at=words.expires_at, by=by.name)
 
     @router.delete("/{silence}", status_code=HTTPStatus.ACCEPTED, tags=["changing"])
-    async def end(silence: str, by: By) -> SilenceEnded:
+    async def end(silence: str, by: Silencer) -> SilenceEnded:
         """End a silence before it expires."""
-        return await silences.end(silence, by=by)
+        return await silences.end(silence, by=by.name)
 
     return router
 
@@ -320,7 +329,7 @@ def _receiving(alerts: Alerts) -> APIRouter:
     router = APIRouter(prefix="/v1")
 
     @router.post("/alerts", status_code=HTTPStatus.ACCEPTED)
-    async def tell(notification: Notification, _: By) -> Accepted:
+    async def tell(notification: Notification, _: Teller) -> Accepted:
         """Take Alertmanager's webhook (version 4): each alert becomes a signal, one however often it is told."""
         return Accepted(accepted=await alerts.tell(notification))
 

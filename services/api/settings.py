@@ -1,5 +1,6 @@
 """The API's settings, read once from the environment."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -25,8 +26,9 @@ def _pairs(written: object) -> object:
 class ApiSettings(ServiceSettings):
     """Adds the store, the address to serve at, who may change something, and whose health to show.
 
-    `SRE_API_TOKEN` is `name:secret,name:secret…`: a change is written down under the name. Without it nothing can be
-    changed. `SRE_API_SERVICES` is `name=url,…` of the services' health servers.
+    `SRE_API_TOKEN` is `name:secret,name:secret…`: a change is written down under the name; who has one may do all.
+    `SRE_API_TOKENS_FILE` names people with their roles. Without either nothing can be changed. `SRE_API_SERVICES` is
+    `name=url,…` of the services' health servers.
     """
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -35,5 +37,6 @@ class ApiSettings(ServiceSettings):
     api_token: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_pairs)] = Field(
         default_factory=dict[str, SecretStr]
     )
+    api_tokens_file: Path | None = None
     api_services: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = Field(default_factory=dict[str, str])
     api_max_streams: int = Field(default=100, ge=1, le=10_000)

@@ -1,6 +1,7 @@
 """The API on a real store: what it shows follows the topics, what it changes goes through the inbox."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,12 +12,12 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from sandbox.stack.ports import free_port
 from services.api.adapters.read_model import ForgottenError, ReadModel
 from services.api.commands import app as cli
+from services.api.core.people import Holder, Person, holder_of
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.problems import ProblemError
 from services.api.routes import Streams, build_app
@@ -54,6 +55,9 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
 TOPICS = (DECISIONS, INCIDENTS, EVIDENCE, RCA_REPORTS, PLAYBOOKS, STOPS, INBOX)
 ANN = {"Authorization": "Bearer s3cret"}
+ROLES = ("viewer", "operator", "approver", "admin", "alerts", "database")
+PEOPLE = [Holder(Person(f"{role}-1", (role,)), hashlib.sha256(f"of-{role}".encode()).hexdigest()) for role in ROLES]
+"""One of each role; the last is of none that gives a right."""
 
 
 @dataclass
@@ -164,7 +168,7 @@ async def stage(redis_url: str) -> AsyncGenerator[Stage]:
             Interventions(model, broker.publisher("api"), clock),
             silences=Silences(model, broker.publisher("api"), clock),
             alerts=Alerts(broker.publisher("api"), cluster="test", clock=clock),
-            tokens={"ann": SecretStr("s3cret")},
+            holders=[holder_of("ann", "s3cret"), *PEOPLE],
             max_streams=1,
             is_stopping=lambda: False,
         )
@@ -506,6 +510,38 @@ async def test_a_refusal_is_a_problem_document_with_a_named_reason(
     assert stage.inbox() == []
 
 
+DEEDS: dict[str, tuple[str, str, object, set[str]]] = {
+    "approve": ("POST", "/v1/incidents/inc-1/approve", {"step": 0}, {"approver", "admin"}),
+    "reject": ("POST", "/v1/incidents/inc-1/reject", {"step": 0}, {"approver", "admin"}),
+    "pause": ("POST", "/v1/pause", {"cause": "disk full"}, {"operator", "admin"}),
+    "resume": ("POST", "/v1/resume", {}, {"operator", "admin"}),
+    "silence": ("POST", "/v1/silences", None, {"operator", "admin"}),
+    "silence-end": ("DELETE", "/v1/silences/none", {}, {"operator", "admin"}),
+    "act": (
+        "POST",
+        "/v1/actions",
+        {"workload": "bank/Deployment/web", "action": {"kind": "rollback"}},
+        {"admin"},
+    ),
+    "alert": ("POST", "/v1/alerts", {"version": "4", "status": "firing", "alerts": []}, {"alerts", "admin"}),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_a_deed_takes_its_role_and_a_refusal_says_which(stage: Stage, deed: str, role: str) -> None:
+    method, path, body, roles = DEEDS[deed]
+    await stage.told(incident(), INCIDENTS)
+    headers = {"Authorization": f"Bearer of-{role}"}
+    asked = silencing() if deed == "silence" else body
+    answer = await stage.client.request(method, path, json=asked, headers=headers)
+    assert (answer.status_code == 403) == (role not in roles)
+    if role not in roles:
+        assert answer.json()["reason"] == "not-entitled"
+        assert f"{role}-1 has {role}" in answer.json()["detail"]
+        assert (stage.inbox(), stage.written(STOPS), stage.written(SIGNALS_PROMETHEUS)) == ([], [], [])
+
+
 def webhook(*names: str, **changed: object) -> dict[str, object]:
     """Return what Alertmanager posts."""
     alerts = [
@@ -581,7 +617,7 @@ async def test_a_store_that_is_away_is_a_named_problem(stage: Stage) -> None:
             Interventions(ReadModel(nowhere), publisher, clock),
             silences=Silences(ReadModel(nowhere), publisher, clock),
             alerts=Alerts(publisher, cluster="test", clock=clock),
-            tokens={},
+            holders=[],
             max_streams=1,
             is_stopping=lambda: False,
         )
