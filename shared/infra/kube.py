@@ -24,6 +24,8 @@ from shared.contracts.model import JsonObject, JsonValue
 from shared.kernel.errors import ConfigError, SreAgentError, UnavailableError
 
 ANSWER_WITHIN = timedelta(seconds=10)
+WATCH_GRACE = timedelta(seconds=5)
+"""How long a watch may say nothing beyond the time at which the server was to end it."""
 _PAGE = 500
 _ALIVE_S = 1.0
 _LINE_BYTES = 32 << 20
@@ -31,7 +33,7 @@ _LINE_BYTES = 32 << 20
 _QUOTED_CHARS, _MESSAGE_CHARS = 200, 1_000
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 """What the client's reader raises for a kubeconfig that is no YAML, or not of its form."""
-_GONE = 410
+_FORBIDDEN, _GONE = 403, 410
 _CLIENT_ERRORS = range(400, 500)
 
 
@@ -88,7 +90,7 @@ class KubeClient:
             KubeError: the server refuses (404, 403…).
             UnavailableError: it does not answer.
         """
-        return _object(await self._ask("GET", path, query=query))
+        return _api_object(await self._ask("GET", path, query=query))
 
     async def list(self, path: str, **query: str) -> Listing:
         """Return all objects of a path, read in pages.
@@ -131,7 +133,8 @@ class KubeClient:
     ) -> AsyncGenerator[AsyncIterator[Sequence[WatchEvent]]]:
         """Open a watch of what changes after a version; yield its events as they come, with bookmarks.
 
-        It ends when the server ends it, after `within`. One that is silent for longer than that has broken unnoticed.
+        It ends when the server ends it, after `within`. One that is silent for longer, by a little grace, has broken
+        unnoticed.
 
         Raises:
             WatchExpiredError: the version is too old.
@@ -145,13 +148,14 @@ class KubeClient:
             "timeoutSeconds": str(int(within.total_seconds())),
         }
         # bounds the silence and not the whole: the caller may take long over an event, while more of them come
-        deadline = aiohttp.ClientTimeout(sock_read=(within + ANSWER_WITHIN).total_seconds())
+        silence = within + WATCH_GRACE
+        deadline = aiohttp.ClientTimeout(sock_read=silence.total_seconds())
         with _translated(f"watch {path}"):
             response = await self._opened("GET", path, query=query, deadline=deadline)
         try:
             with _translated(f"watch {path}"):
                 await _check(response)
-            yield _events(response, path)
+            yield _events(response, path, silence=silence)
         finally:
             response.release()
 
@@ -162,7 +166,7 @@ class KubeClient:
             KubeError: the server refuses (429 is a disruption budget's answer to an eviction).
             UnavailableError: it does not answer; it may have done it.
         """
-        return _object(await self._ask("POST", path, query=_dry(dry_run), body=body))
+        return _api_object(await self._ask("POST", path, query=_dry(dry_run), body=body))
 
     async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
         """Patch an object and return it.
@@ -171,7 +175,22 @@ class KubeClient:
             KubeError: the server refuses (409 where the patch names another resourceVersion).
             UnavailableError: it does not answer; it may have done it.
         """
-        return _object(await self._ask("PATCH", path, query=_dry(dry_run), body=body, content_type=kind))
+        return _api_object(await self._ask("PATCH", path, query=_dry(dry_run), body=body, content_type=kind))
+
+    async def ask(self) -> None:
+        """Ask whether the server is ready, which its store is part of.
+
+        Raises:
+            UnavailableError: it does not answer, is not ready, or knows us no more.
+        """
+        try:
+            told = await self._ask("GET", "/readyz", query={})
+        except KubeError as refused:
+            if refused.status == _FORBIDDEN:
+                return  # it answers; that it is ready is told to others
+            raise UnavailableError(f"Kubernetes API: {refused}") from refused
+        if told.strip() != b"ok":
+            raise UnavailableError(f"Kubernetes API: what answers is no API server: {_quoted(told)}")
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log, as text whatever bytes it holds.
@@ -259,36 +278,43 @@ async def _check(response: aiohttp.ClientResponse) -> None:
     if response.status < _CLIENT_ERRORS.start:
         return
     text = (await response.read()).decode(errors="replace")
-    reason, message = _status_of(text)
+    status = _status_of(text)
+    if response.status not in _CLIENT_ERRORS or status is None:
+        # also "too many requests" from a server with no time to say it in its own form: no word about the object
+        said = f"{status[0]}: {status[1]}" if status else repr(text[:_QUOTED_CHARS])
+        raise UnavailableError(f"Kubernetes API: {response.status} {said}")
+    reason, message = status
     if response.status == _GONE:
         raise WatchExpiredError(message)
-    is_refusal = response.status in _CLIENT_ERRORS
-    if is_refusal:
-        raise KubeError(response.status, reason, message)
-    raise UnavailableError(f"Kubernetes API: {response.status} {reason}: {message}")
+    raise KubeError(response.status, reason, message)
 
 
-def _status_of(text: str) -> tuple[str, str]:
+def _status_of(text: str) -> tuple[str, str] | None:
+    """Return reason and message of a refusal in the API server's own form; None for anybody else's words."""
     try:
         status = _object(text)
     except UnavailableError:
-        return "Unknown", text[:_QUOTED_CHARS]
+        return None
+    if status.get("kind") != "Status":
+        return None
     return str(status.get("reason") or "Unknown"), str(status.get("message") or "")[:_MESSAGE_CHARS]
 
 
-async def _events(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[Sequence[WatchEvent]]:
+async def _events(
+    response: aiohttp.ClientResponse, path: str, *, silence: timedelta
+) -> AsyncIterator[Sequence[WatchEvent]]:
     began, is_silent = monotonic(), True
-    async for lines in _lines(response, path):
+    async for lines in _lines(response, path, silence=silence):
         yield [_watch_event(_object(line)) for line in lines]
         is_silent = False
     if is_silent and monotonic() - began < _ALIVE_S:  # or the next would follow at once, and so on for ever
         raise UnavailableError(f"Kubernetes API: {path}: the watch ended as soon as it began")
 
 
-async def _lines(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[Sequence[bytes]]:
+async def _lines(response: aiohttp.ClientResponse, path: str, *, silence: timedelta) -> AsyncIterator[Sequence[bytes]]:
     """Yield lines as they come, up to a bound: aiohttp's own reader refuses lines beyond its buffer."""
     rest = b""
-    while chunk := await _chunk(response, path):
+    while chunk := await _chunk(response, path, silence=silence):
         *whole, rest = (rest + chunk).split(b"\n")
         if lines := [line for line in whole if line.strip()]:
             yield lines
@@ -298,9 +324,11 @@ async def _lines(response: aiohttp.ClientResponse, path: str) -> AsyncIterator[S
         yield [rest]
 
 
-async def _chunk(response: aiohttp.ClientResponse, path: str) -> bytes:
+async def _chunk(response: aiohttp.ClientResponse, path: str, *, silence: timedelta) -> bytes:
     with _translated(f"watch {path}"):
-        return await response.content.readany()
+        # aiohttp 3.14 has no deadline any more, and never ends, where the chunks' own framing is garbage
+        async with asyncio.timeout(silence.total_seconds()):
+            return await response.content.readany()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +358,14 @@ def _watch_event(event: JsonObject) -> WatchEvent:
     if observed.get("code") == _GONE:
         raise WatchExpiredError(str(observed.get("message")))
     raise UnavailableError(f"Kubernetes API: watch: {observed.get('message')}")
+
+
+def _api_object(raw: bytes) -> JsonObject:
+    """Return an answer that has what every object, list and Status has; of another nothing may be concluded."""
+    answer = _object(raw)
+    if not isinstance(answer.get("metadata"), dict):
+        raise UnavailableError(f"Kubernetes API: the answer is no object with metadata: {_quoted(raw)}")
+    return answer
 
 
 def _object(raw: bytes | str) -> JsonObject:

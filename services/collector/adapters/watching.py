@@ -10,7 +10,7 @@ from shared.contracts.objects import section, text
 from shared.infra.kube import KubeClient, WatchEvent, WatchExpiredError
 
 WATCH_FOR = timedelta(seconds=20)
-"""A watch that has died without a word is noticed this long and a wait for an answer later.
+"""A watch that has died without a word is noticed this long and a little grace later.
 
 A short one costs a request and no list: where anything has changed, the server ends it with a bookmark to go on from.
 """

@@ -18,7 +18,7 @@ from services.collector.core.queries import Query
 from services.collector.handlers import Collecting
 from services.collector.main import follow
 from shared.contracts.topics import SIGNALS_KUBERNETES
-from shared.infra.kube import ANSWER_WITHIN, KubeClient, KubeError, WatchEvent, WatchExpiredError
+from shared.infra.kube import WATCH_GRACE, KubeClient, KubeError, WatchEvent, WatchExpiredError
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import ConfigError, UnavailableError
 from shared.runtime.health import Health
@@ -113,11 +113,32 @@ async def test_the_deadline_of_a_watch_does_not_cancel_who_works_on_an_event(tmp
         return events
 
     async with cluster(tmp_path, saying(line * 2)) as client:
-        watch = client.watch("/api/v1/pods", resource_version="1", within=deadline - ANSWER_WITHIN)
+        watch = client.watch("/api/v1/pods", resource_version="1", within=deadline - WATCH_GRACE)
         with suppress(UnavailableError):
             async with watch as changes:
                 worked = [event.type async for events in changes for event in await slowly(events, 2 * deadline)]
     assert worked == ["ADDED", "ADDED"]
+
+
+async def test_a_watch_whose_very_framing_is_garbage_ends_all_the_same(tmp_path: Path) -> None:
+    line = json.dumps({"type": "ADDED", "object": POD}).encode() + b"\n"
+
+    async def garble(request: web.Request) -> web.Response:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(line)
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 404 Not Found\r\n\r\n")
+        return await asyncio.get_running_loop().create_future()
+
+    async with cluster(tmp_path, garble) as client:
+        with pytest.raises(UnavailableError, match="Kubernetes API"):
+            await asyncio.wait_for(all_events(client, within=timedelta(seconds=1) - WATCH_GRACE), 5)
+
+
+async def all_events(client: KubeClient, *, within: timedelta) -> list[Sequence[WatchEvent]]:
+    async with client.watch("/api/v1/pods", resource_version="1", within=within) as changes:
+        return [events async for events in changes]
 
 
 async def test_a_watch_that_ends_at_once_is_no_watch(tmp_path: Path) -> None:
@@ -133,13 +154,47 @@ async def first_event(client: KubeClient) -> object:
     return None
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, KubeError), (410, WatchExpiredError), (502, UnavailableError)])
-async def test_a_refusal_without_a_status_object_is_told_by_its_code(
+@pytest.mark.parametrize("status", [403, 404, 410, 429, 502])
+@pytest.mark.parametrize("body", [HTML, b"Too many requests", b'{"message": "no healthy upstream"}', b""])
+async def test_a_refusal_in_no_form_of_the_api_is_a_server_that_does_not_answer(
+    tmp_path: Path, status: int, body: bytes
+) -> None:
+    async with cluster(tmp_path, saying(body, status=status)) as client:
+        with pytest.raises(UnavailableError, match=f"{status}.*{body.decode()}"):
+            await client.get("/api/v1/pods/x")
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, KubeError), (410, WatchExpiredError), (500, UnavailableError)])
+async def test_a_refusal_in_the_form_of_the_api_is_told_by_its_code(
     tmp_path: Path, status: int, error: type[Exception]
 ) -> None:
-    async with cluster(tmp_path, saying(HTML, status=status)) as client:
-        with pytest.raises(error, match="Bad Gateway"):
+    body = json.dumps({"kind": "Status", "metadata": {}, "reason": "Because", "message": "so it is"}).encode()
+    async with cluster(tmp_path, saying(body, status=status)) as client:
+        with pytest.raises(error, match="so it is"):
             await client.get("/api/v1/pods/x")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"message": "fine"}', b'{"metadata": "none"}'])
+async def test_an_object_without_metadata_is_none_of_the_api(tmp_path: Path, body: bytes) -> None:
+    async with cluster(tmp_path, saying(body)) as client:
+        with pytest.raises(UnavailableError, match="Kubernetes API"):
+            await client.get("/api/v1/pods/x")
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"ok"), (403, b'{"kind": "Status", "message": "no"}')])
+async def test_a_server_that_is_ready_or_may_not_say_so_answers(tmp_path: Path, status: int, body: bytes) -> None:
+    async with cluster(tmp_path, saying(body, status=status)) as client:
+        await client.ask()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, HTML), (403, HTML), (401, b'{"kind": "Status", "message": "no"}'), (500, b"[-]etcd failed")],
+)
+async def test_what_is_not_ready_or_knows_us_no_more_does_not_answer(tmp_path: Path, status: int, body: bytes) -> None:
+    async with cluster(tmp_path, saying(body, status=status)) as client:
+        with pytest.raises(UnavailableError, match="Kubernetes API"):
+            await client.ask()
 
 
 async def test_a_server_that_takes_too_long_is_named_with_what_was_waited_for(
@@ -174,7 +229,8 @@ async def test_an_answer_of_prometheus_of_another_form_names_the_query(body: byt
 async def test_a_collector_names_what_it_meets_and_goes_on_when_it_is_over(tmp_path: Path) -> None:
     listing = json.dumps({"metadata": {"resourceVersion": "7"}, "items": [POD]}).encode()
     bookmark = json.dumps({"type": "BOOKMARK", "object": POD}).encode() + b"\n"
-    told = iter([(410, HTML), (200, HTML), (200, listing), (200, HTML)])
+    expired = json.dumps({"kind": "Status", "metadata": {}, "message": "too old"}).encode()
+    told = iter([(410, expired), (200, HTML), (200, listing), (200, HTML)])
     reasons: list[str] = []
     broker, clock = MemoryBroker(FakeClock()), FakeClock()
     runtime = Runtime("collector", clock, Health("collector", "test"), asyncio.Event())
