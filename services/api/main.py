@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,11 +17,12 @@ from services.api.routes import build_app
 from services.api.settings import ApiSettings
 from services.api.silences import Silences
 from shared.contracts.topics import DECISIONS, EVIDENCE, INBOX, INCIDENTS, PLAYBOOKS, RCA_REPORTS, STOPS
-from shared.infra.kafka import AssignedConsumer, KafkaPublisher
+from shared.infra.kafka import AssignedConsumer, KafkaPublisher, ask_broker
 from shared.infra.redis import connect
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError
 from shared.runtime.consuming import consume
+from shared.runtime.dependencies import depending
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
 from shared.runtime.settings import read_settings
@@ -127,8 +129,9 @@ async def wire(runtime: Runtime, settings: ApiSettings) -> AsyncGenerator[Mappin
     """Open the adapters and yield the tasks that run on them."""
     holders = _holders(settings)  # wrong ones are the operator's to mend, first of all
     async with (
-        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         connect(settings.redis_url) as redis,
+        depending(runtime, kafka=partial(ask_broker, settings.kafka_bootstrap), redis=redis.ask),
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
     ):
         model = ReadModel(redis)
         app = build_app(

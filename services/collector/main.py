@@ -1,8 +1,7 @@
 """Wires the collector: settings → adapters → handlers → one supervised task per kind of object."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,11 +12,12 @@ from services.collector.core.queries import EVERY
 from services.collector.handlers import Collecting, Sampling
 from services.collector.settings import CollectorSettings
 from shared.contracts.topics import PLAYBOOKS
-from shared.infra.kafka import AssignedConsumer, KafkaPublisher
+from shared.infra.kafka import AssignedConsumer, KafkaPublisher, ask_broker
 from shared.infra.kube import KubeClient, KubeError
 from shared.kernel.backoff import Backoff
-from shared.kernel.errors import TransientError, UnavailableError
+from shared.kernel.errors import TransientError
 from shared.runtime.consuming import consume
+from shared.runtime.dependencies import depending
 from shared.runtime.health import Check
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
@@ -38,7 +38,6 @@ KINDS = (
     Kind("Event", "/api/v1/events"),
 )
 _BACKOFF = Backoff(cap=timedelta(seconds=5))
-_ASK_EVERY = _ANSWER_WITHIN = timedelta(seconds=4)
 
 
 @dataclass(slots=True)
@@ -93,33 +92,24 @@ async def ask(client: KubeClient) -> None:
     Raises:
         UnavailableError: it does not answer.
     """
-    try:
-        async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
-            await client.get(KINDS[0].path, limit="1")
-    except KubeError:
-        return  # it answers; whoever misses the right says so
-    except TimeoutError as late:
-        raise UnavailableError(f"Kubernetes API: no answer within {_ANSWER_WITHIN.total_seconds():.0f} s") from late
+    with suppress(KubeError):  # it answers; whoever misses the right says so
+        await client.get(KINDS[0].path, limit="1")
 
 
 @asynccontextmanager
 async def wire(runtime: Runtime, settings: CollectorSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the tasks that run on them."""
     async with (
-        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KubeClient(settings.kubeconfig) as client,
+        depending(runtime, kafka=partial(ask_broker, settings.kafka_bootstrap), kubernetes=partial(ask, client)),
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
     ):
         collecting = Collecting(publisher, client, cluster=settings.cluster, clock=runtime.clock)
         watches = {
             f"watch-{kind.name.lower()}": partial(follow, kind, client, collecting, runtime=runtime) for kind in KINDS
         }
-
-        async def kubernetes() -> None:
-            await ask(client)
-
-        asking = partial(every, _ASK_EVERY, kubernetes, runtime=runtime)
         async with _sampling(settings, publisher, runtime) as sampling:
-            yield {**watches, "kubernetes": asking, **sampling}
+            yield {**watches, **sampling}
 
 
 @asynccontextmanager
@@ -134,6 +124,7 @@ async def _sampling(
     bootstrap, interval = settings.kafka_bootstrap, file.interval if file is not None else EVERY
     async with (
         connect(settings.prometheus_url) as prometheus,
+        depending(runtime, prometheus=prometheus.answers),
         AssignedConsumer(bootstrap, topics=[PLAYBOOKS], group=_PLAYBOOKS_GROUP, start={}) as playbooks,
     ):
         sampling = Sampling(publisher, prometheus, file.queries if file is not None else (), cluster=settings.cluster)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from services.decider.adapters.playbook_file import PlaybookFile, read_playbook
 from services.decider.adapters.rows import offset_of
@@ -22,12 +23,13 @@ from shared.contracts.topics import (
 from shared.infra.broker import Publisher
 from shared.infra.contiguity import Following, Step, Stream, Table
 from shared.infra.crashing import CrashPoint, pass_by
-from shared.infra.kafka import KafkaConsumer, KafkaPublisher
+from shared.infra.kafka import KafkaConsumer, KafkaPublisher, ask_broker
 from shared.infra.keys import read_signing_key
 from shared.infra.stream import StatefulStream, StreamSettings
 from shared.kernel.backoff import Backoff
 from shared.kernel.errors import TransientError
 from shared.runtime.consuming import bury, consume
+from shared.runtime.dependencies import depending
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.metrics import STREAM_GAPS
 from shared.runtime.settings import read_settings
@@ -137,6 +139,7 @@ async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Ma
     read_playbook(settings.playbook_file)  # a broken one at the start is the operator's to mend, before anything runs
     seal = CommandSeal(read_signing_key(settings.signing_key_file), settings.cluster)
     async with (
+        depending(runtime, kafka=partial(ask_broker, settings.kafka_bootstrap)),
         KafkaPublisher(settings.kafka_bootstrap, source=NAME, seal=seal) as publisher,
         KafkaConsumer(
             settings.kafka_bootstrap,

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from services.rca.adapters.gemini import Gemini
 from services.rca.handlers import NO_KEY, Explaining
 from services.rca.settings import RcaSettings
 from shared.contracts.topics import RCA_REQUESTS
-from shared.infra.kafka import KafkaArchive, KafkaConsumer, KafkaPublisher
+from shared.infra.kafka import KafkaArchive, KafkaConsumer, KafkaPublisher, ask_broker
 from shared.runtime.consuming import consume
+from shared.runtime.dependencies import depending
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
 from shared.runtime.settings import read_settings
@@ -22,6 +24,11 @@ async def wire(runtime: Runtime, settings: RcaSettings) -> AsyncGenerator[Mappin
     """Open the adapters and yield the task that runs on them."""
     async with (
         _model(settings) as model,
+        depending(
+            runtime,
+            kafka=partial(ask_broker, settings.kafka_bootstrap),
+            **({"model": model.answers} if model is not None else {}),
+        ),
         KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KafkaArchive(settings.kafka_bootstrap) as archive,
         KafkaConsumer(settings.kafka_bootstrap, topics=[RCA_REQUESTS], group=_GROUP) as requests,

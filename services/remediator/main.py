@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.auditing import AuditTrail
@@ -26,12 +27,13 @@ from services.remediator.trust import Trust
 from shared.contracts.signatures import Keys
 from shared.contracts.topics import COMMANDS
 from shared.infra.broker import Archive, Consumer, Publisher
-from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher
+from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher, ask_broker
 from shared.infra.keys import read_checking_keys
 from shared.infra.kube import KubeClient, KubeError
 from shared.infra.redis import Lease, Redis, Term, connect
 from shared.kernel.errors import TransientError
 from shared.runtime.consuming import consume_most_urgent_first
+from shared.runtime.dependencies import depending
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
 from shared.runtime.metrics import LEADER
@@ -200,9 +202,10 @@ async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator
     """Open the adapters and yield the one task that runs on them."""
     keys = read_checking_keys(settings.checking_keys_file)  # wrong ones are the operator's to mend, first of all
     async with (
-        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
         KubeClient(settings.kubeconfig) as client,
         connect(settings.redis_url) as redis,
+        depending(runtime, kafka=partial(ask_broker, settings.kafka_bootstrap), redis=redis.ask, kubernetes=client.ask),
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
     ):
         ports = Ports(
             publisher=publisher,

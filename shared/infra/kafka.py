@@ -10,9 +10,10 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, conn
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.contracts.codec import Record, encode
@@ -27,9 +28,11 @@ from shared.kernel.errors import ConfigError, UnavailableError
 ACKNOWLEDGED_WITHIN = timedelta(seconds=20)
 CONNECTED_WITHIN = timedelta(seconds=60)
 _ANSWER_WITHIN_S = 5.0
+_ASKED_WITHIN_S = 3.0
 _REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT = timedelta(seconds=6)
 _TOPIC_EXISTS = 36
+_CONNECTIONS: Any = conn
 _ARCHIVE_FETCH_BYTES = 4 << 20
 """One partition is read at a time, and nothing is asked for while its records are handled: a wait has to bring much."""
 _LOST_PARTITIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
@@ -149,7 +152,8 @@ class _Reading:
             return
         try:
             with _translated("committing"):
-                await self._consumer.commit(offsets)
+                async with asyncio.timeout(ACKNOWLEDGED_WITHIN.total_seconds()):  # aiokafka tries for ever
+                    await self._consumer.commit(offsets)
         except UnavailableError as failed:
             if not isinstance(failed.__cause__, _LOST_PARTITIONS):
                 raise
@@ -299,6 +303,33 @@ class KafkaArchive:
             yield opened
         finally:
             await opened.stop()
+
+
+async def ask_broker(bootstrap: str) -> None:
+    """Ask for the brokers, over a connection of its own; those of the work may be broken, or waiting.
+
+    Raises:
+        UnavailableError: none of the addresses answers as a broker does.
+    """
+    failures: list[str] = []
+    for host, port, _ in _CONNECTIONS.collect_hosts(bootstrap):
+        try:
+            await _ask_one(host, port)
+        except UnavailableError as failed:
+            failures.append(str(failed))
+        else:
+            return
+    raise UnavailableError("; ".join(failures))
+
+
+async def _ask_one(host: str, port: int) -> None:
+    with _translated(f"asking {host}:{port} for the brokers"):
+        async with asyncio.timeout(_ASKED_WITHIN_S):
+            connection = await _CONNECTIONS.create_conn(host, port, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+            try:
+                await connection.send(MetadataRequest([]))
+            finally:
+                connection.close()
 
 
 async def create_topics(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, replicas: int = 1) -> None:

@@ -31,6 +31,8 @@ redis.call('SET', KEYS[2], string.format('%d', token))
 redis.call('SET', KEYS[1], ARGV[1] .. '|' .. string.format('%d', token), 'PX', ARGV[3])
 return token
 """
+_NEW = 2
+"""What `_CLAIM` says of a command that nobody had taken up."""
 _RENEW = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -87,6 +89,15 @@ class Redis:
             async with asyncio.timeout(ANSWER_WITHIN.total_seconds() * 2):
                 return await self._raw.execute_command(command, *arguments)
 
+    async def ask(self) -> None:
+        """Ask whether the store answers.
+
+        Raises:
+            UnavailableError: it does not, or something else does in its place.
+        """
+        if await self.run("PING") is not True:  # which redis-py makes of PONG
+            raise UnavailableError("Redis: what answers is no store")
+
     async def script(self, text: str, *, keys: list[str], arguments: list[str | int]) -> Any:  # noqa: ANN401
         """Return the answer of a Lua script, which happens whole or not at all.
 
@@ -131,7 +142,7 @@ class Lease:
         Raises:
             UnavailableError: the store does not answer.
         """
-        return not await self._redis.run("EXISTS", self._key)
+        return not _number(await self._redis.run("EXISTS", self._key))
 
     async def acquire(self, owner: str, *, floor: int) -> Term | None:
         """Return a new term, or None while somebody holds the lease; its token is above `floor`.
@@ -144,7 +155,7 @@ class Lease:
         """
         keys = [self._key, f"{self._key}:token"]
         token = await self._redis.script(_ACQUIRE, keys=keys, arguments=[owner, floor, self._ttl_ms])
-        return Term(owner, int(token)) if int(token) else None
+        return Term(owner, number) if (number := _number(token)) else None
 
     async def renew(self, term: Term) -> bool:
         """Hold on; False when the lease is somebody else's by now.
@@ -152,7 +163,7 @@ class Lease:
         Raises:
             UnavailableError: the store does not answer.
         """
-        return bool(await self._redis.script(_RENEW, keys=[self._key], arguments=[term.value, self._ttl_ms]))
+        return bool(_number(await self._redis.script(_RENEW, keys=[self._key], arguments=[term.value, self._ttl_ms])))
 
     async def release(self, term: Term) -> None:
         """Let go at once; nothing happens when the lease is somebody else's.
@@ -169,10 +180,9 @@ class Lease:
             UnavailableError: the store does not answer.
         """
         kept_ms = _CLAIM_KEPT // timedelta(milliseconds=1)
-        found, result = await self._redis.script(
-            _CLAIM, keys=[self._key, _claim_key(command)], arguments=[term.value, kept_ms]
-        )
-        return Claim(is_new=int(found) == 2, result=str(result)) if int(found) else None  # noqa: PLR2004
+        keys, arguments = [self._key, _claim_key(command)], [term.value, kept_ms]
+        found, result = _pair(await self._redis.script(_CLAIM, keys=keys, arguments=arguments))
+        return Claim(is_new=found == _NEW, result=result) if found else None
 
     async def settle(self, term: Term, command: str, result: str) -> str | None:
         """Note what a claimed command came to and return it; None when the lease is somebody else's by now.
@@ -188,6 +198,21 @@ class Lease:
         return str(kept) if int(is_ours) else None
 
 
+def _number(answer: Any) -> int:  # noqa: ANN401
+    """Return a script's number; what is none was not said by a script, and nothing may follow from it."""
+    if not isinstance(answer, int):
+        raise UnavailableError("Redis: the answer is no number")
+    return answer
+
+
+def _pair(answer: Any) -> tuple[int, str]:  # noqa: ANN401
+    match answer:
+        case [int(number), str(text)]:
+            return number, text
+        case _:
+            raise UnavailableError("Redis: the answer is no number with a text")
+
+
 def _claim_key(command: str) -> str:
     return f"sre:claim:{command}"
 
@@ -196,5 +221,5 @@ def _claim_key(command: str) -> str:
 def _translated() -> Generator[None]:
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as failed:
+    except (RedisError, OSError, TimeoutError, ValueError) as failed:  # the last where the answer is in no form
         raise UnavailableError(f"Redis: {str(failed) or type(failed).__name__}") from failed

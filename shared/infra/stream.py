@@ -21,6 +21,9 @@ from shared.contracts.topics import Topic
 from shared.infra.contiguity import Contiguity, Following, Table
 from shared.infra.crashing import CrashPoint, is_armed, pass_by
 
+_REQUEST_TIMEOUT = timedelta(seconds=10)
+"""Faust's own are 90 s, and 20 minutes: an answer that is lost with its connection would hold the stream up so long."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings:
@@ -61,6 +64,8 @@ class StatefulStream:
     async def start(self) -> None:
         """Join the group and recover the table; return when Faust runs."""
         await self._app.start()
+        # of one request alone: how long a row may wait for its turn is Faust's, and must stay long, or it would be lost
+        self._app.producer._producer.client._request_timeout_ms = _REQUEST_TIMEOUT / timedelta(milliseconds=1)  # noqa: SLF001 - Faust has one setting for both
 
     async def stop(self) -> None:
         """Commit and leave the group."""
@@ -207,6 +212,7 @@ def _faust_app(settings: StreamSettings) -> Any:  # noqa: ANN401
         web_enabled=False,
         topic_disable_leader=True,
         topic_partitions=settings.inbox.partitions,
+        broker_request_timeout=max(_REQUEST_TIMEOUT, settings.session_timeout).total_seconds(),
         broker_session_timeout=settings.session_timeout.total_seconds(),
         broker_heartbeat_interval=settings.session_timeout.total_seconds() / 3,
         broker_rebalance_timeout=settings.session_timeout.total_seconds(),

@@ -25,8 +25,8 @@ from shared.contracts.signals import ContainerSignal, EventSignal, NodeSignal, P
 from shared.contracts.topics import SIGNALS_KUBERNETES
 from shared.infra.kafka import AssignedConsumer, create_topics
 from tests.cluster.churn import DEPLOYMENTS, EVENTS, Admin, Churn, deployment, event
-from tests.cluster.proxy import Proxy
-from tests.integration.service_process import service, until
+from tests.integration.service_process import readiness, service, until
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
 NAMED_WITHIN = timedelta(seconds=10)
@@ -110,8 +110,9 @@ class Stage:
         """Return when `/readyz` says that the API server is away; fail when it does not say so in time."""
 
         async def says_so() -> bool:
-            report = await _readiness(self.collector)
-            return any("Kubernetes API" in check["reason"] for check in report["checks"].values())
+            report = await readiness(self.collector)
+            checks = report["checks"]
+            return any(not checks[name]["ok"] for name in checks if name == "kubernetes" or name.startswith("watch-"))
 
         await until(says_so, within=NAMED_WITHIN)
 
@@ -143,12 +144,6 @@ def _is_asked(entry: Any, verb: str, path: str) -> bool:
     parts = urlsplit(str(entry["requestURI"]))
     is_observing = parse_qs(parts.query).get("limit") != ["1"]  # else it only asks whether it is answered
     return entry["verb"] == verb and parts.path == path and is_observing and "collector" in entry["user"]["username"]
-
-
-async def _readiness(process: ChildProcess) -> Any:
-    url = f"http://127.0.0.1:{process.spec.env['SRE_HEALTH_PORT']}/readyz"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return await answer.json()
 
 
 async def _insist(change: Callable[[], Awaitable[object]]) -> None:

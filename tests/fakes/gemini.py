@@ -22,6 +22,10 @@ class FakeGemini:
         status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return web.json_response(body, status=status)
 
+    async def describe(self, request: web.Request) -> web.Response:
+        """Say that the model is there."""
+        return web.json_response({"name": f"models/{request.match_info['model']}"})
+
 
 def text(content: str) -> tuple[int, Any]:
     """Return an answer with a text."""
@@ -34,6 +38,7 @@ async def gemini(*answers: tuple[int, Any]) -> AsyncGenerator[FakeGemini]:
     fake = FakeGemini(list(answers))
     app = web.Application()
     for version in ("v1", "v1beta"):
+        app.router.add_get(f"/{version}/models/{{model}}", fake.describe)
         app.router.add_post(f"/{version}/models/{{call}}", fake.answer)
     runner = web.AppRunner(app)
     await runner.setup()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -41,6 +42,13 @@ def service(name: str, *, env: Mapping[str, str], directory: Path) -> ChildProce
             ready_within=timedelta(seconds=60),
         )
     )
+
+
+async def readiness(process: ChildProcess) -> Any:
+    """Return what `/readyz` of a service's process says."""
+    url = f"http://127.0.0.1:{process.spec.env['SRE_HEALTH_PORT']}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.json()
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, within: timedelta = timedelta(seconds=60)) -> None:

@@ -17,12 +17,24 @@ _JSON_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 _ANSWER_WITHIN = timedelta(seconds=10)
 
 
+ALIVE = Query(name="alive", expr="1")
+"""Costs nothing, and every server that speaks Prometheus' API answers it, whatever it is put together from."""
+
+
 class Prometheus:
     """Ask instant queries."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
+
+    async def answers(self) -> None:
+        """Ask whether there is an answer at all.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        await self.ask(ALIVE)
 
     async def ask(self, query: Query) -> JsonObject:
         """Return the answer to a query.

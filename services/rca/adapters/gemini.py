@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from services.rca.core.answers import INSTRUCTION, AnswerWords, UnusableAnswerError, analysis_of, prompt_of
 from services.rca.core.bundle import Bundle
 from services.rca.core.rules import Analysis
+from shared.kernel.errors import UnavailableError
 
 _TRIES = 2
 _MAX_TOKENS = 8_192
@@ -24,6 +25,7 @@ class Gemini:
 
     def __init__(self, key: SecretStr, *, model: str, base_url: str, timeout: timedelta) -> None:
         self.model = model
+        self._is_doubted = False
         # given, or google-genai takes aiohttp where it happens to be installed, whose errors are others
         self._http = httpx.AsyncClient(timeout=timeout.total_seconds())
         options = types.HttpOptions(
@@ -40,10 +42,10 @@ class Gemini:
         Raises:
             ModelError: no usable answer came.
         """
-        problem = ""
+        problem, self._is_doubted = "", True
         for _ in range(_TRIES):
             try:
-                return analysis_of(await self._ask(bundle), bundle)
+                analysis = analysis_of(await self._ask(bundle), bundle)
             except UnusableAnswerError as unusable:
                 problem = str(unusable)
             except errors.APIError as refused:
@@ -52,7 +54,25 @@ class Gemini:
                 problem = f"the model's API does not answer: {type(failed).__name__}"
             except ValueError as broken:  # a body that is no JSON
                 problem = f"the model's API answered nonsense: {type(broken).__name__}"
+            else:
+                self._is_doubted = False
+                return analysis
         raise ModelError(problem)
+
+    async def answers(self) -> None:
+        """Ask whether the model is there, while an answer is waited for or after one that did not come; this is free.
+
+        Raises:
+            UnavailableError: it is not.
+        """
+        if not self._is_doubted:
+            return
+        try:
+            await self._client.models.get(model=self.model)
+        except errors.APIError as refused:
+            raise UnavailableError(f"the model's API answered {refused.code} {refused.status or ''}".rstrip()) from None
+        except (httpx.HTTPError, OSError, ValueError) as failed:
+            raise UnavailableError(f"the model's API does not answer: {type(failed).__name__}") from None
 
     async def _ask(self, bundle: Bundle) -> str | None:
         answer = await self._client.models.generate_content(  # pyright: ignore[reportUnknownMemberType] - Pillow's types
