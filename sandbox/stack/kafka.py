@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +53,13 @@ num.io.threads=4
 num.recovery.threads.per.data.dir=2
 """
 
+_FORWARDED = """\
+listeners=PLAINTEXT://127.0.0.1:{port},FORWARDED://127.0.0.1:{arrives},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},FORWARDED://127.0.0.1:{leaves}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,FORWARDED:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+"""
+
 _LOGGING = """\
 status = error
 appender.out.type = Console
@@ -63,17 +71,33 @@ rootLogger.appenderRef.out.ref = OUT
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """A second way in: who comes by the port at which it arrives is told to come by the one where it leaves."""
+
+    leaves: int
+    arrives: int
+
+
 class KafkaBroker:
     """Run the broker in a directory; a second start there finds its topics and keeps its port.
 
     Use it as an async context manager, or hand what `prepare` returns to a supervisor.
     """
 
-    def __init__(self, directory: Path, *, port: int | None = None, report: Report = silent) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        forwarded: Forwarded | None = None,
+        report: Report = silent,
+    ) -> None:
         broker_port, controller_port = free_ports(2)
         self._directory = directory.resolve()
         self._port = port or broker_port
         self._controller_port = controller_port
+        self._forwarded = forwarded
         self._report = report
         self._life = Lifecycle(self.prepare)
 
@@ -171,9 +195,11 @@ class KafkaBroker:
 
     def _write_configuration(self) -> None:
         (self._directory / "tmp").mkdir(parents=True, exist_ok=True)
-        self._properties.write_text(
-            _PROPERTIES.format(port=self._port, controller=self._controller_port, log_dirs=self._data)
-        )
+        ports = {"port": self._port, "controller": self._controller_port}
+        text = _PROPERTIES.format(**ports, log_dirs=self._data)
+        if self._forwarded is not None:
+            text += _FORWARDED.format(**ports, leaves=self._forwarded.leaves, arrives=self._forwarded.arrives)
+        self._properties.write_text(text)
         (self._directory / "log4j2.properties").write_text(_LOGGING)
 
     async def _format(self, jars: Path) -> None:
