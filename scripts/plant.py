@@ -1,4 +1,4 @@
-"""Plants known bugs one at a time into a copy of the decider and expects the unit tests to catch each: `make plant`."""
+"""Plants known bugs one at a time into a copy of the source and expects the unit tests to catch each: `make plant`."""
 
 import os
 import shutil
@@ -14,8 +14,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BUGS = ROOT / "scripts" / "planted.yaml"
 DECIDER = Path("services") / "decider"
-SUITE = Path("tests") / "unit" / "services" / "decider" / "core"
-_COPIED = ("services", "shared", "tests", "deploy", "pyproject.toml", "healing-playbook.yaml")
+UNIT = Path("tests") / "unit"
+SUITE = UNIT / "services" / "decider" / "core"
+_COPIED = ("services", "shared", "sandbox", "scripts", "tests", "deploy", "pyproject.toml", "healing-playbook.yaml")
+_ROOTS = ("services", "shared")
 _LIMIT_S = 180
 _FAILED = 1
 """pytest's exit code where tests ran and some failed; any other code but 0 means that they did not run."""
@@ -23,12 +25,28 @@ _FAILED = 1
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One text to be put in place of another, and what a user would meet then."""
+    """One text to be put in place of another, and what a user would meet then.
+
+    `file` is one of the decider's, unless it begins with `services/` or `shared/`.
+    """
 
     file: str
     before: str
     after: str
     breaks: str
+
+    @property
+    def path(self) -> Path:
+        """Return where the file lies, from the root."""
+        return Path(self.file) if self.file.startswith(tuple(f"{root}/" for root in _ROOTS)) else DECIDER / self.file
+
+    @property
+    def suites(self) -> tuple[Path, ...]:
+        """Return the tests that may catch it: those that mirror its file, and the decider's of what is shared."""
+        mirrored = UNIT / self.path.parent
+        if self.path.is_relative_to(DECIDER):
+            return (SUITE,)
+        return (mirrored, SUITE) if self.path.parts[0] == "shared" else (mirrored,)
 
     def planted(self, source: str) -> str:
         """Return a source with the bug.
@@ -53,7 +71,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="planted-") as directory:
         tree = Path(directory)
         _copy(tree)
-        if _is_caught(tree):
+        if any(_is_caught(tree, suite) for suite in dict.fromkeys(suite for bug in wanted for suite in bug.suites)):
             print("the tests fail without any bug; nothing can be told")
             return 1
         caught = sum(_told(tree, wanted))
@@ -71,23 +89,23 @@ def _copy(tree: Path) -> None:
 
 def _told(tree: Path, wanted: list[Bug]) -> Iterator[bool]:
     for bug in wanted:
-        path = tree / DECIDER / bug.file
+        path = tree / bug.path
         sound = path.read_text(encoding="utf-8")
         path.write_text(bug.planted(sound), encoding="utf-8")
-        caught = _is_caught(tree)
+        caught = any(_is_caught(tree, suite) for suite in bug.suites)
         path.write_text(sound, encoding="utf-8")
         print(f"{'caught' if caught else 'NOT CAUGHT'}: {bug.breaks} ({bug.file})", flush=True)
         yield caught
 
 
-def _is_caught(tree: Path) -> bool:
+def _is_caught(tree: Path, suite: Path) -> bool:
     """Tell whether tests fail; a suite that does not come to its end is no less of an alarm."""
     asked = [
         sys.executable,
         "-B",
         "-m",
         "pytest",
-        *_suite(tree),
+        *_files(tree / suite),
         "-q",
         "-x",
         "-p",
@@ -111,9 +129,9 @@ def _is_caught(tree: Path) -> bool:
     return ran.returncode == _FAILED
 
 
-def _suite(tree: Path) -> list[str]:
+def _files(suite: Path) -> list[str]:
     """Return the test files, the properties last: they take longest."""
-    found = sorted((tree / SUITE).glob("test_*.py"), key=lambda path: (path.stem == "test_properties", path.stem))
+    found = sorted(suite.rglob("test_*.py"), key=lambda path: (path.stem == "test_properties", path.stem))
     return [str(path) for path in found]
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import yaml
 
-from scripts import playbook_reference, playbook_schema, refusals_runbook
+from scripts import actions_reference, playbook_reference, playbook_schema, refusals_runbook
 from services.api.openapi import document as openapi
 from shared.contracts.asyncapi import document as asyncapi
 
@@ -23,6 +23,7 @@ def main() -> int:
         REFERENCE / "asyncapi.json": _json(asyncapi()),
         REFERENCE / "openapi.json": _json(openapi()),
         REFERENCE / "playbook.schema.json": _json(playbook_schema.document()),
+        REFERENCE / "actions.md": actions_reference.document(),
         REFERENCE / "playbook.md": playbook_reference.document(),
         ROOT / "docs" / "runbooks" / "refusals.md": refusals_runbook.document(),
         ROOT / "deploy" / "kubernetes" / "playbook.yaml": _config_map(),

@@ -8,7 +8,6 @@ from rich.table import Table
 
 from services.decider.adapters.rehearsing import Rehearsed
 from services.decider.core.divergence import Change, Divergence, IncidentChange, Parting, tallies_of
-from services.decider.core.ladder import described
 from services.decider.core.playbook import Playbook
 from services.decider.core.rehearsal import Chosen
 from shared.contracts.model import JsonObject
@@ -77,7 +76,7 @@ def _line(one: Divergence, *, is_unknown: bool) -> str:
 def _told(side: Chosen) -> str:
     decision = side.decision
     step = f" step {decision.step}" if decision.step is not None else ""
-    action = f": {described(side.action)}" if side.action is not None else ""
+    action = f": {side.action.in_words()}" if side.action is not None else ""
     return f"{decision.reason.value}{step}{action}"
 
 

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from services.remediator.adapters.ledger import Ledger
 from services.remediator.adapters.surveying import Survey
 from services.remediator.core.brake import Census, Limits, Line, Verdict, judge
-from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import RestartPod
 from shared.contracts.commands import Command
+from shared.contracts.refusals import Refusal
 from shared.runtime.metrics import BRAKED, HEALINGS_OPEN
 
 NODE_LOOKED_AT_AGAIN = timedelta(minutes=1)

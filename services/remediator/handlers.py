@@ -8,19 +8,20 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from services.remediator.adapters.acting import Actor, Done, Refused
+from services.remediator.adapters.acting import Actor, Refused
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.stopping import StoppedError, Stops
 from services.remediator.braking import Brake
 from services.remediator.core.admission import World, admit
 from services.remediator.core.brake import Verdict
-from services.remediator.core.refusals import Refusal
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
+from shared.contracts.actions.base import Done
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
+from shared.contracts.refusals import Refusal
 from shared.contracts.topics import EVIDENCE, INBOX
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher

@@ -9,30 +9,9 @@ from pydantic import Field
 from shared.contracts.actions import Action
 from shared.contracts.inbox import EvidenceRef, Outcome
 from shared.contracts.model import Message, Moment, Value
+from shared.contracts.modes import Mode
+from shared.contracts.reasons import Reason
 from shared.contracts.workloads import WorkloadRef
-
-
-class Mode(StrEnum):
-    """How far a rule may go, from nothing to acting by itself; an inner mode may only be stricter.
-
-    `shadow` decides and sends no command, `dry-run` has the API server tell what would change.
-    """
-
-    OFF = "off"
-    SHADOW = "shadow"
-    DRY_RUN = "dry-run"
-    APPROVAL = "approval"
-    LIVE = "live"
-
-    @property
-    def strictness(self) -> int:
-        """Return 0 for `live`, growing with strictness."""
-        return (Mode.LIVE, Mode.APPROVAL, Mode.DRY_RUN, Mode.SHADOW, Mode.OFF).index(self)
-
-
-def strictest(*modes: Mode) -> Mode:
-    """Return the strictest of some modes."""
-    return max(modes, key=lambda mode: mode.strictness)
 
 
 class Severity(StrEnum):
@@ -70,63 +49,6 @@ class Phase(StrEnum):
     def is_final(self) -> bool:
         """Tell whether nothing can change the incident any more."""
         return self in {Phase.HEALED, Phase.ESCALATED, Phase.CLOSED}
-
-
-class Reason(StrEnum):
-    """Why the decider did what it did, or did nothing. Every decision names exactly one."""
-
-    RULE_UNKNOWN = "rule-unknown"
-    MODE_OFF = "mode-off"
-    PROTECTED = "protected"
-    STALE_FINDING = "stale-finding"
-    REPEATED_FINDING = "repeated-finding"
-    WINDOW_NOT_REACHED = "window-not-reached"
-    HELD_TOO_SHORT = "held-too-short"
-    NO_LONGER_HELD = "no-longer-held"
-    NOT_PRECEDED = "not-preceded"
-    STILL_AWAITED = "still-awaited"
-    CAME_IN_TIME = "came-in-time"
-    COOLDOWN = "cooldown"
-    INCIDENT_ALREADY_OPEN = "incident-already-open"
-    INCIDENT_OPENED = "incident-opened"
-    ACTION_ORDERED = "action-ordered"
-    PREVIEW_ORDERED = "preview-ordered"
-    PREVIEW_REFUSED = "preview-refused"
-    APPROVAL_REQUIRED = "approval-required"
-    APPROVAL_GRANTED = "approval-granted"
-    APPROVAL_REJECTED = "approval-rejected"
-    APPROVAL_EXPIRED = "approval-expired"
-    APPROVAL_NOT_AWAITED = "approval-not-awaited"
-    PAUSED = "paused"
-    BRAKED = "braked"
-    SILENCED = "silenced"
-    MAINTENANCE = "maintenance"
-    ACTION_APPLIED = "action-applied"
-    ACTION_REFUSED = "action-refused"
-    ACTION_FAILED = "action-failed"
-    ACTION_UNKNOWN = "action-unknown"
-    RESULT_MISSING = "result-missing"
-    RESULT_NOT_AWAITED = "result-not-awaited"
-    TARGET_UNSUITABLE = "target-unsuitable"
-    TARGET_GONE = "target-gone"
-    CAP_REACHED = "cap-reached"
-    STEP_NOT_MET = "step-not-met"
-    WAITING = "waiting"
-    WAIT_OVER = "wait-over"
-    NOTIFIED = "notified"
-    DRY_RUN_DONE = "dry-run-done"
-    SHADOWED = "shadowed"
-    SHADOW_DONE = "shadow-done"
-    VERIFIED = "verified"
-    NOT_VERIFIED = "not-verified"
-    REVERT_ORDERED = "revert-ordered"
-    REVERTED = "reverted"
-    REVERT_FAILED = "revert-failed"
-    RECOVERED = "recovered"
-    LADDER_EXHAUSTED = "ladder-exhausted"
-    ESCALATED = "escalated"
-    MANUAL_ACTION = "manual-action"
-    MANUAL_ACTION_REPEATED = "manual-action-repeated"
 
 
 class Note(Value):

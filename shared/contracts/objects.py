@@ -78,6 +78,32 @@ def condition(parent: JsonObject, kind: str) -> JsonObject:
     return next((one for one in sections(parent, "status", "conditions") if text(one, "type") == kind), nothing)
 
 
+def annotations_of(source: JsonObject) -> JsonObject:
+    """Return an object's annotations."""
+    return section(source, "metadata", "annotations")
+
+
+def version_of(source: JsonObject) -> str:
+    """Return an object's resourceVersion."""
+    return text(section(source, "metadata"), "resourceVersion")
+
+
+def uid_of(source: JsonObject) -> str:
+    """Return an object's uid."""
+    return text(section(source, "metadata"), "uid")
+
+
+def controller_of(source: JsonObject) -> JsonObject | None:
+    """Return the owner reference of an object's controller."""
+    owners = sections(source, "metadata", "ownerReferences")
+    return next((one for one in owners if flag(one, "controller")), None)
+
+
+def containers_of(workload: JsonObject) -> list[JsonObject]:
+    """Return the containers of a workload's template."""
+    return list(sections(workload, "spec", "template", "spec", "containers"))
+
+
 def reference(source: JsonObject, kind: str) -> ObjectRef:
     """Return the identity of an object."""
     metadata = section(source, "metadata")

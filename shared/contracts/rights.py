@@ -1,6 +1,6 @@
 """Rights in a cluster: verbs on resources, as roles grant them and actions need them (rbac.authorization.k8s.io/v1)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from shared.contracts.model import JsonObject, JsonValue
@@ -29,24 +29,14 @@ class Right:
         return all(mine in {_ANY, theirs} for mine, theirs in pairs)
 
 
-_PODS = (Right("", "pods", "list"), Right("", "pods", "get"))
-_TEMPLATES = tuple(
-    Right("apps", resource, verb)
-    for resource in ("deployments", "statefulsets", "daemonsets")
-    for verb in ("get", "patch")
-)
-NEEDS: Mapping[str, frozenset[Right]] = {
-    "restart-pod": frozenset({*_PODS, Right("", "pods", "patch"), Right("", "pods/eviction", "create")}),
-    "set-memory": frozenset(_TEMPLATES),
-    "rollback": frozenset(
-        {
-            Right("apps", "deployments", "get"),
-            Right("apps", "deployments", "patch"),
-            Right("apps", "replicasets", "list"),
-        }
-    ),
-}
-"""What the remediator must be allowed to do for each action, where the workload lies."""
+WORKLOADS = ("deployments", "statefulsets", "daemonsets")
+"""The resources of the group `apps` that have a template of pods, and a status of their own."""
+
+
+def rights_on(resources: Iterable[str], *, verbs: Iterable[str], group: str = "") -> frozenset[Right]:
+    """Return each verb on each resource of a group."""
+    asked = list(verbs)
+    return frozenset(Right(group, resource, verb) for resource in resources for verb in asked)
 
 
 def granted_to(account: str, documents: Iterable[JsonObject]) -> dict[str, frozenset[Right]]:

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, S
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import Any, Self
@@ -21,6 +20,7 @@ from kubernetes.aio import client, config
 from pydantic_core import from_json
 
 from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.requests import PatchType
 from shared.kernel.errors import ConfigError, SreAgentError, UnavailableError
 
 ANSWER_WITHIN = timedelta(seconds=10)
@@ -35,14 +35,6 @@ _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 """What the client's reader raises for a kubeconfig that is no YAML, or not of its form."""
 _FORBIDDEN, _GONE = 403, 410
 _CLIENT_ERRORS = range(400, 500)
-
-
-class PatchType(StrEnum):
-    """How a patch is written."""
-
-    MERGE = "application/merge-patch+json"
-    STRATEGIC = "application/strategic-merge-patch+json"
-    JSON = "application/json-patch+json"
 
 
 class KubeError(SreAgentError):
@@ -191,6 +183,22 @@ class KubeClient:
             raise UnavailableError(f"Kubernetes API: {refused}") from refused
         if told.strip() != b"ok":
             raise UnavailableError(f"Kubernetes API: what answers is no API server: {_quoted(told)}")
+
+    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named; what it owns goes after it.
+
+        Raises:
+            KubeError: the server refuses (409 where another object, or another version of it, is there by now).
+            UnavailableError: it does not answer; it may have done it.
+        """
+        held: JsonObject = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
+        options: JsonObject = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": held,
+            "propagationPolicy": "Background",  # of a Job's pods the server would make orphans
+        }
+        return _object(await self._ask("DELETE", path, query=_dry(dry_run), body=options))
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log, as text whatever bytes it holds.

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from services.remediator.adapters.acting import Actor, Done, Refused
-from services.remediator.core.refusals import Refusal
+from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import Action, RestartPod, Rollback
+from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
+from shared.contracts.refusals import Refusal
 from shared.infra.kube import KubeClient
 from tests.cluster.bank import BROKEN_IMAGE, MEBIBYTE, MORE_MEMORY, SOUND_IMAGE, Bank, command, restart_of
 from tests.cluster.leading import led

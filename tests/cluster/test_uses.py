@@ -15,13 +15,14 @@ from kubernetes import client
 from services.collector.adapters.watching import Kind, Observation
 from services.collector.handlers import Collecting
 from services.collector.main import KINDS as WATCHED
-from services.remediator.adapters.acting import Actor, Done
+from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
 from shared.contracts.actions import Action, Rollback
+from shared.contracts.actions.base import Done
 from shared.infra.kube import KubeClient
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Term

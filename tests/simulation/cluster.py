@@ -14,9 +14,10 @@ from sandbox.cluster.resources import PODS, Subresource
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.views import listing
 from sandbox.cluster.writes import Target
-from services.remediator.core.changes import COMMAND_ANNOTATION, TOKEN_ANNOTATION
+from shared.contracts.actions.marks import COMMAND_ANNOTATION, TOKEN_ANNOTATION
 from shared.contracts.model import JsonObject, JsonValue
-from shared.infra.kube import KubeError, Listing, PatchType
+from shared.contracts.requests import PatchType
+from shared.infra.kube import KubeError, Listing
 from tests.simulation.weather import Weather
 
 _SERVER = "API server"
@@ -60,6 +61,11 @@ class SimulatedCluster:
             lambda: self._patched(target_of(path), Patch(patch_kind_of(kind), body), dry_run=dry_run)
         )
 
+    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named."""
+        held: Document = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
+        return await self._ask(lambda: self._deleted(target_of(path), {"preconditions": held}, dry_run=dry_run))
+
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log."""
         return await self._ask(lambda: self._log(target_of(path), query))
@@ -96,6 +102,13 @@ class SimulatedCluster:
         if not dry_run and at(after, "metadata", "generation") != at(before, "metadata", "generation"):
             self._on_effect(_effect(after, f"{target.resource.kind} {target.name}"))
         return after
+
+    def _deleted(self, target: Target, options: Document, *, dry_run: bool) -> JsonObject:
+        before = self._simulation.api.get(target)
+        self._simulation.api.delete(target, options, persistence_of({"dryRun": "All"} if dry_run else {}))
+        if not dry_run and not is_leaving(before):
+            self._on_effect(_effect(before, f"{target.resource.kind} {target.name}"))
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 
     def _log(self, target: Target, query: Mapping[str, str]) -> str:
         pod = self._simulation.api.get(Target(PODS, target.namespace, target.name))

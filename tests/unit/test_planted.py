@@ -1,14 +1,19 @@
-"""The bugs that `make plant` puts into the decider: each still has its place."""
+"""The bugs that `make plant` puts into the source: each still has its place, and tests that may catch it."""
 
 import pytest
 
-from scripts.plant import DECIDER, ROOT, Bug, bugs
+from scripts.plant import ROOT, Bug, bugs
 
 
 @pytest.mark.parametrize("bug", bugs(), ids=lambda bug: bug.breaks)
 def test_a_planted_bug_has_its_place_exactly_once_and_is_python(bug: Bug) -> None:
-    source = (ROOT / DECIDER / bug.file).read_text(encoding="utf-8")
+    source = (ROOT / bug.path).read_text(encoding="utf-8")
     compile(bug.planted(source), bug.file, "exec")
+
+
+@pytest.mark.parametrize("bug", bugs(), ids=lambda bug: bug.breaks)
+def test_there_are_tests_that_may_catch_it(bug: Bug) -> None:
+    assert all(list((ROOT / suite).rglob("test_*.py")) for suite in bug.suites)
 
 
 def test_there_are_enough_of_them_and_each_is_another() -> None:

@@ -8,9 +8,10 @@ import pytest
 from services.decider.adapters.cases_file import CasesFile, read_cases_file
 from services.decider.adapters.playbook_file import read_playbook
 from services.decider.core.coverage import coverage_of
-from services.decider.core.language import EscalateRung, RestartPodRung, SetMemoryRung
+from services.decider.core.language import EscalateRung
 from services.decider.core.linting import remarks_on
 from services.decider.core.trial import Trial, try_cases
+from shared.contracts.actions import RestartPodRung, SetMemoryRung
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "playbooks"
 PLAYBOOKS = sorted(path for path in FOLDER.glob("*.yaml") if not path.name.endswith(".test.yaml"))

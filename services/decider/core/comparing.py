@@ -13,8 +13,8 @@ from services.decider.core.language import ActionRung, MaintenanceWords, Protect
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import labels_of
 from services.decider.core.source import Path, dotted
-from shared.contracts.incidents import Mode, strictest
 from shared.contracts.model import JsonValue
+from shared.contracts.modes import Mode, strictest
 
 
 class Change(StrEnum):

@@ -17,8 +17,8 @@ from services.decider.core.including import Files, Include, includes_of, spec_of
 from services.decider.core.language import MOST_WINDOWS, Protected
 from services.decider.core.parameters import Argument
 from services.decider.core.source import Origin, Path, Source
-from shared.contracts.incidents import Mode, strictest
 from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.modes import Mode, strictest
 
 MAX_DEPTH = 8
 MAX_INCLUSIONS = 200

@@ -8,7 +8,8 @@ from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.trial import Trial
-from shared.contracts.incidents import Mode, Reason, strictest
+from shared.contracts.incidents import Reason
+from shared.contracts.modes import Mode, strictest
 
 
 @dataclass(frozen=True, slots=True, order=True)

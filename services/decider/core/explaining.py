@@ -1,13 +1,13 @@
 """What a model refused, as faults in the words and at the places of the file."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast, get_args
+from typing import cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.decider.core.faults import Fault, did_you_mean, shortened
-from services.decider.core.language import ActionWord
+from services.decider.core.language import STEPS
 from services.decider.core.source import Path, Source
 
 _EXPECTED: Mapping[str, str] = {
@@ -34,7 +34,7 @@ _EXPECTED: Mapping[str, str] = {
     "greater_than_equal": "expected at least {ge}",
     "less_than_equal": "expected at most {le}",
 }
-_ACTIONS: tuple[str, ...] = get_args(ActionWord)
+_ACTIONS = tuple(STEPS)
 _UNION_MEMBERS = frozenset({"str", "int", "float", "bool"})
 _COUNTED = frozenset({"too_short", "too_long"})
 """Complaints about how many there are, where showing what was found tells nothing more."""

@@ -1,18 +1,21 @@
 """The playbook's words: what a `healing-playbook.yaml` may say, as models that name what they expected."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from services.decider.core.faults import did_you_mean
 from services.decider.core.schedules import check_schedule
 from services.decider.core.zones import zone_names
-from shared.contracts.incidents import Mode, Severity
-from shared.kernel.durations import parse_duration
-from shared.kernel.quantities import format_bytes, parse_bytes
+from shared.contracts.actions import RUNGS, ActionRung
+from shared.contracts.actions.rung import RungBase
+from shared.contracts.incidents import Severity
+from shared.contracts.modes import Mode
+from shared.contracts.words import Duration, Length, SignalKind, Words
 
 API_VERSION = "sre-agent.dev/v1alpha1"
 LONGEST_MAINTENANCE = timedelta(days=7)
@@ -29,22 +32,6 @@ MOST_LABELS = 32
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+([/?#]\S*)?")
-
-
-def _parse_duration(text: object) -> timedelta:
-    if isinstance(text, timedelta):  # a default; YAML has no such value
-        return text
-    return parse_duration(text if isinstance(text, str) else "")
-
-
-def _not_nothing(length: timedelta) -> timedelta:
-    if length <= timedelta(0):
-        raise ValueError("expected a duration longer than 0s")
-    return length
-
-
-def _format_duration(length: timedelta) -> str:
-    return f"{length // timedelta(seconds=1)}s"
 
 
 def _as_list(names: object) -> object:
@@ -114,26 +101,6 @@ def _not_too_many(windows: object) -> object:
     return windows
 
 
-def _parse_size(text: object) -> int:
-    if isinstance(text, str):
-        return parse_bytes(text)
-    raise ValueError("expected a quantity with a unit such as 512Mi")
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_parse_duration),
-    PlainSerializer(_format_duration),
-    WithJsonSchema({"type": "string", "format": "duration", "examples": ["30s", "5m", "1h30m", "2d"]}),
-]
-Length = Annotated[Duration, AfterValidator(_not_nothing)]
-"""A duration within which something can happen."""
-Size = Annotated[
-    int,
-    BeforeValidator(_parse_size),
-    PlainSerializer(format_bytes),
-    WithJsonSchema({"type": "string", "format": "quantity", "examples": ["512Mi", "1.5Gi"]}),
-]
 Message = Annotated[str, Field(max_length=MESSAGE_CHARS)]
 Short = Annotated[str, Field(max_length=200)]
 Link = Annotated[str, Field(max_length=MESSAGE_CHARS), AfterValidator(_web_address)]
@@ -164,14 +131,9 @@ LabelValues = Annotated[
         }
     ),
 ]
-SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
 
 
-class _Words(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, defer_build=True)
-
-
-class Window(_Words):
+class Window(Words):
     """How often, within what time of the signals, a condition must hold before an incident is opened.
 
     `distinct` counts the different values of a fact instead of the signals. `rate` asks how fast it goes: so many
@@ -193,7 +155,7 @@ class Window(_Words):
     """How far the window reaches back from the latest signal, in the signals' own time."""
 
 
-class Partner(_Words):
+class Partner(Words):
     """Signals of another kind that a rule's own are held against, and within what time of each other."""
 
     signal: SignalKind
@@ -206,78 +168,7 @@ class Partner(_Words):
     """How far in time the two may be from each other."""
 
 
-class Verify(_Words):
-    """A cure is proven when the workload was healthy for `healthy_for`, at the latest `within` after the action.
-
-    With a `query` its samples prove it instead, each of which must meet `when`.
-    """
-
-    query: str = Field(default="", max_length=200)
-    """A query by its name, whose samples about the workload prove the cure instead of the workload's own health."""
-    when: str = ""
-    """What each of these samples must meet: a condition over the facts of a sample, in CEL."""
-    healthy_for: Duration = timedelta(seconds=30)
-    """How long the workload must be healthy, or the samples must meet the condition, without a break."""
-    within: Duration = timedelta(minutes=5)
-    """By when, after the action; else the next attempt follows, then the next rung."""
-
-
-class Approval(_Words):
-    """How long an action may wait for a person."""
-
-    expires: Duration = timedelta(minutes=30)
-    """After this without an answer the incident is escalated."""
-
-
-class _Rung(_Words):
-    when: str = ""
-    """A condition in CEL over the facts of the latest signal; where it does not hold the rung is passed."""
-
-
-class _ActionRung(_Rung):
-    mode: Mode = Mode.LIVE
-    """How far this rung may go; never further than its rule and its playbook."""
-    attempts: int = Field(default=1, ge=1, le=10)
-    """How often it is tried before the next rung."""
-    backoff: Duration = timedelta(seconds=10)
-    """How long to wait before the second attempt; twice as long before each further one."""
-    verify: Verify = Verify()
-    """What proves the cure."""
-    approval: Approval = Approval()
-    """How long a person may take to say yes, where the mode is `approval`."""
-
-
-class RestartPodRung(_ActionRung):
-    """Evict the pod that the finding is about."""
-
-    action: Literal["restart-pod"]
-    """Evict the pod that the finding is about; budgets hold, its uid is checked."""
-
-
-class SetMemoryRung(_ActionRung):
-    """Multiply the memory limit of the container that the finding is about, never beyond `cap`.
-
-    If the cure is not proven, the limit is set back, unless `revert` is false.
-    """
-
-    action: Literal["set-memory"]
-    """Multiply the container's memory limit; refused when it is no longer what was seen."""
-    factor: float = Field(default=2.0, gt=1.0, le=8.0)
-    """By how much the limit is multiplied."""
-    cap: Size
-    """The largest limit that is ever set."""
-    revert: bool = True
-    """Whether the limit is set back where the cure is not proven."""
-
-
-class RollbackRung(_ActionRung):
-    """Give the workload back the template it had before the failing rollout."""
-
-    action: Literal["rollback"]
-    """Give a Deployment the template of the revision before the failing one."""
-
-
-class WaitRung(_Rung):
+class WaitRung(RungBase):
     """Let time pass: the workload may recover by itself, which it has when it was healthy for `healthy_for`."""
 
     action: Literal["wait"]
@@ -288,7 +179,7 @@ class WaitRung(_Rung):
     """How long it must be healthy to have recovered."""
 
 
-class NotifyRung(_Rung):
+class NotifyRung(RungBase):
     """Tell people something, and go on."""
 
     action: Literal["notify"]
@@ -297,7 +188,7 @@ class NotifyRung(_Rung):
     """What they are told; `{fact}` stands for what the signal says."""
 
 
-class EscalateRung(_Rung):
+class EscalateRung(RungBase):
     """Hand the incident to a person."""
 
     action: Literal["escalate"]
@@ -306,12 +197,16 @@ class EscalateRung(_Rung):
     """What that person should know; `{fact}` stands for what the signal says."""
 
 
-ActionWord = Literal["restart-pod", "set-memory", "rollback", "wait", "notify", "escalate"]
-ActionRung = RestartPodRung | SetMemoryRung | RollbackRung
 Rung = Annotated[ActionRung | WaitRung | NotifyRung | EscalateRung, Field(discriminator="action")]
+STEPS: Mapping[str, type[RungBase]] = {**RUNGS, "wait": WaitRung, "notify": NotifyRung, "escalate": EscalateRung}
+"""What a step may say, by its `action`."""
+if TYPE_CHECKING:
+    ActionWord = str
+else:
+    ActionWord = Literal[*STEPS]
 
 
-class RuleWords(_Words):
+class RuleWords(Words):
     """One rule: which signals, under which condition, and what to do about it, rung by rung.
 
     `description` is about the rule, `summary` about each of its incidents, which carry `owner`, `runbook` and `labels`.
@@ -357,7 +252,7 @@ class RuleWords(_Words):
     """What is done, rung by rung until one helps; a list, or the name of one of `ladders`."""
 
 
-class MaintenanceWords(_Words):
+class MaintenanceWords(Words):
     """A window that opens again and again, in which no rule counts or begins anything about what it names."""
 
     name: Name
@@ -378,7 +273,7 @@ class MaintenanceWords(_Words):
     )
 
 
-class Protected(_Words):
+class Protected(Words):
     """What no rule and no person may have acted on through this agent."""
 
     namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
@@ -390,14 +285,14 @@ class Protected(_Words):
     )
 
 
-class Metadata(_Words):
+class Metadata(Words):
     """The playbook's own name."""
 
     name: Name
     """What people call the playbook."""
 
 
-class Spec(_Words):
+class Spec(Words):
     """The rules and what holds for all of them."""
 
     mode: Mode = Mode.LIVE
@@ -412,7 +307,7 @@ class Spec(_Words):
     """The rules, in the order in which they are looked at."""
 
 
-class PlaybookWords(_Words):
+class PlaybookWords(Words):
     """A whole `healing-playbook.yaml`."""
 
     apiVersion: Literal["sre-agent.dev/v1alpha1"]  # noqa: N815 - Kubernetes' own spelling

@@ -7,21 +7,16 @@ from enum import StrEnum
 
 from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import ActionRung, EscalateRung, MaintenanceWords, SetMemoryRung
+from services.decider.core.language import ActionRung, EscalateRung, MaintenanceWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.promql import names_no_workload
 from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
 from services.decider.core.schedules import says_days_twice, shortest_interval
 from services.decider.core.source import Path, Source
-from shared.contracts.incidents import Mode, strictest
+from shared.contracts.actions import KINDS
+from shared.contracts.modes import Mode, strictest
 from shared.contracts.signals import values_of
 from shared.kernel.durations import format_duration
-
-_ABLE = {
-    "rollback": frozenset({"Deployment"}),
-    "set-memory": frozenset({"Deployment", "StatefulSet", "DaemonSet"}),
-}
-"""The kinds of workload that an action is done to; the remediator refuses it on others."""
 
 
 class Level(StrEnum):
@@ -119,10 +114,9 @@ def _ending(source: Source, rule: Rule, *, path: Path) -> Iterator[Remark]:
 
 def _powerless(source: Source, rule: Rule, rung: ActionRung, *, path: Path) -> Iterator[Remark]:
     """Yield why an action can never do anything."""
-    if isinstance(rung, SetMemoryRung) and rung.cap <= 0:
-        yield _error(source, (*path, "cap"), "every limit is beyond this cap; expected a larger one")
-    kinds, able = _kinds_of(rule), _ABLE.get(rung.action, frozenset())
-    if kinds and able and not kinds & able:
+    yield from (_error(source, (*path, word), expected) for word, expected in rung.senseless())
+    kinds, able = _kinds_of(rule), KINDS[rung.action]
+    if kinds and not kinds & able:
         expected = f"{rung.action} is done to a {_listed(able)}; this rule is about: {_listed(kinds)}"
         yield _error(source, (*path, "action"), expected)
     if not rung.verify.query:

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from services.decider.core.ladder import described
 from services.decider.core.protecting import labels_in_force
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
@@ -87,7 +86,7 @@ def _order(turn: Turn, command: Command, *, phase: Phase, reason: Reason, invers
         awaited_command=command.id,
         steps=(*_steps_taken(turn), _ordered(turn, command, inverse)),
     )
-    turn.decide(reason, detail=described(command.action), command=command.id)
+    turn.decide(reason, detail=command.action.in_words(), command=command.id)
     turn.emit(command)
 
 

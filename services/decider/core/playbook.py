@@ -12,20 +12,13 @@ from services.decider.core.faults import Fault, PlaybookError, did_you_mean, joi
 from services.decider.core.file_words import FileSpec
 from services.decider.core.including import Files, files_of
 from services.decider.core.language import (
-    Approval,
-    EscalateRung,
+    STEPS,
     MaintenanceWords,
     Metadata,
-    NotifyRung,
     Partner,
     PlaybookWords,
     Protected,
-    RestartPodRung,
-    RollbackRung,
     RuleWords,
-    SetMemoryRung,
-    Verify,
-    WaitRung,
     Window,
 )
 from services.decider.core.parameters import Argument
@@ -33,6 +26,7 @@ from services.decider.core.rules import Rule, rule_of
 from services.decider.core.silencing import is_named_by
 from services.decider.core.source import Path, Source
 from services.decider.core.writing import written
+from shared.contracts.actions.rung import Approval, Verify
 
 _HASH_CHARS = 16
 _SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -47,12 +41,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "without": Partner,
     "verify": Verify,
     "approval": Approval,
-    "restart-pod": RestartPodRung,
-    "set-memory": SetMemoryRung,
-    "rollback": RollbackRung,
-    "wait": WaitRung,
-    "notify": NotifyRung,
-    "escalate": EscalateRung,
+    **STEPS,
 }
 MAX_QUERIES = 200
 """All of them are asked in each round."""

@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 
 from services.decider.core.grouping import object_of
 from services.decider.core.ladder import Plan, Step, Wait
-from services.decider.core.language import MOST_COUNTED, Verify
+from services.decider.core.language import MOST_COUNTED
 from services.decider.core.orders import RESULT_WITHIN
 from services.decider.core.state import Health, Proof
 from services.decider.core.tallies import FRESH
 from services.decider.core.turn import Turn
 from services.decider.core.watching import cure_of
+from shared.contracts.actions.rung import Verify
 from shared.contracts.inbox import Observation
 from shared.contracts.incidents import Incident, Phase, Reason
 

@@ -9,8 +9,9 @@ from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule
 from services.decider.core.source import Path, Source
-from shared.contracts.incidents import Mode, strictest
-from shared.contracts.rights import EVERYWHERE, NEEDS, Right
+from shared.contracts.actions import RIGHTS
+from shared.contracts.modes import Mode, strictest
+from shared.contracts.rights import EVERYWHERE, Right
 
 HEALTH_IS_TOLD_OF = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Node"})
 """The kinds of workload by whose own status a cure can be proven."""
@@ -52,7 +53,7 @@ def forbidden(source: Source, playbook: Playbook, rule: Rule, *, grants: Grants,
     for step, rung in enumerate(rule.words.ladder):
         if not isinstance(rung, ActionRung) or strictest(mode, rung.mode) is Mode.OFF:
             continue
-        for where, missing in _missing(NEEDS[rung.action], grants, _namespaces(rule.where)):
+        for where, missing in _missing(RIGHTS[rung.action], grants, _namespaces(rule.where)):
             listed = ", ".join(map(str, sorted(missing)))
             yield source.fault((*path, "ladder", step, "action"), f"the remediator may not {listed} {where}")
 

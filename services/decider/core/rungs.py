@@ -1,20 +1,14 @@
 """A rule's ladder, compiled rung by rung, and what of it cannot be meant."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.decider.core.clauses import Allowed, Clause, condition_of
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
-from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, NotifyRung, RuleWords, Rung, SignalKind
+from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, NotifyRung, RuleWords, Rung
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
-
-_TELLERS: Mapping[str, Sequence[SignalKind]] = {
-    "restart-pod": ("container", "pod", "event"),
-    "set-memory": ("container",),
-}
-"""Which kinds of signal name what an action is done to; any kind does for an action on the workload as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ def _action_faults(source: Source, rung: ActionRung, rule: RuleWords, *, path: P
     if WORKLOAD not in rule.by:
         expected = "only workloads are acted on; expected `escalate`, or `by` with the workload"
         yield source.fault((*path, "action"), expected)
-    tellers = _TELLERS.get(rung.action, (rule.signal,))
-    if rule.signal not in tellers:
+    tellers = rung.TELLERS
+    if tellers and rule.signal not in tellers:
         expected = f"{rung.action} acts on what the signal names; expected `signal: {' or '.join(tellers)}`"
         yield source.fault((*path, "action"), expected)

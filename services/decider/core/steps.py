@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from services.decider.core.holds import Hold
-from services.decider.core.ladder import Handover, Notice, Plan, Wait, described
+from services.decider.core.ladder import Handover, Notice, Plan, Wait
 from services.decider.core.orders import RESULT_WITHIN, is_braked, order_action, order_preview, order_revert, settled
 from services.decider.core.proving import proven_at
 from services.decider.core.tallies import rule_of_key
@@ -199,7 +199,7 @@ def _begin(turn: Turn, plan: Plan, action: Action) -> None:
         return
     turn.revise(mode=plan.mode)
     if plan.mode is Mode.SHADOW:
-        turn.decide(Reason.SHADOWED, detail=described(action))
+        turn.decide(Reason.SHADOWED, detail=action.in_words())
         end(turn, Phase.CLOSED, Reason.SHADOW_DONE, detail="nothing was ordered")
     elif plan.mode is Mode.LIVE:
         order_action(turn, action, inverse=plan.inverse)
@@ -237,7 +237,7 @@ def _previewed(turn: Turn, result: Result) -> None:
     elif turn.incident.mode is Mode.APPROVAL and isinstance(plan, Plan):
         turn.revise(phase=Phase.AWAITING_APPROVAL, reason=Reason.APPROVAL_REQUIRED, deadline=turn.now + plan.expires)
         brake = f"; {result.message}" if result.message else ""
-        turn.decide(Reason.APPROVAL_REQUIRED, detail=f"{described(result.action)}{brake}")
+        turn.decide(Reason.APPROVAL_REQUIRED, detail=f"{result.action.in_words()}{brake}")
     else:
         end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail="; ".join(filter(None, (*result.changes, result.message))))
 
@@ -284,7 +284,7 @@ def _revert(turn: Turn) -> None:
     undone = turn.incident.steps[-1]
     barred = _bar_of_revert(turn)
     if barred is not None:
-        end(turn, Phase.ESCALATED, barred, detail=f"not reverted: {described(undone.action)}")
+        end(turn, Phase.ESCALATED, barred, detail=f"not reverted: {undone.action.in_words()}")
     elif turn.world.paused is not None:
         _wait_for_resume(turn, phase=Phase.REVERTING)
     elif undone.inverse is not None:

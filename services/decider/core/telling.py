@@ -9,20 +9,16 @@ from services.decider.core.language import (
     ActionRung,
     EscalateRung,
     NotifyRung,
-    RestartPodRung,
-    RollbackRung,
     RuleWords,
     Rung,
-    SetMemoryRung,
     WaitRung,
 )
 from services.decider.core.playbook import Playbook
 from services.decider.core.protecting import labels_of
 from services.decider.core.rules import Rule, partners_of
 from services.decider.core.silencing import is_named_by
-from shared.contracts.incidents import Mode, strictest
+from shared.contracts.modes import Mode, strictest
 from shared.kernel.durations import format_duration
-from shared.kernel.quantities import format_bytes
 
 _MODE_WORDS = {
     Mode.OFF: "off: it is passed over",
@@ -137,24 +133,14 @@ def _rung_words(rung: Rung, *, mode: Mode) -> Iterator[str]:
 
 def _action_words(rung: ActionRung, *, mode: Mode) -> Iterator[str]:
     effective = strictest(mode, rung.mode)
-    yield f"{_action(rung)}; {_MODE_WORDS[effective]}"
+    yield f"{rung.in_words()}; {_MODE_WORDS[effective]}"
     if effective is Mode.APPROVAL:
         yield f"  waits for a person: {format_duration(rung.approval.expires)}, then escalates"
     if rung.attempts > 1:
         yield f"  attempts: {rung.attempts}, {format_duration(rung.backoff)} apart at first, twice as long each time"
     verify = rung.verify
-    if isinstance(rung, SetMemoryRung):
-        yield f"  if it is not proven: {'the limit is set back' if rung.revert else 'the limit stays'}"
+    if rung.if_unproven():
+        yield f"  if it is not proven: {rung.if_unproven()}"
     healthy_for, within = format_duration(verify.healthy_for), format_duration(verify.within)
     proof = f"each sample of {verify.query} meets {' '.join(verify.when.split())}" if verify.query else "healthy"
     yield f"  proven: {proof} for {healthy_for}, at the latest {within} after it"
-
-
-def _action(rung: ActionRung) -> str:
-    match rung:
-        case RestartPodRung():
-            return "restart the pod that was found"
-        case SetMemoryRung():
-            return f"multiply the container's memory limit by {rung.factor:g}, up to {format_bytes(rung.cap)}"
-        case RollbackRung():
-            return "roll back to the revision before"

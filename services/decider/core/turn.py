@@ -12,7 +12,8 @@ from services.decider.core.protecting import protection_of
 from services.decider.core.state import WorkloadState
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Finding, Pause, Silence
-from shared.contracts.incidents import Decision, Incident, Mode, Reason, strictest
+from shared.contracts.incidents import Decision, Incident, Reason
+from shared.contracts.modes import Mode, strictest
 from shared.contracts.reports import RcaRequest
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from services.remediator.adapters.cluster import Cluster
-from services.remediator.adapters.paths import path_of
 from services.remediator.core.cleaning import Cleaning
 from services.remediator.core.evidence import (
     BETWEEN,
@@ -26,11 +25,11 @@ from services.remediator.core.evidence import (
     pods_of,
     state_of,
 )
-from shared.contracts.actions import RestartPod
 from shared.contracts.commands import Command
 from shared.contracts.evidence import ContainerLog, EventLine, Evidence
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import reference
+from shared.contracts.paths import collection_of, path_of
 from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef
 from shared.infra.kube import KubeError
 from shared.kernel.durations import format_duration
@@ -39,10 +38,6 @@ from shared.kernel.ids import derive
 
 CAPTURED_WITHIN = timedelta(seconds=10)
 """Of the minute that a command lives; a cure is not to wait for what explains it."""
-_LISTS = {
-    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
-    "Job": "/apis/batch/v1/namespaces/{}/jobs",
-}
 T = TypeVar("T")
 
 
@@ -109,15 +104,16 @@ class Capture:
         return await self._one(path) if path else []
 
     async def _between(self, command: Command) -> list[JsonObject]:
-        path = _LISTS.get(BETWEEN.get(command.workload.kind, ""))
-        return (await self._client.list(path.format(command.workload.namespace))).items if path else []
+        kind = BETWEEN.get(command.workload.kind)
+        return (await self._client.list(collection_of(kind, command.workload.namespace))).items if kind else []
 
     async def _pods(self, command: Command, between: list[JsonObject]) -> list[JsonObject]:
         if command.workload.namespace == CLUSTER_SCOPE:
             return []  # a node's pods are other workloads' business, and in other namespaces
-        base = f"/api/v1/namespaces/{command.workload.namespace}/pods"
-        if isinstance(command.action, RestartPod):
-            return await self._one(f"{base}/{command.action.pod}")
+        base = collection_of("Pod", command.workload.namespace)
+        target = command.action.target(command.workload)
+        if target.kind == "Pod" and target != command.workload:
+            return await self._one(f"{base}/{target.name}")
         names = names_between(command.workload, between)
         return pods_of(command.workload, (await self._client.list(base)).items, names)
 

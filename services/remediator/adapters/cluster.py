@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from shared.contracts.model import JsonObject, JsonValue
-from shared.infra.kube import Listing, PatchType
+from shared.contracts.requests import PatchType
+from shared.infra.kube import Listing
 
 
 class Cluster(Protocol):
@@ -28,6 +29,10 @@ class Cluster(Protocol):
 
     async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
         """Patch an object and return it."""
+        ...
+
+    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named."""
         ...
 
     async def logs(self, path: str, **query: str) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from services.remediator.adapters.cluster import Cluster
-from services.remediator.adapters.paths import path_of
 from services.remediator.adapters.stopping import StoppedError
 from services.remediator.core.events import event_of, namespace_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
 from shared.contracts.model import JsonObject
+from shared.contracts.paths import path_of
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 from shared.infra.kube import KubeError
 from shared.kernel.errors import UnavailableError

@@ -7,8 +7,9 @@ from services.remediator.adapters.register import Register
 from services.remediator.core.fencing import flaw_of, with_token
 from services.remediator.tenure import Tenure
 from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.requests import PatchType
 from shared.infra.crashing import CrashPoint, pass_by
-from shared.infra.kube import KubeError, Listing, PatchType
+from shared.infra.kube import KubeError, Listing
 
 _FORBIDDEN = 403
 
@@ -55,6 +56,17 @@ class FencedCluster:
             raise KubeError(_FORBIDDEN, "Forbidden", f"the change of {path} is not sent: {flaw}")
         self._check()
         return await self._written(self._cluster.patch(path, body, kind=kind, dry_run=dry_run))
+
+    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named.
+
+        Raises:
+            UnavailableError: the tenure is over, or may be.
+        """
+        self._check()
+        return await self._written(
+            self._cluster.delete(path, uid=uid, resource_version=resource_version, dry_run=dry_run)
+        )
 
     def _check(self) -> None:
         pass_by(CrashPoint.BEFORE_WRITE)

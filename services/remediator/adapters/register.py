@@ -5,9 +5,10 @@ its annotation, and no store or broker that is lost takes it along (docs/adr/001
 """
 
 from services.remediator.adapters.cluster import Cluster
-from services.remediator.core.changes import TOKEN_ANNOTATION
 from services.remediator.core.fencing import Reading, first_register, raised, reading_of
-from shared.infra.kube import KubeError, PatchType
+from shared.contracts.actions.marks import TOKEN_ANNOTATION
+from shared.contracts.requests import PatchType
+from shared.infra.kube import KubeError
 from shared.infra.redis import Term
 from shared.kernel.errors import UnavailableError
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.remediator.adapters.cluster import Cluster
-from services.remediator.adapters.paths import path_of
 from services.remediator.core.stopping import (
     AGENT_NAMESPACE,
     OVER_ALL,
@@ -23,6 +22,7 @@ from services.remediator.core.stopping import (
 )
 from shared.contracts.codec import Record, decode
 from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.paths import path_of
 from shared.contracts.stops import API_KEY, EVERYTHING, Stop, Way
 from shared.contracts.topics import STOPS
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
@@ -168,6 +168,12 @@ class StoppableCluster:
         if not dry_run:
             await self._check()
         return await self._client.patch(path, body, kind=kind, dry_run=dry_run)
+
+    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named."""
+        if not dry_run:
+            await self._check()
+        return await self._client.delete(path, uid=uid, resource_version=resource_version, dry_run=dry_run)
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.remediator.core.refusals import Refusal
 from shared.contracts.commands import Command
+from shared.contracts.refusals import Refusal
 
 CLOCKS_DIFFER_AT_MOST = timedelta(seconds=60)
 """How far ahead of ours a command's moment may be: beyond, its expiry says nothing about how old it gets."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.remediator.core.refusals import Refusal
 from services.remediator.core.urgency import severity_of
 from shared.contracts.commands import Command
 from shared.contracts.incidents import Incident, Phase, Severity
+from shared.contracts.refusals import Refusal
 from shared.contracts.spendings import Spending
 from shared.contracts.workloads import WorkloadRef
 

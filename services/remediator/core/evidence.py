@@ -6,10 +6,9 @@ from typing import TypeVar
 
 from pydantic_core import to_json
 
-from services.remediator.core.changes import controller_of
 from shared.contracts.evidence import ContainerLog, EventLine
 from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.objects import flag, number, section, sections, text
+from shared.contracts.objects import controller_of, flag, number, section, sections, text
 from shared.contracts.workloads import WorkloadRef
 
 TAIL_LINES = 100

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.remediator.core.changes import COMMAND_ANNOTATION, TOKEN_ANNOTATION, annotations_of, version_of
+from shared.contracts.actions.marks import COMMAND_ANNOTATION, TOKEN_ANNOTATION
 from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.objects import annotations_of, version_of
 
 _MOST_DIGITS = 15
 """Of a token: the store's scripts count in doubles, which hold whole numbers up to sixteen digits."""

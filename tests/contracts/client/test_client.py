@@ -107,6 +107,19 @@ async def test_a_disruption_budget_refuses_an_eviction(stage: Stage) -> None:
     assert await refusal(stage.client.create(path, eviction(pod))) == (429, "TooManyRequests")
 
 
+async def test_a_deletion_removes_the_object_of_that_uid_and_version_alone_and_what_it_owns(stage: Stage) -> None:
+    found: Any = await stage.client.get(f"{DEPLOYMENTS}/web")
+    uid, version = found["metadata"]["uid"], found["metadata"]["resourceVersion"]
+    assert await refusal(stage.client.delete(f"{DEPLOYMENTS}/web", uid="another")) == (409, "Conflict")
+    assert await refusal(stage.client.delete(f"{DEPLOYMENTS}/web", uid=uid, resource_version="1")) == (409, "Conflict")
+    await stage.client.delete(f"{DEPLOYMENTS}/web", uid=uid, resource_version=version, dry_run=True)
+    assert (await stage.client.get(f"{DEPLOYMENTS}/web"))["metadata"] == found["metadata"]
+    await stage.client.delete(f"{DEPLOYMENTS}/web", uid=uid, resource_version=version)
+    stage.simulation.advance(timedelta(seconds=60))
+    assert await refusal(stage.client.get(f"{DEPLOYMENTS}/web")) == (404, "NotFound")
+    assert (await stage.client.list(PODS)).items == []
+
+
 async def test_a_log_is_its_end_and_one_that_is_not_there_is_refused(stage: Stage) -> None:
     path = f"{PODS}/{(await stage.pod())['metadata']['name']}/log"
     assert await stage.client.logs(path, container="server", tailLines="1") == "serving\n"

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from shared.contracts.codec import Outgoing, Record, begun_trace, body_of, decode, encode, type_of
 from shared.contracts.inbox import Finding, Pause, Resume
-from shared.contracts.incidents import Incident, Mode, strictest
+from shared.contracts.incidents import Incident
 from shared.contracts.model import Message
+from shared.contracts.modes import Mode, strictest
 from shared.contracts.signals import (
     SIGNALS,
     ContainerSignal,

@@ -11,12 +11,13 @@ from services.decider.core.faults import PlaybookError
 from services.decider.core.filling import Filling
 from services.decider.core.including import Files, IncludeError, files_of, name_from
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import EscalateRung, RestartPodRung
+from services.decider.core.language import EscalateRung
 from services.decider.core.linting import remarks_on
 from services.decider.core.parameters import Arguments
 from services.decider.core.playbook import Playbook, compile_playbook, hash_of, load_playbook
 from services.decider.core.source import read_source
 from services.decider.core.writing import written
+from shared.contracts.actions import RestartPodRung
 from shared.contracts.incidents import Mode
 from shared.contracts.model import JsonValue
 from tests.unit.services.decider.core.build import PLAYBOOK

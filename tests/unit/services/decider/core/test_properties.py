@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.decider.core.ladder import as_reverted, inverse_of, is_met
+from services.decider.core.ladder import as_reverted, is_met
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
 from services.decider.core.tallies import Hit
@@ -470,7 +470,7 @@ def test_each_revert_undoes_once_what_was_done_and_not_proven(steps: list[Move])
                 done = sent[command.reverts]
                 assert not done.dry_run
                 assert not command.dry_run
-                assert command.action == inverse_of(done.action)
+                assert command.action == done.action.inverse()
                 assert (command.incident, command.step, command.attempt) == (done.incident, done.step, done.attempt)
 
 

@@ -12,9 +12,9 @@ from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.register import NAME, NAMESPACE, Register
-from services.remediator.core.changes import TOKEN_ANNOTATION, marks
 from services.remediator.core.fencing import Reading
 from services.remediator.tenure import Tenure
+from shared.contracts.actions.marks import TOKEN_ANNOTATION, marks_of
 from shared.contracts.model import JsonObject
 from shared.infra.kube import KubeError, PatchType
 from shared.infra.redis import Term
@@ -55,7 +55,9 @@ class Stage:
 
     async def patch(self, token: int) -> JsonObject:
         found: Any = await self.client.get(WEB)
-        return {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"], "annotations": marks("c", token)}}
+        return {
+            "metadata": {"resourceVersion": found["metadata"]["resourceVersion"], "annotations": marks_of("c", token)}
+        }
 
     async def token_of_web(self) -> str | None:
         found: Any = await self.client.get(WEB)
@@ -79,7 +81,17 @@ async def test_after_the_tenure_nothing_is_written() -> None:
         await over.patch(WEB, await stage.patch(7), kind=PatchType.MERGE)
     with pytest.raises(UnavailableError):
         await over.create("/api/v1/namespaces/bank/configmaps", {"metadata": {"name": "late"}})
+    with pytest.raises(UnavailableError):
+        await over.delete(WEB, uid="any")
     assert await stage.token_of_web() is None
+
+
+async def test_a_deletion_within_the_tenure_is_sent_under_its_uid() -> None:
+    stage = Stage()
+    metadata: Any = (await stage.client.get(WEB))["metadata"]
+    await stage.fenced(tenure(7)).delete(WEB, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
+    with pytest.raises(KubeError, match="404"):
+        await stage.client.get(WEB)
 
 
 async def test_what_lacks_its_marks_is_refused_by_us_before_anybody_is_asked() -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.remediator.core.admission import World, admit
-from services.remediator.core.refusals import Refusal
 from shared.contracts.actions import Rollback
 from shared.contracts.commands import Command
+from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -23,10 +23,10 @@ from services.remediator.core.brake import (
     judge,
     share,
 )
-from services.remediator.core.refusals import Refusal
 from services.remediator.core.urgency import severity_of
 from shared.contracts.commands import Command
 from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity, StepRecord
+from shared.contracts.refusals import Refusal
 from shared.contracts.spendings import Spending
 from shared.contracts.workloads import WorkloadRef
 from tests.unit.services.remediator.build import NOW, WEB, command

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.remediator.core.changes import COMMAND_ANNOTATION, TOKEN_ANNOTATION, marks, memory_change, rollback_change
 from services.remediator.core.fencing import Reading, flaw_of, raised, reading_of, with_token
-from shared.contracts.actions import Rollback, SetMemory
+from shared.contracts.actions import RestartPod, Rollback, SetMemory
+from shared.contracts.actions.base import ActionBase
+from shared.contracts.actions.marks import COMMAND_ANNOTATION, TOKEN_ANNOTATION, marks_of
 from shared.contracts.model import JsonObject
+from shared.contracts.requests import Patch
+from tests.unit.shared.contracts.actions.conversation import Server, outcome
+from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, POD, REPLICA_SETS, deployment, pod, replica_set
 
-MARKS = marks("cmd-1", 7)
+MARKS = marks_of("cmd-1", 7)
 
 
 def merge(**metadata: Any) -> JsonObject:
@@ -24,7 +28,7 @@ def merge(**metadata: Any) -> JsonObject:
         (merge(), None),
         (merge(resourceVersion="", uid="u"), None),
         (merge(resourceVersion=""), "neither the version nor the uid"),
-        (merge(annotations=marks("cmd-1", 6)), "the token 7"),
+        (merge(annotations=marks_of("cmd-1", 6)), "the token 7"),
         (merge(annotations={TOKEN_ANNOTATION: "7"}), "its command"),
         (merge(annotations={COMMAND_ANNOTATION: "cmd-1"}), "the token 7"),
         ({"metadata": None}, "the token 7"),
@@ -37,21 +41,22 @@ def test_a_patch_is_sent_with_its_marks_and_what_it_was_made_for_alone(patch: An
     assert flaw_of(patch, token=7) == flaw or (flaw is not None and flaw in (flaw_of(patch, token=7) or ""))
 
 
-def test_the_changes_that_are_made_have_no_flaw() -> None:
-    limits = {"containers": [{"name": "server", "resources": {"limits": {"memory": "128Mi"}}}]}
-    workload: Any = {"metadata": {"uid": "u", "resourceVersion": "5"}, "spec": {"template": {"spec": limits}}}
-    owner = {"ownerReferences": [{"controller": True, "uid": "u"}]}
-    owned: Any = [
-        {"metadata": owner | {"annotations": {"deployment.kubernetes.io/revision": str(number)}}} for number in (1, 2)
-    ]
-    action = SetMemory(container="server", from_bytes=128 << 20, to_bytes=256 << 20)
-    for change in (
-        memory_change(workload, action, command="cmd-1", token=7),
-        rollback_change(workload, owned, Rollback(), command="cmd-1", token=7),
-    ):
-        patch: Any = getattr(change, "patch", None)
-        assert flaw_of(patch, token=7) is None
-        assert flaw_of(patch, token=8) is not None
+@pytest.mark.parametrize(
+    "action",
+    [
+        RestartPod(pod="web-1", uid="p"),
+        SetMemory(container="c0", from_bytes=128 << 20, to_bytes=256 << 20),
+        Rollback(),
+    ],
+)
+def test_the_changes_that_are_made_have_no_flaw(action: ActionBase) -> None:
+    sets = {f"{REPLICA_SETS}/web-v{number}": replica_set(number, image=f"v{number}") for number in (1, 2)}
+    server = Server({DEPLOYMENT: deployment(), POD: pod(), **sets})
+    outcome(server, action)
+    patches = [one for one in server.written if isinstance(one, Patch)]
+    assert patches
+    assert {flaw_of(one.body, token=3) for one in patches} == {None}
+    assert None not in {flaw_of(one.body, token=8) for one in patches}
 
 
 @pytest.mark.parametrize("told", ["", "seven", "-1", "1.0", "٣", "1" * 16, 7, None, ["7"]])

@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.refusals_runbook import document
-from services.remediator.core.refusals import ADVICE, Refusal
+from shared.contracts.refusals import ADVICE, Refusal
 
 
 @pytest.mark.parametrize("refusal", Refusal)

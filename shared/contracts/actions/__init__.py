@@ -1,0 +1,33 @@
+"""Actions: the closed union of what may be done to a cluster; all of one stands in its own module, and nowhere else.
+
+A new action is its file, and its names in the two unions here; the rest is derived from them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, cast, get_args
+
+from pydantic import Field
+
+from shared.contracts.actions.base import ActionBase
+from shared.contracts.actions.restart_pod import RestartPod, RestartPodRung
+from shared.contracts.actions.rollback import Rollback, RollbackRung
+from shared.contracts.actions.rung import ActionRungBase
+from shared.contracts.actions.set_memory import SetMemory, SetMemoryRung
+from shared.contracts.rights import Right
+
+AnyAction = RestartPod | SetMemory | Rollback
+ActionRung = RestartPodRung | SetMemoryRung | RollbackRung
+"""What a step of a playbook says of each."""
+Action = Annotated[AnyAction, Field(discriminator="kind")]
+
+_ACTIONS = cast("tuple[type[ActionBase], ...]", get_args(AnyAction))
+_RUNGS = cast("tuple[type[ActionRungBase], ...]", get_args(ActionRung))
+
+ACTIONS: Mapping[str, type[ActionBase]] = {one.model_fields["kind"].default: one for one in _ACTIONS}
+"""By their words."""
+RUNGS: Mapping[str, type[ActionRungBase]] = {get_args(one.model_fields["action"].annotation)[0]: one for one in _RUNGS}
+"""By their words, for those that a playbook may order."""
+KINDS: Mapping[str, frozenset[str]] = {kind: one.KINDS for kind, one in ACTIONS.items()}
+"""The kinds of workloads that each is done to."""
+RIGHTS: Mapping[str, frozenset[Right]] = {kind: one.RIGHTS for kind, one in ACTIONS.items()}
+"""What the remediator must be allowed to do for each, where the workload lies."""

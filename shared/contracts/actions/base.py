@@ -1,0 +1,134 @@
+"""What every action is: a value of the wire, how it is carried out, and how it can be told whether that happened.
+
+Both are conversations with an API server: generators that yield requests, are sent the answers, and do nothing
+themselves. What the server refuses is raised at the request that it refuses.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from shared.contracts.actions.marks import is_marked, marks_of
+from shared.contracts.model import JsonObject, Value
+from shared.contracts.objects import version_of
+from shared.contracts.paths import path_of
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Answer, Get, ListAll, Reading, Request
+from shared.contracts.rights import Right
+from shared.contracts.signals import Signal
+from shared.contracts.workloads import WorkloadRef
+from shared.kernel.errors import SreAgentError
+
+if TYPE_CHECKING:
+    from shared.contracts.actions import Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a course is told of its command; a dry run's writes are asked for like any other, and kept by nobody."""
+
+    command: str
+    workload: WorkloadRef
+    protected_labels: Mapping[str, tuple[str, ...]]
+    token: int
+    dry_run: bool
+
+    @property
+    def marks(self) -> JsonObject:
+        """Return the annotations that a change for this command carries."""
+        return marks_of(self.command, self.token)
+
+    def metadata_for(self, source: JsonObject) -> JsonObject:
+        """Return the metadata of a patch: the marks, and the version that was read, so that no other is changed."""
+        return {"resourceVersion": version_of(source), "annotations": self.marks}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was changed (or, in a dry run, would be), in words; `inverse` undoes it where only the object could tell."""
+
+    changes: tuple[str, ...]
+    inverse: "Action | None" = None
+
+
+class RefusedError(SreAgentError):
+    """Signal from any depth of a course that nothing is changed; `message` is the API server's, if it was that."""
+
+    def __init__(self, refusal: Refusal, message: str = "") -> None:
+        super().__init__(f"{refusal}: {message}" if message else refusal)
+        self.refusal, self.message = refusal, message
+
+
+class OvertakenError(RefusedError):
+    """Signal that the object was written between reading and changing; all may be read and judged again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Refusal.CHANGED_MEANWHILE, message)
+
+
+Course = Generator[Request, Answer, Done]
+"""How an action is carried out; it raises `RefusedError` where it is not."""
+Inquiry = Generator[Reading, Answer, bool]
+"""Whether an action was carried out."""
+
+
+class ActionBase(Value, ABC):
+    """One thing that may be done to a cluster, with all that is particular to it."""
+
+    HEALS: ClassVar[str]
+    """What it is good for, to people."""
+    KINDS: ClassVar[frozenset[str]]
+    """The kinds of workload that it is done to; it is refused on others."""
+    RIGHTS: ClassVar[frozenset[Right]]
+    """What the remediator must be allowed to do for it, where the workload lies."""
+
+    @abstractmethod
+    def course(self, order: Order) -> Course:
+        """Read what is there, check it, and change it under its version."""
+
+    def happened(self, order: Order) -> Inquiry:
+        """Tell from the live object whether a command was carried out: by its mark, where nothing tells it better."""
+        found = yield from find(self.target(order.workload))
+        return found is not None and is_marked(found, order.command)
+
+    def inverse(self) -> "Action | None":
+        """Return what undoes it; None where nothing does."""
+        return None
+
+    def target(self, workload: WorkloadRef) -> WorkloadRef:
+        """Return the object that it changes: the workload, or what of it the action names."""
+        return workload
+
+    def told_after(self, signal: Signal) -> Signal:
+        """Return a signal as it would be told once this was done."""
+        return signal
+
+    @abstractmethod
+    def in_words(self) -> str:
+        """Return it in words for people."""
+
+
+def read(path: str) -> Generator[Get, Answer, JsonObject]:
+    """Ask for one object."""
+    answer = yield Get(path)
+    return answer if isinstance(answer, dict) else {}
+
+
+def read_all(path: str) -> Generator[ListAll, Answer, list[JsonObject]]:
+    """Ask for all objects of a path."""
+    answer = yield ListAll(path)
+    return answer if isinstance(answer, list) else []
+
+
+def find(ref: WorkloadRef) -> Generator[Get, Answer, JsonObject | None]:
+    """Ask for an object that may be gone; None where it is, or where its kind cannot be read."""
+    path = path_of(ref)
+    if path is None:
+        return None
+    try:
+        return (yield from read(path))
+    except RefusedError as refused:
+        if refused.refusal is Refusal.TARGET_GONE:
+            return None
+        raise

@@ -1,0 +1,81 @@
+"""What must hold before anything is changed, for every action alike: the right kind, and nothing of it protected."""
+
+from collections.abc import Generator, Mapping, Sequence
+
+from shared.contracts.actions.base import Order, RefusedError, read
+from shared.contracts.model import JsonObject
+from shared.contracts.objects import controller_of, section
+from shared.contracts.paths import COLLECTIONS, path_of
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Answer, Get
+from shared.contracts.workloads import WorkloadRef
+
+PROTECTED_LABEL = "sre-agent.dev/protected"
+
+
+def path_to(ref: WorkloadRef, *, kinds: frozenset[str]) -> str:
+    """Return the path of an object of one of these kinds.
+
+    Raises:
+        RefusedError: it is of another kind.
+    """
+    path = path_of(ref)
+    if path is None or ref.kind not in kinds:
+        raise RefusedError(Refusal.KIND_NOT_SUPPORTED)
+    return path
+
+
+def read_unprotected(path: str, order: Order) -> Generator[Get, Answer, JsonObject]:
+    """Ask for an object that is to be changed.
+
+    Raises:
+        RefusedError: it is protected.
+    """
+    found = yield from read(path)
+    _refuse_protected(found, order)
+    return found
+
+
+def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, None]:
+    """Ask for a pod's owners, up to the workload.
+
+    Raises:
+        RefusedError: it or what owns it is protected, or no owner of it is the workload.
+    """
+    at, workload = pod, order.workload
+    for _ in COLLECTIONS:  # an owner that owns itself must not hold us up
+        _refuse_protected(at, order)
+        owner = _owner_of(at, workload.namespace)
+        if owner is None:
+            raise RefusedError(Refusal.NO_CONTROLLER if at is pod else Refusal.NOT_OF_WORKLOAD)
+        path = path_of(owner)
+        if path is None:  # whether it is protected cannot be told
+            raise RefusedError(Refusal.KIND_NOT_SUPPORTED if owner == workload else Refusal.NOT_OF_WORKLOAD)
+        at = yield from read(path)
+        if owner == workload:
+            _refuse_protected(at, order)
+            return
+    raise RefusedError(Refusal.NOT_OF_WORKLOAD)
+
+
+def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether an object, or the pods of its template, are to be left alone.
+
+    They are by the one label that holds whatever a command says, and `by` the labels that the playbook in force names.
+    """
+    carried = [section(source, *path, "metadata", "labels") for path in ((), ("spec", "template"))]
+    if any(one.get(PROTECTED_LABEL) == "true" for one in carried):
+        return True
+    return any(one.get(key) in values for one in carried for key, values in by.items())
+
+
+def _refuse_protected(source: JsonObject, order: Order) -> None:
+    if is_protected(source, order.protected_labels):
+        raise RefusedError(Refusal.PROTECTED_OBJECT)
+
+
+def _owner_of(source: JsonObject, namespace: str) -> WorkloadRef | None:
+    owner = controller_of(source)
+    if owner is None:
+        return None
+    return WorkloadRef(kind=str(owner.get("kind")), namespace=namespace, name=str(owner.get("name")))

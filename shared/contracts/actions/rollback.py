@@ -1,0 +1,110 @@
+"""rollback: the template of the revision before, for a Deployment whose rollout fails."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError, read_all
+from shared.contracts.actions.marks import operations_of
+from shared.contracts.actions.preconditions import path_to, read_unprotected
+from shared.contracts.actions.rung import ActionRungBase
+from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.objects import annotations_of, containers_of, controller_of, section, uid_of, version_of
+from shared.contracts.paths import collection_of
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Patch, PatchType
+from shared.contracts.rights import Right, rights_on
+from shared.contracts.signals import ContainerSignal, Signal
+
+_REVISION = "deployment.kubernetes.io/revision"
+_TEMPLATE_HASH = "pod-template-hash"
+
+
+class Rollback(ActionBase):
+    """Give the workload the template of its last revision before the failing one."""
+
+    HEALS: ClassVar[str] = "a rollout whose new pods do not come up: a wrong image, a crash at start, a failing probe"
+    KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment"})
+    RIGHTS: ClassVar[frozenset[Right]] = rights_on(["deployments"], verbs=["get", "patch"], group="apps") | {
+        Right("apps", "replicasets", "list")
+    }
+
+    kind: Literal["rollback"] = "rollback"
+    from_template_hash: str = ""
+
+    def course(self, order: Order) -> Course:
+        """Put the template of the ReplicaSet before in place of the Deployment's."""
+        path = path_to(order.workload, kinds=self.KINDS)
+        deployment = yield from read_unprotected(path, order)
+        known = yield from read_all(collection_of("ReplicaSet", order.workload.namespace))
+        present, target = self._revisions(deployment, known)
+        operations: list[JsonValue] = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": version_of(deployment)},  # another: 409
+            {"op": "replace", "path": "/spec/template", "value": _template_of(target)},
+            *operations_of(order.marks),
+        ]
+        yield Patch(path, operations, PatchType.JSON)
+        return Done(tuple(_lines(deployment, present, target)))
+
+    def in_words(self) -> str:
+        """Say where to."""
+        return "roll back to the revision before"
+
+    def _revisions(self, deployment: JsonObject, known: Sequence[JsonObject]) -> tuple[JsonObject, JsonObject]:
+        """Return the ReplicaSet of the present revision, and that of the one to go back to."""
+        owned = [one for one in known if _is_owned(one, deployment)]
+        history = sorted(owned, key=_revision_of, reverse=True)
+        if not history:
+            raise RefusedError(Refusal.NO_EARLIER_REVISION)
+        present, *earlier = history
+        if self.from_template_hash not in {"", _template_hash_of(present)}:
+            raise RefusedError(Refusal.CHANGED_MEANWHILE)
+        if not earlier:
+            raise RefusedError(Refusal.NO_EARLIER_REVISION)
+        return present, earlier[0]
+
+
+class RollbackRung(ActionRungBase):
+    """Give the workload back the template it had before the failing rollout."""
+
+    action: Literal["rollback"]
+    """Give a Deployment the template of the revision before the failing one."""
+
+    def aimed(self, signal: Signal) -> Rollback:
+        """Roll back from the template of the pod that was found, or from whichever is present."""
+        return Rollback(from_template_hash=signal.template_hash if isinstance(signal, ContainerSignal) else "")
+
+    def in_words(self) -> str:
+        """Say where to."""
+        return "roll back to the revision before"
+
+
+def _is_owned(replica_set: JsonObject, deployment: JsonObject) -> bool:
+    owner = controller_of(replica_set)
+    return owner is not None and owner.get("uid") == uid_of(deployment)
+
+
+def _revision_of(replica_set: JsonObject) -> int:
+    """Return the number of a ReplicaSet's revision; 0 if it has none."""
+    told = str(annotations_of(replica_set).get(_REVISION) or "")
+    return int(told) if told.isdecimal() else 0
+
+
+def _template_hash_of(replica_set: JsonObject) -> str:
+    """Return the hash that labels a ReplicaSet's pods."""
+    return str(section(replica_set, "metadata", "labels").get(_TEMPLATE_HASH) or "")
+
+
+def _template_of(replica_set: JsonObject) -> JsonObject:
+    template = dict(section(replica_set, "spec", "template"))
+    metadata = dict(section(template, "metadata"))
+    labels = {name: value for name, value in section(metadata, "labels").items() if name != _TEMPLATE_HASH}
+    return {**template, "metadata": {**metadata, "labels": labels}}
+
+
+def _lines(deployment: JsonObject, present: JsonObject, target: JsonObject) -> Iterator[str]:
+    yield f"revision: {_revision_of(present)} → template of revision {_revision_of(target)}"
+    before = {one.get("name"): one.get("image") for one in containers_of(deployment)}
+    for container in containers_of(target):
+        image = before.get(container.get("name"))
+        if image != container.get("image"):
+            yield f"container {container.get('name')}: image: {image} → {container.get('image')}"

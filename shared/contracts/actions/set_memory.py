@@ -1,0 +1,130 @@
+"""set-memory: another memory limit for one container of a workload's template."""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
+from shared.contracts.actions.preconditions import path_to, read_unprotected
+from shared.contracts.actions.rung import ActionRungBase
+from shared.contracts.model import JsonObject
+from shared.contracts.objects import containers_of, section
+from shared.contracts.reasons import Reason
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Patch, PatchType
+from shared.contracts.rights import WORKLOADS, Right, rights_on
+from shared.contracts.signals import ContainerSignal, Signal
+from shared.contracts.words import SignalKind, Size
+from shared.kernel.quantities import format_bytes, parse_bytes
+
+_MEBIBYTE = 1 << 20
+
+
+class SetMemory(ActionBase):
+    """Set the memory limit (and request, where it would exceed the limit) of one container of the template."""
+
+    HEALS: ClassVar[str] = "a container that needs more memory than its limit gives it, and is killed for it"
+    KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+    RIGHTS: ClassVar[frozenset[Right]] = rights_on(WORKLOADS, verbs=["get", "patch"], group="apps")
+
+    kind: Literal["set-memory"] = "set-memory"
+    container: str
+    from_bytes: int
+    to_bytes: int
+
+    def course(self, order: Order) -> Course:
+        """Set the limit where it is still the one that was seen; the request follows where it would be above it."""
+        path = path_to(order.workload, kinds=self.KINDS)
+        workload = yield from read_unprotected(path, order)
+        resources, lines = self._resources(workload)
+        template: JsonObject = {"spec": {"containers": [{"name": self.container, "resources": resources}]}}
+        body: JsonObject = {"metadata": order.metadata_for(workload), "spec": {"template": template}}
+        yield Patch(path, body, PatchType.STRATEGIC)
+        return Done(lines)
+
+    def inverse(self) -> "SetMemory":
+        """Set the limit back."""
+        return self.model_copy(update={"from_bytes": self.to_bytes, "to_bytes": self.from_bytes})
+
+    def told_after(self, signal: Signal) -> Signal:
+        """Tell the container with the new limit, where it was told with the old one."""
+        if not isinstance(signal, ContainerSignal) or self.container != signal.container:
+            return signal
+        is_it = signal.memory_limit_bytes == self.from_bytes
+        return signal.model_copy(update={"memory_limit_bytes": self.to_bytes}) if is_it else signal
+
+    def in_words(self) -> str:
+        """Name the container and both limits."""
+        before, after = format_bytes(self.from_bytes), format_bytes(self.to_bytes)
+        return f"set the memory limit of container {self.container} from {before} to {after}"
+
+    def _resources(self, workload: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
+        container = next((one for one in containers_of(workload) if one.get("name") == self.container), None)
+        if container is None:
+            raise RefusedError(Refusal.CONTAINER_UNKNOWN)
+        limit, request = (_memory(container, bound) for bound in ("limits", "requests"))
+        if limit != self.from_bytes:
+            raise RefusedError(Refusal.CHANGED_MEANWHILE)
+        told: JsonObject = {"memory": format_bytes(self.to_bytes)}
+        if request <= self.to_bytes:
+            return {"limits": told}, (self._line("limits", limit),)
+        return {"limits": told, "requests": told}, (self._line("limits", limit), self._line("requests", request))
+
+    def _line(self, bound: str, before: int) -> str:
+        change = f"{format_bytes(before)} → {format_bytes(self.to_bytes)}"
+        return f"container {self.container}: {bound}.memory: {change}"
+
+
+class SetMemoryRung(ActionRungBase):
+    """Multiply the memory limit of the container that the finding is about, never beyond `cap`.
+
+    If the cure is not proven, the limit is set back, unless `revert` is false.
+    """
+
+    TELLERS: ClassVar[tuple[SignalKind, ...]] = ("container",)
+
+    action: Literal["set-memory"]
+    """Multiply the container's memory limit; refused when it is no longer what was seen."""
+    factor: float = Field(default=2.0, gt=1.0, le=8.0)
+    """By how much the limit is multiplied."""
+    cap: Size
+    """The largest limit that is ever set."""
+    revert: bool = True
+    """Whether the limit is set back where the cure is not proven."""
+
+    def aimed(self, signal: Signal) -> SetMemory | Reason:
+        """Take the container that the signal is about, where it has a limit that may be larger."""
+        if not isinstance(signal, ContainerSignal) or signal.memory_limit_bytes <= 0:
+            return Reason.TARGET_UNSUITABLE
+        limit = signal.memory_limit_bytes
+        if limit >= self.cap:
+            return Reason.CAP_REACHED
+        whole = -(-int(limit * self.factor) // _MEBIBYTE) * _MEBIBYTE  # people read mebibytes
+        return SetMemory(container=signal.container, from_bytes=limit, to_bytes=min(whole, self.cap))
+
+    def in_words(self) -> str:
+        """Say by how much, and up to where."""
+        return f"multiply the container's memory limit by {self.factor:g}, up to {format_bytes(self.cap)}"
+
+    @property
+    def is_undone(self) -> bool:
+        """Tell what the playbook says."""
+        return self.revert
+
+    def if_unproven(self) -> str:
+        """Say whether the limit is set back."""
+        return "the limit is set back" if self.revert else "the limit stays"
+
+    def senseless(self) -> Iterator[tuple[str, str]]:
+        """Yield a cap that no limit is below."""
+        if self.cap <= 0:
+            yield "cap", "every limit is beyond this cap; expected a larger one"
+
+
+def _memory(container: JsonObject, bound: str) -> int:
+    told = section(container, "resources", bound).get("memory")
+    try:
+        return parse_bytes(str(told)) if told is not None else 0
+    except ValueError:
+        return 0

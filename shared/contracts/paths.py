@@ -1,0 +1,30 @@
+"""Where an API server keeps the objects that are read, to be told of or to be changed."""
+
+from collections.abc import Mapping
+
+from shared.contracts.workloads import WorkloadRef
+
+COLLECTIONS: Mapping[str, str] = {
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
+    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
+    "Pod": "/api/v1/namespaces/{}/pods",
+}
+"""By kind: of what commands are about, and of what lies between that and its pods."""
+
+
+def collection_of(kind: str, namespace: str) -> str:
+    """Return the path of all objects of a known kind in a namespace.
+
+    Raises:
+        KeyError: the kind is none of these.
+    """
+    return COLLECTIONS[kind].format(namespace)
+
+
+def path_of(ref: WorkloadRef) -> str | None:
+    """Return the path of an object; None of a kind that cannot be read, or that has no namespace."""
+    return f"{collection_of(ref.kind, ref.namespace)}/{ref.name}" if ref.kind in COLLECTIONS else None

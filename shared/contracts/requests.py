@@ -1,0 +1,60 @@
+"""Requests that can be made of an API server, as values: what is asked is decided apart from the asking."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.contracts.model import JsonObject, JsonValue
+
+
+class PatchType(StrEnum):
+    """How a patch is written."""
+
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+    JSON = "application/json-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Read one object; answered with it."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListAll:
+    """Read all objects of a path; answered with a list of them."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Patch an object; answered with what it is then."""
+
+    path: str
+    body: JsonValue
+    kind: PatchType
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create an object, or a subresource such as an eviction; answered with it."""
+
+    path: str
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the object of that uid, and of that version where one is named; what it owns goes after it."""
+
+    path: str
+    uid: str
+    resource_version: str = ""
+
+
+Reading = Get | ListAll
+Writing = Patch | Create | Delete
+Request = Reading | Writing
+Answer = JsonObject | list[JsonObject]

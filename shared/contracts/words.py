@@ -1,0 +1,54 @@
+"""The playbook's words that its sections share: how durations and sizes are written, and which signals there are."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from shared.kernel.durations import parse_duration
+from shared.kernel.quantities import format_bytes, parse_bytes
+
+
+def _parse_duration(text: object) -> timedelta:
+    if isinstance(text, timedelta):  # a default; YAML has no such value
+        return text
+    return parse_duration(text if isinstance(text, str) else "")
+
+
+def _not_nothing(length: timedelta) -> timedelta:
+    if length <= timedelta(0):
+        raise ValueError("expected a duration longer than 0s")
+    return length
+
+
+def _format_duration(length: timedelta) -> str:
+    return f"{length // timedelta(seconds=1)}s"
+
+
+def _parse_size(text: object) -> int:
+    if isinstance(text, str):
+        return parse_bytes(text)
+    raise ValueError("expected a quantity with a unit such as 512Mi")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration),
+    PlainSerializer(_format_duration),
+    WithJsonSchema({"type": "string", "format": "duration", "examples": ["30s", "5m", "1h30m", "2d"]}),
+]
+Length = Annotated[Duration, AfterValidator(_not_nothing)]
+"""A duration within which something can happen."""
+Size = Annotated[
+    int,
+    BeforeValidator(_parse_size),
+    PlainSerializer(format_bytes),
+    WithJsonSchema({"type": "string", "format": "quantity", "examples": ["512Mi", "1.5Gi"]}),
+]
+SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
+
+
+class Words(BaseModel):
+    """A section of a playbook; a key that it does not know is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, defer_build=True)

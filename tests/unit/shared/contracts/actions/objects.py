@@ -1,0 +1,55 @@
+"""Builders of raw objects that actions are done to, each under the path at which it lies."""
+
+from typing import Any
+
+from shared.contracts.actions.preconditions import PROTECTED_LABEL
+
+DEPLOYMENT = "/apis/apps/v1/namespaces/bank/deployments/web"
+REPLICA_SETS = "/apis/apps/v1/namespaces/bank/replicasets"
+POD = "/api/v1/namespaces/bank/pods/web-1"
+PROTECTION = {PROTECTED_LABEL: "true"}
+
+
+def deployment(*, limit: str = "128Mi", request: str = "64Mi", image: str = "v2", containers: int = 2) -> Any:
+    """Return a Deployment of some containers."""
+    return {
+        "metadata": {"name": "web", "uid": "d", "resourceVersion": "7", "annotations": {"kept": "yes"}},
+        "spec": {
+            "replicas": 2,
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": f"c{number}",
+                            "image": image,
+                            "resources": {"limits": {"memory": limit, "cpu": "1"}, "requests": {"memory": request}},
+                        }
+                        for number in range(containers)
+                    ]
+                },
+            },
+        },
+    }
+
+
+def replica_set(revision: int, *, image: str, owner: str = "d") -> Any:
+    """Return a ReplicaSet of a Deployment's revision."""
+    template = deployment(image=image)["spec"]["template"]
+    labels = {"app": "web", "pod-template-hash": image}
+    return {
+        "metadata": {
+            "name": f"web-{image}",
+            "annotations": {"deployment.kubernetes.io/revision": str(revision)},
+            "labels": labels,
+            "ownerReferences": [{"kind": "Deployment", "name": "web", "uid": owner, "controller": True}],
+        },
+        "spec": {"template": template | {"metadata": {"labels": labels}}},
+    }
+
+
+def pod(*, owner: tuple[str, str] | None = ("ReplicaSet", "web-v2"), **metadata: Any) -> Any:
+    """Return a pod and who controls it."""
+    owners = [{"kind": owner[0], "name": owner[1], "controller": True}] if owner else []
+    usual = {"name": "web-1", "uid": "p", "resourceVersion": "9", "ownerReferences": owners}
+    return {"metadata": usual | metadata}
