@@ -4,13 +4,28 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
+import json
+import re
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, apply, ask, connect_as
+from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, apply, ask, connect, connect_as
+from tests.cluster.forbidden import (
+    FORBIDDEN,
+    NOBODY,
+    REVISION,
+    ROLES,
+    Forbidden,
+    Operation,
+    annotation,
+    drop,
+    put,
+    under,
+)
 from tests.cluster.objects import (
     BANK,
     IMAGE,
@@ -29,25 +44,12 @@ from tests.contracts.cluster.backend import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
 Clients = dict[str, client.ApiClient]
-Operation = dict[str, Any]
 CORE = f"/api/v1/namespaces/{BANK}"
 APPS = f"/apis/apps/v1/namespaces/{BANK}"
 POD = f"{CORE}/pods/target"
 DEPLOYMENT = f"{APPS}/deployments/target"
 INSIDE = "/spec/template/spec"
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "any", "uid": "any"}
-
-
-def put(path: str, value: Any) -> Operation:
-    return {"op": "add", "path": path, "value": value}
-
-
-def drop(path: str) -> Operation:
-    return {"op": "remove", "path": path}
-
-
-def annotation(name: str) -> str:
-    return f"/metadata/annotations/{name.replace('/', '~1')}"
 
 
 def token(value: str) -> Operation:
@@ -118,8 +120,6 @@ EDITS = [
     (DEPLOYMENT, token("9" * 30), NO_TOKEN),
     (DEPLOYMENT, drop(annotation(TOKEN)), NO_TOKEN),
     (f"{APPS}/statefulsets/target", put("/spec/replicas", 5), NO_REPLICAS),
-    (f"{APPS}/statefulsets/target", put(f"{INSIDE}/hostNetwork", True), NO_HOST),
-    (f"{APPS}/daemonsets/target", put(f"{INSIDE}/hostPID", True), NO_HOST),
     (f"{APPS}/daemonsets/target", put("/spec/minReadySeconds", 30), NO_SPEC),
     (POD, put("/spec/containers/0/image", "localhost/other:1"), NO_POD),
     (POD, put("/spec/activeDeadlineSeconds", 1), NO_POD),
@@ -160,6 +160,9 @@ def edit(api: client.ApiClient, path: str, operation: Operation) -> Answer:
     about_token = operation["path"] == annotation(TOKEN)
     operations = [put("/metadata/annotations", {})] if path == POD else []
     operations += [operation] if about_token else [token("8"), operation]
+    operations += (
+        [put(annotation(REVISION), NOBODY)] if path == DEPLOYMENT else []
+    )  # lest another policy denies it, too
     return ask(api, "PATCH", path, body=operations, kind=JSON_PATCH)
 
 
@@ -255,17 +258,92 @@ def test_an_eviction_beyond_the_limits_is_denied(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_memory_and_a_whole_earlier_template_may_be_set_under_a_token_that_stays_or_grows(
+def test_memory_and_the_time_of_a_restart_may_be_set_under_a_token_that_stays_or_grows(
     kind: str, clients: Clients
 ) -> None:
-    path = f"{APPS}/{kind.lower()}s/target"
+    path = f"{APPS}/{kind.lower()}s/target?dryRun=All"
     memory = put(f"{INSIDE}/containers/0/resources", {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}})
-    template = workload("target", kind=kind)["spec"]["template"]
-    template["spec"]["containers"][0] |= {"image": "localhost/busybox:0", "env": [{"name": "A", "value": "b"}]}
-    template["metadata"]["annotations"] = {"revision": "earlier"}
-    for operation, under in ((memory, "7"), (put("/spec/template", template), "8")):
-        body = [token(under), put(annotation("sre-agent.dev/command"), "cmd-1"), operation]
-        assert ask(clients["remediator"], "PATCH", f"{path}?dryRun=All", body=body, kind=JSON_PATCH).status == 200
+    restart = put("/spec/template/metadata/annotations", {"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"})
+    for operation, token_now in ((memory, "7"), (restart, "8")):
+        body = [*under(token_now, operation), put(annotation("sre-agent.dev/command"), "cmd-1")]
+        assert ask(clients["remediator"], "PATCH", path, body=body, kind=JSON_PATCH).status == 200
+
+
+@pytest.fixture
+def earlier(admin: client.ApiClient) -> Generator[Any]:
+    """Yield the ReplicaSet of the target's earlier revision, which had another image."""
+    first = revision_of(admin)
+    image = put(f"{INSIDE}/containers/0/image", IMAGE.replace(":1", ":2"))
+    assert ask(admin, "PATCH", DEPLOYMENT, body=[image], kind=JSON_PATCH).status == 200
+    until(lambda: revision_of(admin)["metadata"]["name"] != first["metadata"]["name"])
+    yield first
+    apply(admin, workload("target"))
+
+
+def revision_of(api: client.ApiClient) -> Any:
+    """Return the newest ReplicaSet of the target."""
+    found = ask(api, "GET", f"{APPS}/replicasets").body["items"]
+    owned = [one for one in found if one["metadata"]["name"].startswith("target-")]
+    return max(owned, key=lambda one: int(one["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
+
+
+def template_of(replica_set: Any) -> Any:
+    """Return the template as a Deployment has it."""
+    template = replica_set["spec"]["template"]
+    labels = {name: value for name, value in template["metadata"]["labels"].items() if name != "pod-template-hash"}
+    return {**template, "metadata": {**template["metadata"], "labels": labels}}
+
+
+def test_a_whole_earlier_template_comes_back_under_its_own_name_alone(
+    earlier: Any, clients: Clients, admin: client.ApiClient
+) -> None:
+    back, name, path = template_of(earlier), earlier["metadata"]["name"], f"{DEPLOYMENT}?dryRun=All"
+    other = {**back, "spec": {**back["spec"], "terminationGracePeriodSeconds": 31}}
+    asked = {
+        "whole": under("8", put("/spec/template", back), revision=name),
+        "another": under("8", put("/spec/template", other), revision=name),
+        "of the present": under("8", put("/spec/template", back), revision=revision_of(admin)["metadata"]["name"]),
+        "unnamed": under("8", put("/spec/template", back)),
+    }
+
+    def answered() -> dict[str, int]:
+        remediator = clients["remediator"]
+        return {
+            words: ask(remediator, "PATCH", path, body=body, kind=JSON_PATCH).status for words, body in asked.items()
+        }
+
+    until(lambda: answered() == {"whole": 200, "another": 403, "of the present": 403, "unnamed": 403})
+
+
+@pytest.mark.parametrize("edit", FORBIDDEN, ids=lambda one: one.words)
+def test_what_must_not_be_is_denied_by_who_is_said_to(
+    edit: Forbidden, kubeconfigs: dict[str, Path], admin: client.ApiClient
+) -> None:
+    api = connect(kubeconfigs["remediator"], headers={"Impersonate-User": edit.as_user} if edit.as_user else {})
+    answer = ask(api, edit.method, edit.path, body=named(edit.body, admin), kind=kind_of(edit))
+    api.close()
+    assert (answer.status, denied_by(answer)) == (403, edit.by)
+
+
+def named(body: Any, admin: client.ApiClient) -> Any:
+    """Return a body that names the target's newest revision where it is to name one."""
+    if "{revision}" not in json.dumps(body):
+        return body
+    return json.loads(json.dumps(body).replace("{revision}", revision_of(admin)["metadata"]["name"]))
+
+
+def kind_of(edit: Forbidden) -> str:
+    if edit.method != "PATCH":
+        return "application/json"
+    return JSON_PATCH if isinstance(edit.body, list) else MERGE
+
+
+def denied_by(answer: Answer) -> str:
+    """Return which policy denied it, by the short name, or that the roles did."""
+    found = re.search(r"ValidatingAdmissionPolicy 'sre-agent-remediator-([a-z-]+)'", answer.message)
+    if found is not None:
+        return found[1]
+    return ROLES if 'User "system:serviceaccount:sre-agent:remediator" cannot' in answer.message else answer.message
 
 
 def test_a_pod_may_be_marked_and_evicted(clients: Clients, admin: client.ApiClient) -> None:
@@ -285,7 +363,7 @@ def test_a_privilege_that_was_there_before_may_stay(clients: Clients, admin: cli
     document["spec"]["template"]["spec"]["containers"] = [container(securityContext={"privileged": True})]
     assert ask(admin, "POST", f"{APPS}/deployments", body=document).status == 201
     try:
-        body = [token("8"), put(f"{INSIDE}/containers/0/image", IMAGE.replace(":1", ":0"))]
+        body = under("8", put(f"{INSIDE}/containers/0/resources", {"limits": {"memory": "64Mi"}}))
         path = f"{APPS}/deployments/privileged?dryRun=All"
         assert ask(clients["remediator"], "PATCH", path, body=body, kind=JSON_PATCH).status == 200
     finally:
@@ -370,7 +448,12 @@ def test_of_all_leases_the_remediator_may_create_the_register_alone(rogue: clien
 def test_without_a_register_nothing_is_let_through(clients: Clients, admin: client.ApiClient) -> None:
     ask(admin, "DELETE", path_of(register()))
     try:
-        until(lambda: ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).status == 403)
+        until(
+            lambda: (
+                "no params found"
+                in ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).message
+            )
+        )
         leases = path_of(register()).rpartition("/")[0]
         assert ask(clients["remediator"], "POST", leases, body=register()).status == 201
         until(lambda: ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).status == 200)
@@ -393,7 +476,7 @@ def test_each_policy_is_well_typed_and_bound_to_deny(admin: client.ApiClient) ->
         if one.metadata.name.startswith("sre-agent-")
     }
     bindings = {one.spec.policy_name: one.spec for one in found.list_validating_admission_policy_binding().items}
-    assert len(policies) == 8
+    assert len(policies) == 10
     for name, policy in policies.items():
         assert policy.spec.failure_policy == "Fail"
         assert bindings[name].validation_actions == ["Deny"]

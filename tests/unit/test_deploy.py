@@ -18,6 +18,7 @@ from services.remediator.settings import RemediatorSettings
 from shared.contracts.rights import Right
 from shared.runtime.settings import PREFIX, ServiceSettings
 from tests.cluster.audit import username
+from tests.cluster.forbidden import FORBIDDEN, table
 from tests.cluster.rights import granted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +126,11 @@ def test_each_limit_of_a_policy_says_what_it_forbids_and_is_refused_as_forbidden
     messages = [limit["message"] for limit in limits]
     assert len(set(messages)) == len(messages)
     assert {limit["reason"] for limit in limits} == {"Forbidden"}
+
+
+def test_the_threat_model_shows_each_edit_that_the_real_api_server_is_asked_for() -> None:
+    assert table() in (ROOT / "docs" / "threat-model.md").read_text()
+    assert len(FORBIDDEN) > 20
 
 
 def test_the_policies_protect_the_namespaces_that_the_remediator_protects_by_itself() -> None:

@@ -8,7 +8,7 @@ from shared.contracts.actions.marks import operations_of
 from shared.contracts.actions.preconditions import path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.objects import annotations_of, containers_of, controller_of, section, uid_of, version_of
+from shared.contracts.objects import annotations_of, containers_of, controller_of, section, text, uid_of, version_of
 from shared.contracts.paths import collection_of
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Patch, PatchType
@@ -17,6 +17,8 @@ from shared.contracts.signals import ContainerSignal, Signal
 
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
+REVISION_ANNOTATION = "sre-agent.dev/revision"
+"""Names the ReplicaSet whose template comes back: the API server holds the two against each other."""
 
 
 class Rollback(ActionBase):
@@ -40,7 +42,7 @@ class Rollback(ActionBase):
         operations: list[JsonValue] = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version_of(deployment)},  # another: 409
             {"op": "replace", "path": "/spec/template", "value": _template_of(target)},
-            *operations_of(order.marks),
+            *operations_of({**order.marks, REVISION_ANNOTATION: text(section(target, "metadata"), "name")}),
         ]
         yield Patch(path, operations, PatchType.JSON)
         return Done(tuple(_lines(deployment, present, target)))

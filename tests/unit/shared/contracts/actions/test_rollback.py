@@ -6,7 +6,7 @@ import pytest
 
 from shared.contracts.actions.base import Done
 from shared.contracts.actions.marks import is_marked
-from shared.contracts.actions.rollback import Rollback
+from shared.contracts.actions.rollback import REVISION_ANNOTATION, Rollback
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome
@@ -30,6 +30,7 @@ def test_a_rollback_takes_the_template_of_the_revision_before() -> None:
     after = server.objects[DEPLOYMENT]
     assert after["spec"]["template"] == deployment(image="v1")["spec"]["template"]
     assert (is_marked(after, "cmd-1"), after["metadata"]["resourceVersion"]) == (True, "7")
+    assert after["metadata"]["annotations"][REVISION_ANNOTATION] == TWO[0]["metadata"]["name"]
     assert has_happened(Server(server.objects), Rollback())
 
 
