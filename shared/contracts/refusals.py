@@ -115,9 +115,11 @@ ADVICE: Mapping[Refusal, Advice] = {
         "Mend the template by hand. Keep `revisionHistoryLimit` at 2 or more where a rollback is to be possible.",
     ),
     Refusal.DISRUPTION_BUDGET: Advice(
-        "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy.",
+        "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy. Of a new template: "
+        "the workload's strategy lets a rollout take more pods than the budget leaves (the message has both numbers).",
         "Look which: `kubectl get poddisruptionbudgets -n NAMESPACE`. Bring the other pods up first; a budget that can "
-        "never allow one (`minAvailable` equal to `replicas`) is to be mended.",
+        "never allow one (`minAvailable` equal to `replicas`) is to be mended. Of a new template: lower the workload's "
+        "`maxUnavailable`, with `maxSurge` above 0, until a rollout leaves what the budget asks for.",
     ),
     Refusal.BUDGET_WORKLOAD: Advice(
         "The brake: this workload was healed in the last hour as often as it may be (`SRE_BRAKE_WORKLOAD_PER_HOUR`). "

@@ -89,7 +89,7 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
         Right("", "nodes", "get"),
     }
     told = {Right("", "events", "create")}
-    brake = {Right("", "nodes", "list")}
+    brake = {Right("", "nodes", "list"), Right("policy", "poddisruptionbudgets", "list")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
     stops = {Right("", "namespaces", "get"), Right("", "configmaps", "get")}

@@ -120,4 +120,5 @@ def _order(command: Command, *, token: int, dry_run: bool) -> Order:
         protected_labels=command.protected_labels,
         token=token,
         dry_run=dry_run,
+        reverts=command.reverts,
     )

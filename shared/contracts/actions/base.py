@@ -33,6 +33,7 @@ class Order:
     protected_labels: Mapping[str, tuple[str, ...]]
     token: int
     dry_run: bool
+    reverts: str = ""
 
     @property
     def marks(self) -> JsonObject:

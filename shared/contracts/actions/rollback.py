@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError, read_all
+from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
 from shared.contracts.actions.marks import operations_of
 from shared.contracts.actions.preconditions import path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
@@ -27,7 +28,8 @@ class Rollback(ActionBase):
     HEALS: ClassVar[str] = "a rollout whose new pods do not come up: a wrong image, a crash at start, a failing probe"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment"})
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(["deployments"], verbs=["get", "patch"], group="apps") | {
-        Right("apps", "replicasets", "list")
+        Right("apps", "replicasets", "list"),
+        *READS_BUDGETS,
     }
 
     kind: Literal["rollback"] = "rollback"
@@ -39,6 +41,7 @@ class Rollback(ActionBase):
         deployment = yield from read_unprotected(path, order)
         known = yield from read_all(collection_of("ReplicaSet", order.workload.namespace))
         present, target = self._revisions(deployment, known)
+        yield from check_budgets(deployment, order)
         operations: list[JsonValue] = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version_of(deployment)},  # another: 409
             {"op": "replace", "path": "/spec/template", "value": _template_of(target)},

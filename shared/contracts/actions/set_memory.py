@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
+from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
 from shared.contracts.actions.preconditions import path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject
@@ -26,7 +27,7 @@ class SetMemory(ActionBase):
 
     HEALS: ClassVar[str] = "a container that needs more memory than its limit gives it, and is killed for it"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-    RIGHTS: ClassVar[frozenset[Right]] = rights_on(WORKLOADS, verbs=["get", "patch"], group="apps")
+    RIGHTS: ClassVar[frozenset[Right]] = rights_on(WORKLOADS, verbs=["get", "patch"], group="apps") | READS_BUDGETS
 
     kind: Literal["set-memory"] = "set-memory"
     container: str
@@ -38,6 +39,7 @@ class SetMemory(ActionBase):
         path = path_to(order.workload, kinds=self.KINDS)
         workload = yield from read_unprotected(path, order)
         resources, lines = self._resources(workload)
+        yield from check_budgets(workload, order)
         template: JsonObject = {"spec": {"containers": [{"name": self.container, "resources": resources}]}}
         body: JsonObject = {"metadata": order.metadata_for(workload), "spec": {"template": template}}
         yield Patch(path, body, PatchType.STRATEGIC)

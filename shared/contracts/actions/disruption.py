@@ -1,0 +1,115 @@
+"""What a new template may take: a rollout is nobody's eviction, and asks no PodDisruptionBudget by itself."""
+
+from collections.abc import Generator, Iterable, Mapping
+
+from shared.contracts.actions.base import Order, RefusedError, read_all
+from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.objects import number, section, sections, text
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Answer, ListAll
+from shared.contracts.rights import Right
+
+READS_BUDGETS = frozenset({Right("policy", "poddisruptionbudgets", "list")})
+_QUARTER = "25%"
+"""What a Deployment takes for maxUnavailable and maxSurge where it does not say."""
+
+
+def check_budgets(workload: JsonObject, order: Order) -> Generator[ListAll, Answer, None]:
+    """Ask for the budgets of a workload's namespace; what undoes a harm waits for none.
+
+    Raises:
+        RefusedError: a rollout could take more pods than one of them allows.
+    """
+    if order.reverts:
+        return
+    budgets = yield from read_all(f"/apis/policy/v1/namespaces/{order.workload.namespace}/poddisruptionbudgets")
+    broken = budget_broken_by_rollout(workload, budgets)
+    if broken:
+        raise RefusedError(Refusal.DISRUPTION_BUDGET, broken)
+
+
+def budget_broken_by_rollout(workload: JsonObject, budgets: Iterable[JsonObject]) -> str:
+    """Return which budget a rollout of a new template could break, in words; empty where it breaks none.
+
+    What is not available before cannot be taken: who has no pod that works may roll out as it likes.
+    """
+    if not _available(workload):
+        return ""
+    labels, lowest = section(workload, "spec", "template", "metadata", "labels"), lowest_in_rollout(workload)
+    for budget in budgets:
+        wanted = number(section(budget, "status"), "desiredHealthy", default=_replicas(workload))
+        if lowest < wanted and selects(section(budget, "spec"), labels):
+            name = text(section(budget, "metadata"), "name")
+            return f"a rollout may leave {lowest} pods available, and {name} asks for {wanted}"
+    return ""
+
+
+def lowest_in_rollout(workload: JsonObject) -> int:
+    """Return how many pods a rollout may leave available, by the workload's own strategy."""
+    replicas = _replicas(workload)
+    if text(workload, "kind") in {"StatefulSet", "DaemonSet"}:
+        return max(0, replicas - _taken_one_by_one(workload))
+    strategy = section(workload, "spec", "strategy")
+    if text(strategy, "type") == "Recreate":
+        return 0
+    rolling = section(strategy, "rollingUpdate")
+    taken = _share(rolling.get("maxUnavailable", _QUARTER), replicas, is_rounded_up=False)
+    surge = _share(rolling.get("maxSurge", _QUARTER), replicas, is_rounded_up=True)
+    return max(0, replicas - (taken if taken or surge else 1))  # neither would never end: Kubernetes takes one
+
+
+def selects(spec: JsonObject, labels: Mapping[str, JsonValue]) -> bool:
+    """Tell whether a budget is about pods with these labels; one without a selector is about none."""
+    if not isinstance(spec.get("selector"), dict):
+        return False
+    selector = section(spec, "selector")
+    exact = section(selector, "matchLabels").items()
+    return all(labels.get(name) == value for name, value in exact) and all(
+        _is_met(one, labels) for one in sections(selector, "matchExpressions")
+    )
+
+
+def _is_met(expression: JsonObject, labels: Mapping[str, JsonValue]) -> bool:
+    name, told = text(expression, "key"), expression.get("values")
+    values: list[JsonValue] = told if isinstance(told, list) else []
+    match text(expression, "operator"):
+        case "In":
+            return name in labels and labels[name] in values
+        case "NotIn":
+            return name not in labels or labels[name] not in values
+        case "DoesNotExist":
+            return name not in labels
+        case "Exists":
+            return name in labels
+        case _:
+            return True  # of what nobody knows yet the stricter is taken
+
+
+def _taken_one_by_one(workload: JsonObject) -> int:
+    strategy = section(workload, "spec", "updateStrategy")
+    if text(strategy, "type") == "OnDelete":
+        return 0
+    is_rounded_up = text(workload, "kind") == "DaemonSet"
+    told = section(strategy, "rollingUpdate").get("maxUnavailable", 1)
+    return _share(told, _replicas(workload), is_rounded_up=is_rounded_up)
+
+
+def _replicas(workload: JsonObject) -> int:
+    if text(workload, "kind") == "DaemonSet":
+        return number(section(workload, "status"), "desiredNumberScheduled")
+    return number(section(workload, "spec"), "replicas", default=1)
+
+
+def _available(workload: JsonObject) -> int:
+    status = section(workload, "status")
+    return number(status, "numberAvailable" if text(workload, "kind") == "DaemonSet" else "availableReplicas")
+
+
+def _share(told: JsonValue, total: int, *, is_rounded_up: bool) -> int:
+    """Return a number, or a percentage of a total; all of it where it is neither."""
+    if isinstance(told, int):
+        return told
+    percent = str(told).removesuffix("%")
+    if not percent.isdecimal():
+        return total
+    return -(-total * int(percent) // 100) if is_rounded_up else total * int(percent) // 100
