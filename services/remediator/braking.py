@@ -46,7 +46,7 @@ class Brake:
         Raises:
             UnavailableError: the broker does not answer; it may have been taken.
         """
-        if not command.reverts:
+        if not command.eases:
             await self._ledger.spend(command, census.place)
 
     async def give_back(self, command: Command) -> None:

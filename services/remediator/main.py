@@ -173,7 +173,9 @@ class Leadership:
         fenced = FencedCluster(self._ports.cluster, tenure=tenure, register=self._register)
         return Remediation(
             self._ports.publisher,
-            lambda workload: Actor(StoppableCluster(fenced, stops, workload)),
+            lambda workload: Actor(
+                StoppableCluster(fenced, stops, workload), protected_namespaces=self._settings.protected_namespaces
+            ),
             Capture(self._ports.cluster, within=self._settings.evidence_within),
             brake=self._brake(tenure),
             stops=stops,

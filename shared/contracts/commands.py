@@ -15,8 +15,9 @@ class Command(Message):
     """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run or a revert.
 
     `reverts` is the command that it undoes. What carries one of the `protected_labels` (a key with one of these values)
-    when it is read to be changed must be left alone; what was ordered before there were any has none. `severity` is the
-    incident's: of many that wait the most severe is carried out first.
+    when it is read to be changed must be left alone; what was ordered before there were any has none. So must what lies
+    in one of the `protected_namespaces`, which a command carries about what lies in none itself: it may reach into all.
+    `severity` is the incident's: of many that wait the most severe is carried out first.
     """
 
     TYPE: ClassVar[str] = "command"
@@ -31,9 +32,15 @@ class Command(Message):
     dry_run: bool
     reverts: str = ""
     protected_labels: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+    protected_namespaces: tuple[str, ...] = Field(default=(), exclude_if=lambda named: not named)
     expires_at: Moment
     requested_by: str
     severity: Severity | None = None
+
+    @property
+    def eases(self) -> bool:
+        """Tell whether it undoes what was done before: no brake may hold it up, and it goes first."""
+        return bool(self.reverts) or self.action.EASES
 
     @property
     def key(self) -> str:

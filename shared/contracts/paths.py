@@ -12,8 +12,9 @@ COLLECTIONS: Mapping[str, str] = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
     "Pod": "/api/v1/namespaces/{}/pods",
+    "Node": "/api/v1/nodes",
 }
-"""By kind: of what commands are about, and of what lies between that and its pods."""
+"""By kind: of what commands are about, and of what lies between that and its pods; a node's names no namespace."""
 
 
 def collection_of(kind: str, namespace: str) -> str:
@@ -26,5 +27,5 @@ def collection_of(kind: str, namespace: str) -> str:
 
 
 def path_of(ref: WorkloadRef) -> str | None:
-    """Return the path of an object; None of a kind that cannot be read, or that has no namespace."""
+    """Return the path of an object; None of a kind that cannot be read."""
     return f"{collection_of(ref.kind, ref.namespace)}/{ref.name}" if ref.kind in COLLECTIONS else None

@@ -24,6 +24,13 @@ class Refusal(StrEnum):
     CONTAINER_UNKNOWN = "container-unknown"
     CHANGED_MEANWHILE = "changed-meanwhile"
     NO_EARLIER_REVISION = "no-earlier-revision"
+    NOT_FAILED = "not-failed"
+    NOT_STUCK = "not-stuck"
+    ALREADY_RETRIED = "already-retried"
+    CRON_JOB_FORBIDS = "cron-job-forbids"
+    NOT_OURS = "not-ours"
+    TOO_FEW_NODES = "too-few-nodes"
+    TOO_MANY_PODS = "too-many-pods"
     DISRUPTION_BUDGET = "disruption-budget"
     BUDGET_WORKLOAD = "budget-workload"
     BUDGET_NODE = "budget-node"
@@ -114,9 +121,45 @@ ADVICE: Mapping[Refusal, Advice] = {
         "There is no earlier template to go back to: the first revision, or `revisionHistoryLimit` keeps none.",
         "Mend the template by hand. Keep `revisionHistoryLimit` at 2 or more where a rollback is to be possible.",
     ),
+    Refusal.NOT_FAILED: Advice(
+        "The pod or the Job has not failed, at least not any more: what runs, waits or is done is never deleted, nor "
+        "run again. A pod that is about to go is deleted by a step with `force` alone.",
+        "Nothing, as a rule. Where it is broken all the same, choose another action (`restart-pod`).",
+    ),
+    Refusal.NOT_STUCK: Advice(
+        "The pod is about to go, and its grace was over less than five minutes ago (or is not yet): its kubelet may "
+        "still end it.",
+        "Wait. Where its node is gone for good, delete the node: its pods go with it.",
+    ),
+    Refusal.ALREADY_RETRIED: Advice(
+        "The Job is one that was run again itself, or there is a Job that runs it again and has not failed: it waits, "
+        "runs, or is done.",
+        "Look at the annotation `sre-agent.dev/retries`, which names the uid of the Job that is run again. A Job that "
+        "fails twice wants a person.",
+    ),
+    Refusal.CRON_JOB_FORBIDS: Advice(
+        "The Job's CronJob is suspended, or lets no two of its Jobs run at once (`concurrencyPolicy`): a Job that is "
+        "run again has no owner, so the CronJob would not know of it, and start the next one beside it.",
+        "Run it by hand when no other is due: `kubectl create job NAME --from=cronjob/CRONJOB`.",
+    ),
+    Refusal.NOT_OURS: Advice(
+        "The node was cordoned by somebody else (it lacks the annotation `sre-agent.dev/cordoned`), who has a reason.",
+        "Ask who cordoned it, and uncordon it by hand: `kubectl uncordon NODE`.",
+    ),
+    Refusal.TOO_FEW_NODES: Advice(
+        "Too few of the other nodes are ready and take pods for this one to be taken out: another is cordoned or not "
+        "ready, or there is none besides.",
+        "Bring the other nodes back first: `kubectl get nodes`. Where more may be out at the same time, lower the "
+        "step's `least_schedulable`.",
+    ),
+    Refusal.TOO_MANY_PODS: Advice(
+        "More pods would have to leave the node than the step's `at_most` allows; none was touched.",
+        "Drain it by hand (`kubectl drain NODE`), or raise `at_most` if as many may be moved at once.",
+    ),
     Refusal.DISRUPTION_BUDGET: Advice(
         "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy. Of a new template: "
-        "the workload's strategy lets a rollout take more pods than the budget leaves (the message has both numbers).",
+        "the workload's strategy lets a rollout take more pods than the budget leaves (the message has both numbers). "
+        "Of a drain: where it was held up half-way, the message says what it had evicted, and its node stays cordoned.",
         "Look which: `kubectl get poddisruptionbudgets -n NAMESPACE`. Bring the other pods up first; a budget that can "
         "never allow one (`minAvailable` equal to `replicas`) is to be mended. Of a new template: lower the workload's "
         "`maxUnavailable`, with `maxSurge` above 0, until a rollout leaves what the budget asks for.",

@@ -23,9 +23,10 @@ class Get:
 
 @dataclass(frozen=True, slots=True)
 class ListAll:
-    """Read all objects of a path; answered with a list of them."""
+    """Read all objects of a path, or those that a field selector names; answered with a list of them."""
 
     path: str
+    fields: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,27 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the object of that uid, and of that version where one is named; what it owns goes after it."""
+    """Delete the object of that uid, and of that version where one is named; what it owns goes after it.
+
+    `grace_seconds` is how long it may take to end, where that is not its own to say.
+    """
 
     path: str
     uid: str
     resource_version: str = ""
+    grace_seconds: int | None = None
 
 
 Reading = Get | ListAll
 Writing = Patch | Create | Delete
-Request = Reading | Writing
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Ask what a write would come to, also where the command is live; answered like it, and kept by nobody."""
+
+    writing: Writing
+
+
+Request = Reading | Writing | Preview
 Answer = JsonObject | list[JsonObject]

@@ -184,8 +184,18 @@ class KubeClient:
         if told.strip() != b"ok":
             raise UnavailableError(f"Kubernetes API: what answers is no API server: {_quoted(told)}")
 
-    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> JsonObject:
         """Delete the object of that uid, and of that version where one is named; what it owns goes after it.
+
+        `grace_seconds` is how long it may take to end, where that is not its own to say.
 
         Raises:
             KubeError: the server refuses (409 where another object, or another version of it, is there by now).
@@ -197,6 +207,8 @@ class KubeClient:
             "kind": "DeleteOptions",
             "preconditions": held,
             "propagationPolicy": "Background",  # of a Job's pods the server would make orphans
+            **({"gracePeriodSeconds": grace_seconds} if grace_seconds is not None else {}),
+            **({"dryRun": ["All"]} if dry_run else {}),  # of a query the server takes no notice beside a body
         }
         return _object(await self._ask("DELETE", path, query=_dry(dry_run), body=options))
 

@@ -13,7 +13,7 @@ from kubernetes import client
 
 from shared.contracts.actions import Action, RestartPod, SetMemory
 from shared.contracts.commands import Command
-from shared.contracts.workloads import WorkloadRef
+from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 from tests.cluster.accounts import MERGE, apply, ask
 from tests.cluster.objects import BANK, TOKEN, path_of, running
 from tests.contracts.cluster.backend import until
@@ -114,7 +114,9 @@ def command(document: Any, action: Action) -> Command:
     return Command(
         id=f"by-hand-{next(_NUMBERS)}",
         at=now,
-        workload=WorkloadRef(kind=document["kind"], namespace=metadata["namespace"], name=metadata["name"]),
+        workload=WorkloadRef(
+            kind=document["kind"], namespace=metadata.get("namespace", CLUSTER_SCOPE), name=metadata["name"]
+        ),
         incident="inc-1",
         rule="rule",
         playbook="hash",

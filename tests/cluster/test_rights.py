@@ -69,7 +69,6 @@ REFUSED = [
     ("GET", f"{BANK_PATH}/pods/target/portforward?ports=80", None),
     ("GET", f"{BANK_PATH}/pods/target/proxy/", None),
     ("POST", f"{BANK_PATH}/pods", waiting_pod("intruder")),
-    ("DELETE", f"{BANK_PATH}/pods/target", None),
     ("DELETE", f"{BANK_PATH}/pods", None),
     ("PATCH", f"{BANK_PATH}/pods/target/status", {"status": {"phase": "Failed"}}),
     ("PATCH", f"{BANK_PATH}/pods/target/ephemeralcontainers", {"spec": {"ephemeralContainers": []}}),

@@ -47,9 +47,9 @@ class SimulatedCluster:
         """Return one object."""
         return await self._ask(lambda: self._simulation.api.get(target_of(path)))
 
-    async def list(self, path: str) -> Listing:
-        """Return all objects of a path."""
-        return await self._ask(lambda: self._listed(target_of(path)))
+    async def list(self, path: str, **query: str) -> Listing:
+        """Return all objects of a path, or those that a query selects."""
+        return await self._ask(lambda: self._listed(target_of(path), query))
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
         """Create an object, or a subresource such as an eviction."""
@@ -61,10 +61,21 @@ class SimulatedCluster:
             lambda: self._patched(target_of(path), Patch(patch_kind_of(kind), body), dry_run=dry_run)
         )
 
-    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
-        """Delete the object of that uid, and of that version where one is named."""
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named, within a grace other than its own."""
         held: Document = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
-        return await self._ask(lambda: self._deleted(target_of(path), {"preconditions": held}, dry_run=dry_run))
+        grace: Document = {"gracePeriodSeconds": grace_seconds} if grace_seconds is not None else {}
+        return await self._ask(
+            lambda: self._deleted(target_of(path), {"preconditions": held, **grace}, dry_run=dry_run)
+        )
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log."""
@@ -82,8 +93,9 @@ class SimulatedCluster:
         await self._weather.answer(_SERVER)
         return answered
 
-    def _listed(self, target: Target) -> Listing:
-        page: Any = listing(target.resource, self._simulation.api.list(target.resource, list_options_of({}, target)))
+    def _listed(self, target: Target, query: Mapping[str, str]) -> Listing:
+        options = list_options_of(dict(query), target)
+        page: Any = listing(target.resource, self._simulation.api.list(target.resource, options))
         return Listing(list(page["items"]), str(page["metadata"]["resourceVersion"]))
 
     def _created(self, target: Target, body: Document, *, dry_run: bool) -> JsonObject:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from services.collector.settings import CollectorSettings
 from services.decider.settings import DeciderSettings
 from services.rca.settings import RcaSettings
 from services.remediator.settings import RemediatorSettings
-from shared.contracts.rights import Right
+from shared.contracts.actions import RIGHTS
+from shared.contracts.rights import Right, granted_to
 from shared.runtime.settings import PREFIX, ServiceSettings
 from tests.cluster.audit import username
 from tests.cluster.forbidden import FORBIDDEN, table
@@ -91,10 +93,35 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     told = {Right("", "events", "create")}
     brake = {Right("", "nodes", "list"), Right("policy", "poddisruptionbudgets", "list")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
+    deletion = {Right("", "pods", "delete")}
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
     stops = {Right("", "namespaces", "get"), Right("", "configmaps", "get")}
-    changing = changed | owners | between | evidence | eviction | told
+    changing = changed | owners | between | evidence | eviction | deletion | told
     assert granted()["remediator"] == changing | register | brake | stops
+
+
+OPTIONAL = {"nodes.yaml": {"cordon", "uncordon", "drain"}, "jobs.yaml": {"retry-job"}}
+"""What each optional binding lets the remediator do."""
+
+
+def optional(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "optional" / name).read_text()))
+
+
+@pytest.mark.parametrize(("name", "actions"), OPTIONAL.items())
+def test_an_optional_binding_gives_its_actions_what_they_need_and_nothing_more(name: str, actions: set[str]) -> None:
+    shipped = granted()["remediator"]
+    added = {*chain(*granted_to("remediator", [*kubernetes(), *optional(name)]).values())}
+    needed = {right for action in actions for right in RIGHTS[action]}
+    assert needed <= added
+    assert added - shipped <= needed
+
+
+def test_what_is_bound_by_option_is_not_bound_as_shipped() -> None:
+    by_option = {action for actions in OPTIONAL.values() for action in actions}
+    assert {path.name for path in (ROOT / "deploy" / "kubernetes" / "optional").iterdir()} == OPTIONAL.keys()
+    lacking = {action for action, rights in RIGHTS.items() if not rights <= granted()["remediator"]}
+    assert by_option <= lacking
 
 
 @pytest.mark.parametrize("service", ["decider", "rca", "api"])
@@ -135,7 +162,7 @@ def test_the_threat_model_shows_each_edit_that_the_real_api_server_is_asked_for(
 
 def test_the_policies_protect_the_namespaces_that_the_remediator_protects_by_itself() -> None:
     text = (ROOT / "deploy" / "kubernetes" / "admission.yaml").read_text()
-    listed = re.search(r"request\.namespace in (\[[^]]*\])", text)
+    listed = re.search(r'request\.\?namespace\.orValue\(""\) in (\[[^]]*\])', text)
     assert listed is not None
     assert set(json.loads(listed[1])) == RemediatorSettings.model_fields["protected_namespaces"].default
 

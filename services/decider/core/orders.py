@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from services.decider.core.protecting import labels_in_force
+from services.decider.core.protecting import labels_in_force, namespaces_in_force
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.commands import Command
@@ -72,6 +72,7 @@ def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Com
         reverts=reverts,
         expires_at=turn.now + COMMAND_EXPIRES,
         protected_labels=labels_in_force(playbook.words.spec.protected) if playbook else {},
+        protected_namespaces=namespaces_in_force(incident.workload, playbook.words.spec.protected) if playbook else (),
         requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
         severity=incident.severity,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from services.decider.core.language import Protected
 from shared.contracts.signals import EventSignal, Signal
-from shared.contracts.workloads import WorkloadRef
+from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 
 
 def protection_of(workload: WorkloadRef, signal: Signal | None, protected: Protected) -> str:
@@ -24,3 +24,8 @@ def labels_of(protected: Protected) -> Iterator[tuple[str, str]]:
 def labels_in_force(protected: Protected) -> Mapping[str, tuple[str, ...]]:
     """Return the protected labels as commands carry them: what is equal has equal bytes."""
     return {key: tuple(sorted(values)) for key, values in sorted(protected.labels.items())}
+
+
+def namespaces_in_force(workload: WorkloadRef, protected: Protected) -> tuple[str, ...]:
+    """Return the protected namespaces as a command about a workload carries them: where it lies in none itself."""
+    return tuple(sorted(protected.namespaces)) if workload.namespace == CLUSTER_SCOPE else ()

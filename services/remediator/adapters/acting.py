@@ -10,7 +10,7 @@ from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedEr
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Create, Delete, Get, ListAll, Patch, Reading, Request, Writing
+from shared.contracts.requests import Answer, Create, Delete, Get, ListAll, Patch, Preview, Reading, Request, Writing
 from shared.infra.kube import KubeError
 
 _CONFLICT = 409
@@ -35,8 +35,9 @@ class Refused:
 class Actor:
     """Carry commands out on a cluster, which for what is live is behind the leader's fence."""
 
-    def __init__(self, client: Cluster) -> None:
+    def __init__(self, client: Cluster, *, protected_namespaces: frozenset[str] = frozenset()) -> None:
         self._client = client
+        self._protected_namespaces = protected_namespaces
 
     async def act(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:
         """Do what a command says, or ask the API server what it would do.
@@ -47,7 +48,7 @@ class Actor:
         Raises:
             UnavailableError: the API server does not answer; it may have happened, `has_happened` tells.
         """
-        order = _order(command, token=token, dry_run=dry_run)
+        order = self._order(command, token=token, dry_run=dry_run)
         try:
             for _ in range(_READINGS - 1):
                 with suppress(OvertakenError):
@@ -62,13 +63,15 @@ class Actor:
         Raises:
             UnavailableError: the API server does not answer.
         """
-        order = _order(command, token=0, dry_run=command.dry_run)
+        order = self._order(command, token=0, dry_run=command.dry_run)
         return await _conversed(command.action.happened(order), self._read)
 
     async def _carried_out(self, command: Command, order: Order) -> Done:
         async def ask(request: Request) -> Answer:
             if isinstance(request, Get | ListAll):
                 return await self._read(request)
+            if isinstance(request, Preview):
+                return await self._written(request.writing, dry_run=True)
             return await self._written(request, dry_run=order.dry_run)
 
         return await _conversed(command.action.course(order), ask)
@@ -78,7 +81,8 @@ class Actor:
             case Get():
                 return await self._client.get(request.path)
             case ListAll():
-                return (await self._client.list(request.path)).items
+                query = {"fieldSelector": request.fields} if request.fields else {}
+                return (await self._client.list(request.path, **query)).items
 
     async def _written(self, request: Writing, *, dry_run: bool) -> JsonObject:
         match request:
@@ -86,10 +90,31 @@ class Actor:
                 return await self._client.patch(path, body, kind=kind, dry_run=dry_run)
             case Create(path, body):
                 return await self._client.create(path, body, dry_run=dry_run)
-            case Delete(path, uid, version):
-                return await self._client.delete(path, uid=uid, resource_version=version, dry_run=dry_run)
+            case Delete():
+                return await self._deleted(request, dry_run=dry_run)
             case _:
                 assert_never(request)
+
+    async def _deleted(self, request: Delete, *, dry_run: bool) -> JsonObject:
+        return await self._client.delete(
+            request.path,
+            uid=request.uid,
+            resource_version=request.resource_version,
+            grace_seconds=request.grace_seconds,
+            dry_run=dry_run,
+        )
+
+    def _order(self, command: Command, *, token: int, dry_run: bool) -> Order:
+        return Order(
+            command=command.id,
+            at=command.at,
+            workload=command.workload,
+            protected_labels=command.protected_labels,
+            protected_namespaces=self._protected_namespaces | {*command.protected_namespaces},
+            token=token,
+            dry_run=dry_run,
+            reverts=command.reverts,
+        )
 
 
 async def _conversed(conversation: Generator[R, Answer, T], ask: Callable[[R], Awaitable[Answer]]) -> T:
@@ -111,14 +136,3 @@ def _translated(refused: KubeError) -> RefusedError:
     if refused.status == _CONFLICT:
         return OvertakenError(refused.message)
     return RefusedError(_REFUSALS.get(refused.status, Refusal.REJECTED), refused.message)
-
-
-def _order(command: Command, *, token: int, dry_run: bool) -> Order:
-    return Order(
-        command=command.id,
-        workload=command.workload,
-        protected_labels=command.protected_labels,
-        token=token,
-        dry_run=dry_run,
-        reverts=command.reverts,
-    )

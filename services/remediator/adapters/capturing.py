@@ -101,7 +101,8 @@ class Capture:
 
     async def _workload(self, command: Command) -> list[JsonObject]:
         path = path_of(command.workload)
-        return await self._one(path) if path else []
+        is_known_otherwise = command.workload.kind == "Node"
+        return await self._one(path) if path and not is_known_otherwise else []
 
     async def _between(self, command: Command) -> list[JsonObject]:
         kind = BETWEEN.get(command.workload.kind)

@@ -19,8 +19,8 @@ class Cluster(Protocol):
         """Return one object."""
         ...
 
-    async def list(self, path: str) -> Listing:
-        """Return all objects of a path."""
+    async def list(self, path: str, **query: str) -> Listing:
+        """Return all objects of a path, or those that a query selects."""
         ...
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
@@ -31,8 +31,16 @@ class Cluster(Protocol):
         """Patch an object and return it."""
         ...
 
-    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
-        """Delete the object of that uid, and of that version where one is named."""
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named, within a grace other than its own."""
         ...
 
     async def logs(self, path: str, **query: str) -> str:

@@ -26,9 +26,9 @@ class FencedCluster:
         """Return one object."""
         return await self._cluster.get(path)
 
-    async def list(self, path: str) -> Listing:
-        """Return all objects of a path."""
-        return await self._cluster.list(path)
+    async def list(self, path: str, **query: str) -> Listing:
+        """Return all objects of a path, or those that a query selects."""
+        return await self._cluster.list(path, **query)
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log."""
@@ -57,15 +57,25 @@ class FencedCluster:
         self._check()
         return await self._written(self._cluster.patch(path, body, kind=kind, dry_run=dry_run))
 
-    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
-        """Delete the object of that uid, and of that version where one is named.
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named, within a grace other than its own.
 
         Raises:
             UnavailableError: the tenure is over, or may be.
         """
         self._check()
         return await self._written(
-            self._cluster.delete(path, uid=uid, resource_version=resource_version, dry_run=dry_run)
+            self._cluster.delete(
+                path, uid=uid, resource_version=resource_version, grace_seconds=grace_seconds, dry_run=dry_run
+            )
         )
 
     def _check(self) -> None:

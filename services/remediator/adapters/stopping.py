@@ -153,9 +153,9 @@ class StoppableCluster:
         """Return one object."""
         return await self._client.get(path)
 
-    async def list(self, path: str) -> Listing:
-        """Return all objects of a path."""
-        return await self._client.list(path)
+    async def list(self, path: str, **query: str) -> Listing:
+        """Return all objects of a path, or those that a query selects."""
+        return await self._client.list(path, **query)
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
         """Create an object, or a subresource such as an eviction."""
@@ -169,11 +169,21 @@ class StoppableCluster:
             await self._check()
         return await self._client.patch(path, body, kind=kind, dry_run=dry_run)
 
-    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> JsonObject:
-        """Delete the object of that uid, and of that version where one is named."""
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> JsonObject:
+        """Delete the object of that uid, and of that version where one is named, within a grace other than its own."""
         if not dry_run:
             await self._check()
-        return await self._client.delete(path, uid=uid, resource_version=resource_version, dry_run=dry_run)
+        return await self._client.delete(
+            path, uid=uid, resource_version=resource_version, grace_seconds=grace_seconds, dry_run=dry_run
+        )
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log."""

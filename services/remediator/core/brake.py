@@ -197,7 +197,7 @@ def judge(
     spendings: Spendings, command: Command, *, limits: Limits, census: Census, now: datetime, line: Line
 ) -> Verdict:
     """Return whether a healing may begin now; what undoes a harm always may."""
-    if command.reverts:
+    if command.eases:
         return GO
     taken = spendings.at(now).others(command.id)
     opened = [one for one in taken if one.is_open and one.incident != command.incident]  # it orders one after the other

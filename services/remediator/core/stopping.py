@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from shared.contracts.actions.marks import STOP_ANNOTATION
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import section, text
 from shared.contracts.stops import EVERYTHING, Stop, Way, stop_key
@@ -9,7 +10,6 @@ from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 
 AGENT_NAMESPACE = "sre-agent"
 """What is annotated there, or its ConfigMap, stops everything."""
-STOP_ANNOTATION = "sre-agent.dev/pause"
 STOP_CONFIG_MAP = "sre-agent-stop"
 _NOBODY, _NO_CAUSE = "somebody who left no name", "no reason was left"
 _WORD_CHARS = 500

@@ -16,7 +16,7 @@ def severity_of(command: Command) -> Severity:
 
 def urgency_of(command: Command) -> int:
     """Return how urgent a command is; the higher the sooner."""
-    return _UNDOES if command.reverts else severity_of(command).urgency
+    return _UNDOES if command.eases else severity_of(command).urgency
 
 
 def urgency_of_record(record: Record) -> int:

@@ -9,14 +9,21 @@ from typing import Annotated, cast, get_args
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase
+from shared.contracts.actions.cordon import Cordon, CordonRung
+from shared.contracts.actions.delete_pod import DeletePod, DeletePodRung
+from shared.contracts.actions.drain import Drain, DrainRung
 from shared.contracts.actions.restart_pod import RestartPod, RestartPodRung
+from shared.contracts.actions.retry_job import RetryJob, RetryJobRung
 from shared.contracts.actions.rollback import Rollback, RollbackRung
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.actions.set_memory import SetMemory, SetMemoryRung
+from shared.contracts.actions.uncordon import Uncordon, UncordonRung
 from shared.contracts.rights import Right
 
-AnyAction = RestartPod | SetMemory | Rollback
-ActionRung = RestartPodRung | SetMemoryRung | RollbackRung
+AnyAction = RestartPod | SetMemory | Rollback | Cordon | Uncordon | DeletePod | RetryJob | Drain
+ActionRung = (
+    RestartPodRung | SetMemoryRung | RollbackRung | CordonRung | UncordonRung | DeletePodRung | RetryJobRung | DrainRung
+)
 """What a step of a playbook says of each."""
 Action = Annotated[AnyAction, Field(discriminator="kind")]
 

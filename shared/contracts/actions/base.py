@@ -7,6 +7,7 @@ themselves. What the server refuses is raised at the request that it refuses.
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from shared.contracts.actions.marks import is_marked, marks_of
@@ -14,7 +15,7 @@ from shared.contracts.model import JsonObject, Value
 from shared.contracts.objects import version_of
 from shared.contracts.paths import path_of
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Get, ListAll, Reading, Request
+from shared.contracts.requests import Answer, Get, ListAll, Patch, Reading, Request
 from shared.contracts.rights import Right
 from shared.contracts.signals import Signal
 from shared.contracts.workloads import WorkloadRef
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a course is told of its command; a dry run's writes are asked for like any other, and kept by nobody."""
+    """What a course is told of its command, ordered `at` that moment; a dry run's writes are asked for like any other.
+
+    Nothing may be touched that carries a protected label, nor what lies in a protected namespace.
+    """
 
     command: str
+    at: datetime
     workload: WorkloadRef
     protected_labels: Mapping[str, tuple[str, ...]]
+    protected_namespaces: frozenset[str]
     token: int
     dry_run: bool
     reverts: str = ""
@@ -83,6 +89,8 @@ class ActionBase(Value, ABC):
     """The kinds of workload that it is done to; it is refused on others."""
     RIGHTS: ClassVar[frozenset[Right]]
     """What the remediator must be allowed to do for it, where the workload lies."""
+    EASES: ClassVar[bool] = False
+    """Whether it only takes back what was done for a time, so that no brake may hold it up."""
 
     @abstractmethod
     def course(self, order: Order) -> Course:
@@ -116,10 +124,16 @@ def read(path: str) -> Generator[Get, Answer, JsonObject]:
     return answer if isinstance(answer, dict) else {}
 
 
-def read_all(path: str) -> Generator[ListAll, Answer, list[JsonObject]]:
-    """Ask for all objects of a path."""
-    answer = yield ListAll(path)
+def read_all(path: str, *, fields: str = "") -> Generator[ListAll, Answer, list[JsonObject]]:
+    """Ask for all objects of a path, or those that a field selector names."""
+    answer = yield ListAll(path, fields)
     return answer if isinstance(answer, list) else []
+
+
+def change(patch: Patch) -> Generator[Patch, Answer, JsonObject]:
+    """Ask for a change, and return what the object is then."""
+    answer = yield patch
+    return answer if isinstance(answer, dict) else {}
 
 
 def find(ref: WorkloadRef) -> Generator[Get, Answer, JsonObject | None]:

@@ -5,6 +5,8 @@ from shared.contracts.objects import annotations_of
 
 COMMAND_ANNOTATION = "sre-agent.dev/command"
 TOKEN_ANNOTATION = "sre-agent.dev/token"  # noqa: S105 - a fencing token is no secret
+STOP_ANNOTATION = "sre-agent.dev/pause"
+"""By which people stop what is done to an object, or in a namespace."""
 
 
 def marks_of(command: str, token: int) -> JsonObject:

@@ -3,8 +3,9 @@
 from collections.abc import Generator, Mapping, Sequence
 
 from shared.contracts.actions.base import Order, RefusedError, read
+from shared.contracts.actions.marks import STOP_ANNOTATION
 from shared.contracts.model import JsonObject
-from shared.contracts.objects import controller_of, section
+from shared.contracts.objects import annotations_of, controller_of, section, text
 from shared.contracts.paths import COLLECTIONS, path_of
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Answer, Get
@@ -36,8 +37,8 @@ def read_unprotected(path: str, order: Order) -> Generator[Get, Answer, JsonObje
     return found
 
 
-def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, None]:
-    """Ask for a pod's owners, up to the workload.
+def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, JsonObject]:
+    """Ask for the owners of a pod, or of what stands between, up to the workload; return that.
 
     Raises:
         RefusedError: it or what owns it is protected, or no owner of it is the workload.
@@ -54,7 +55,32 @@ def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, None
         at = yield from read(path)
         if owner == workload:
             _refuse_protected(at, order)
+            return at
+    raise RefusedError(Refusal.NOT_OF_WORKLOAD)
+
+
+def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, None]:
+    """Ask for all owners of a pod, whosever it is.
+
+    Raises:
+        RefusedError: nobody owns it, or it, its namespace or what owns it is protected or stopped (or may be).
+    """
+    at, namespace = pod, text(section(pod, "metadata"), "namespace")
+    if namespace in order.protected_namespaces:
+        raise RefusedError(Refusal.PROTECTED_NAMESPACE)
+    _refuse_stopped((yield from read_unprotected(f"/api/v1/namespaces/{namespace}", order)))
+    for _ in COLLECTIONS:
+        _refuse_protected(at, order)
+        _refuse_stopped(at)
+        owner = _owner_of(at, namespace)
+        if owner is None and at is pod:
+            raise RefusedError(Refusal.NO_CONTROLLER)
+        if owner is None:
             return
+        path = path_of(owner)
+        if path is None:
+            raise RefusedError(Refusal.KIND_NOT_SUPPORTED, f"{owner.kind} {owner.name} cannot be read")
+        at = yield from read(path)
     raise RefusedError(Refusal.NOT_OF_WORKLOAD)
 
 
@@ -72,6 +98,11 @@ def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
 def _refuse_protected(source: JsonObject, order: Order) -> None:
     if is_protected(source, order.protected_labels):
         raise RefusedError(Refusal.PROTECTED_OBJECT)
+
+
+def _refuse_stopped(source: JsonObject) -> None:
+    if STOP_ANNOTATION in annotations_of(source):
+        raise RefusedError(Refusal.PAUSED, f"{text(section(source, 'metadata'), 'name')} is stopped by its annotation")
 
 
 def _owner_of(source: JsonObject, namespace: str) -> WorkloadRef | None:

@@ -4,14 +4,14 @@ from typing import ClassVar, Literal
 
 from shared.contracts.actions.aims import pod_of
 from shared.contracts.actions.base import ActionBase, Course, Done, Inquiry, Order, RefusedError, find, read
+from shared.contracts.actions.evictions import eviction_of
 from shared.contracts.actions.preconditions import check_standing
 from shared.contracts.actions.rung import ActionRungBase
-from shared.contracts.model import JsonObject
 from shared.contracts.objects import section, uid_of
 from shared.contracts.paths import collection_of
 from shared.contracts.reasons import Reason
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Create, Patch, PatchType
+from shared.contracts.requests import Patch, PatchType
 from shared.contracts.rights import Right, rights_on
 from shared.contracts.signals import Signal
 from shared.contracts.words import SignalKind
@@ -43,7 +43,7 @@ class RestartPod(ActionBase):
         yield from check_standing(pod, order)
         if not order.dry_run:
             yield Patch(path, {"metadata": order.metadata_for(pod)}, PatchType.MERGE)
-        yield Create(f"{path}/eviction", self._eviction(namespace))
+        yield eviction_of(self.pod, namespace, uid=self.uid)
         return Done((f"pod {self.pod}: evicted, its controller replaces it",))
 
     def happened(self, order: Order) -> Inquiry:
@@ -58,14 +58,6 @@ class RestartPod(ActionBase):
     def in_words(self) -> str:
         """Name the pod."""
         return f"restart pod {self.pod}"
-
-    def _eviction(self, namespace: str) -> JsonObject:
-        return {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": self.pod, "namespace": namespace},
-            "deleteOptions": {"preconditions": {"uid": self.uid}},
-        }
 
 
 class RestartPodRung(ActionRungBase):

@@ -88,7 +88,7 @@ class Refusing:
     async def get(self, path: str) -> JsonObject:
         return {"apiVersion": "apps/v1", "metadata": {"uid": "u"}}
 
-    async def list(self, path: str) -> Listing:
+    async def list(self, path: str, **query: str) -> Listing:
         raise AssertionError(path)
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:

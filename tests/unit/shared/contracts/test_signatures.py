@@ -58,6 +58,7 @@ OTHER_BODIES: dict[str, dict[str, Any]] = {
     "dry_run": {"dry_run": False},
     "reverts": {"reverts": "command-0"},
     "protected_labels": {"protected_labels": {}},
+    "protected_namespaces": {"protected_namespaces": ("shop",)},
     "expires_at": {"expires_at": NOW + timedelta(hours=1)},
     "requested_by": {"requested_by": "ann"},
     "severity": {"severity": Severity.CRITICAL},

@@ -3,8 +3,9 @@
 import pytest
 
 from services.decider.core.language import Protected
-from services.decider.core.protecting import protection_of
+from services.decider.core.protecting import namespaces_in_force, protection_of
 from shared.contracts.signals import AlertSignal, Signal
+from shared.contracts.workloads import WorkloadRef
 from tests.unit.services.decider.core.build import FRONTEND, at, container, event, gone, health, pod, sample
 
 TIER = Protected.model_validate({"labels": {"tier": "database", "app": ["ledger", "accounts"]}})
@@ -61,3 +62,9 @@ def test_a_namespace_protects_whatever_is_shown() -> None:
     for signal in (None, event(), container(labels=SHOWN)):
         assert protection_of(FRONTEND, signal, BANK) == "the namespace bank"
         assert not protection_of(FRONTEND, event(), TIER)
+
+
+def test_a_command_about_what_lies_in_no_namespace_carries_those_that_are_protected() -> None:
+    protected = Protected.model_validate({"namespaces": ["shop", "bank"]})
+    assert namespaces_in_force(WorkloadRef(kind="Node", name="n1"), protected) == ("bank", "shop")
+    assert namespaces_in_force(FRONTEND, protected) == ()

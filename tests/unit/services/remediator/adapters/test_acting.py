@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from services.remediator.adapters.acting import Actor, Refused
-from shared.contracts.actions import RestartPod
+from shared.contracts.actions import DeletePod, Drain, RestartPod
 from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
-from shared.infra.kube import KubeError
+from shared.infra.kube import KubeError, Listing
 from tests.unit.services.remediator.build import command
+from tests.unit.shared.contracts.actions.nodes import NODE, pod_on, three
 
 RESTART = command(action=RestartPod(pod="web-1", uid="p"))
 PODS, SETS = "/api/v1/namespaces/bank/pods", "/apis/apps/v1/namespaces/bank/replicasets"
@@ -50,11 +51,21 @@ class Told:
         self._note("create", dry_run)
         return {}
 
-    async def list(self, path: str) -> Any:
-        raise NotImplementedError
+    async def list(self, path: str, **query: str) -> Any:
+        self.asked.append(f"list {path} {query}")
+        return Listing([one for at, one in self.objects.items() if at.startswith(path)], "1")
 
-    async def delete(self, path: str, *, uid: str, resource_version: str = "", dry_run: bool = False) -> Any:
-        raise NotImplementedError
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str,
+        resource_version: str = "",
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> Any:
+        self._note(f"delete within {grace_seconds}", dry_run)
+        return {}
 
     async def logs(self, path: str, **query: str) -> str:
         raise NotImplementedError
@@ -81,6 +92,40 @@ async def test_every_write_of_a_dry_run_is_asked_as_one() -> None:
     server = Told()
     assert isinstance(await act(server, command(action=RESTART.action, dry_run=True)), Done)
     assert (server.asked, server.dry_runs) == (["get", "get", "get", "create"], [True])
+
+
+def draining(**protected: Any) -> tuple[Told, Command]:
+    """Return a node with one pod, and the command that drains it."""
+    ordered = command(action=Drain(at_most=1)).model_copy(update={"workload": NODE, **protected})
+    return Told(objects={**three(), "/api/v1/pods": {}, **pod_on("a")}), ordered
+
+
+async def test_what_a_course_previews_is_asked_as_a_dry_run_though_its_command_is_live() -> None:
+    server, ordered = draining()
+    server.objects["/api/v1/pods"] = next(one for at, one in server.objects.items() if at.endswith("pods/a"))
+    assert isinstance(await act(server, ordered), Done)
+    assert server.dry_runs == [True, False, False, False]
+    assert "list /api/v1/pods {'fieldSelector': 'spec.nodeName=n1'}" in server.asked
+
+
+@pytest.mark.parametrize("protected", [("bank",), ()])
+async def test_what_a_command_or_the_remediator_protects_is_left_alone_in_every_namespace(
+    protected: tuple[str, ...],
+) -> None:
+    server, ordered = draining(protected_namespaces=protected)
+    server.objects["/api/v1/pods"] = next(one for at, one in server.objects.items() if at.endswith("pods/a"))
+    actor = Actor(server, protected_namespaces=frozenset({"bank"} if not protected else {"kube-system"}))
+    refused = await actor.act(ordered, token=7, dry_run=False)
+    assert isinstance(refused, Refused)
+    assert (refused.refusal, server.dry_runs) == (Refusal.PROTECTED_NAMESPACE, [])
+
+
+async def test_a_deletion_is_asked_with_the_grace_that_the_course_says() -> None:
+    server = Told()
+    pod = server.objects[f"{PODS}/web-1"]
+    pod["status"], pod["metadata"]["deletionTimestamp"] = {"phase": "Running"}, "2020-01-01T00:00:00Z"
+    assert isinstance(await act(server, command(action=DeletePod(pod="web-1", uid="p", force=True))), Done)
+    assert server.asked[-1] == "delete within 0"
 
 
 @pytest.mark.parametrize(

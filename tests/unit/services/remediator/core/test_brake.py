@@ -24,6 +24,7 @@ from services.remediator.core.brake import (
     share,
 )
 from services.remediator.core.urgency import severity_of
+from shared.contracts.actions import Uncordon
 from shared.contracts.commands import Command
 from shared.contracts.incidents import Incident, Mode, Phase, Reason, Severity, StepRecord
 from shared.contracts.refusals import Refusal
@@ -159,6 +160,7 @@ def test_of_several_limits_the_one_that_lasts_longest_is_told() -> None:
 def test_what_undoes_a_harm_is_never_stopped() -> None:
     nothing = replace(FREE, per_hour=dict.fromkeys(Scope, 1), at_once=dict.fromkeys(FREE.at_once, 1))
     assert verdict(TWO, nothing, asked=command("undo", reverts="a")) == GO
+    assert verdict(TWO, nothing, asked=command("ease", action=Uncordon())) == GO
     assert verdict(TWO, nothing).refusal is not None
 
 

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sandbox.cluster.patching import Patch as PatchOfApi
 from sandbox.cluster.patching import PatchKind, patched
 from shared.contracts.actions.base import ActionBase, Done, Order, RefusedError
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import section
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Create, Delete, Get, ListAll, Patch, Request, Writing
+from shared.contracts.requests import Answer, Create, Delete, Get, ListAll, Patch, Preview, Request, Writing
 from shared.contracts.workloads import WorkloadRef
 
 T = TypeVar("T")
+AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
+"""When every order was given."""
 WEB = WorkloadRef(kind="Deployment", namespace="bank", name="web")
 Refuses = Callable[[Request], RefusedError | None]
 
@@ -41,12 +45,12 @@ class Server:
     @property
     def written(self) -> list[Writing]:
         """Return the requests that change something."""
-        return [one for one in self.asked if not isinstance(one, Get | ListAll)]
+        return [one for one in self.asked if not isinstance(one, Get | ListAll | Preview)]
 
     @property
     def paths(self) -> list[str]:
         """Return the paths of all requests."""
-        return [one.path for one in self.asked]
+        return [one.writing.path if isinstance(one, Preview) else one.path for one in self.asked]
 
     def _moved_on(self, conversation: Generator[Any, Answer, T], request: Request) -> Any:
         self.asked.append(request)
@@ -61,24 +65,43 @@ class Server:
         if refused is not None:
             raise refused
         match request:
-            case ListAll(path):
-                return [one for at, one in self.objects.items() if at.rpartition("/")[0] == path]
-            case Create(_, body):
-                return body
-            case Get(path) | Patch(path) | Delete(path) if path not in self.objects:
-                raise RefusedError(Refusal.TARGET_GONE, "not found")
-            case Patch(path, body, kind):
-                after = patched(self.objects[path], PatchOfApi(PatchKind(kind.value), body))
-                self.objects = {**self.objects, path: after}
-                return after
-            case Get(path) | Delete(path):
-                return self.objects[path]
+            case ListAll(path, fields):
+                return [one for at, one in self.objects.items() if _lists(path, at) and _is_selected(one, fields)]
+            case Preview():
+                return {}
+            case Create():
+                return self._created(request)
+            case Get() | Patch() | Delete():
+                return self._answer_of(request)
+
+    def _answer_of(self, request: Get | Patch | Delete) -> JsonObject:
+        path = request.path
+        if path not in self.objects:
+            raise RefusedError(Refusal.TARGET_GONE, "not found")
+        if isinstance(request, Patch):
+            after = patched(self.objects[path], PatchOfApi(PatchKind(request.kind.value), request.body))
+            self.objects = {**self.objects, path: after}
+        return self.objects[path]
+
+    def _created(self, asked: Create) -> JsonObject:
+        if not asked.path.endswith("/eviction"):
+            name = section(asked.body, "metadata").get("name")
+            self.objects = {**self.objects, f"{asked.path}/{name}": asked.body}
+        return asked.body
 
 
 def order(name: str = "cmd-1", *, workload: WorkloadRef = WEB, dry_run: bool = False, **protected: str) -> Order:
     """Return the order of a command under token 3; `protected` are labels, each with one value."""
     labels = {key: (value,) for key, value in protected.items()}
-    return Order(command=name, workload=workload, protected_labels=labels, token=3, dry_run=dry_run)
+    return Order(
+        command=name,
+        at=AT,
+        workload=workload,
+        protected_labels=labels,
+        protected_namespaces=frozenset({"kube-system"}),
+        token=3,
+        dry_run=dry_run,
+    )
 
 
 def outcome(server: Server, action: ActionBase, asked: Order | None = None) -> Done | Refusal:
@@ -91,9 +114,25 @@ def outcome(server: Server, action: ActionBase, asked: Order | None = None) -> D
 
 def has_happened(server: Server, action: ActionBase, asked: Order | None = None) -> bool:
     """Tell whether an action was carried out, as it tells itself; only reading."""
+    before = server.written
     told = server.converse(action.happened(asked or order()))
-    assert server.written == []
+    assert server.written == before
     return told
+
+
+def _lists(path: str, at: str) -> bool:
+    """Tell whether an object lies in a collection; one of all namespaces holds those of each."""
+    collection = at.rpartition("/")[0]
+    kind = path.rpartition("/")[2]
+    return collection == path or (
+        path == f"/api/v1/{kind}" and "/namespaces/" in collection and collection.endswith(f"/{kind}")
+    )
+
+
+def _is_selected(source: JsonObject, fields: str) -> bool:
+    name, _, value = fields.partition("=")
+    *outer, last = name.split(".")
+    return not fields or section(source, *outer).get(last) == value
 
 
 def labelled(source: JsonObject, **labels: str) -> JsonObject:

@@ -1,0 +1,197 @@
+"""drain: cordon a node, and evict its pods one by one, within their budgets."""
+
+from collections.abc import Generator, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contracts.actions.base import (
+    ActionBase,
+    Course,
+    Done,
+    Inquiry,
+    Order,
+    OvertakenError,
+    RefusedError,
+    find,
+    read,
+    read_all,
+)
+from shared.contracts.actions.evictions import eviction_of
+from shared.contracts.actions.marks import is_marked
+from shared.contracts.actions.nodes import CHANGE_NODES, NODE, check_others, cordon_of, is_cordoned, is_ours
+from shared.contracts.actions.preconditions import check_replaceable, path_to, read_unprotected
+from shared.contracts.actions.rung import ActionRungBase
+from shared.contracts.actions.uncordon import Uncordon
+from shared.contracts.model import JsonObject
+from shared.contracts.objects import annotations_of, controller_of, section, text, uid_of
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Answer, Create, ListAll, Patch, PatchType, Preview, Request
+from shared.contracts.rights import Right, rights_on
+from shared.contracts.signals import NodeSignal, Signal
+
+_ALL_PODS = "/api/v1/pods"
+_MIRROR = "kubernetes.io/config.mirror"
+_ENDED = frozenset({"Succeeded", "Failed"})
+_MOST_PODS = 250
+
+
+class Drain(ActionBase):
+    """Cordon a node, and evict its pods one by one; nothing is touched where one of them may not be moved.
+
+    DaemonSets' pods, static pods and pods that have ended stay. A budget that holds a pod up half-way ends it, by its
+    name: what was evicted before is said, the node stays cordoned, and another attempt goes on from there.
+    """
+
+    HEALS: ClassVar[str] = "pods on a node that fails under them; they come up on other nodes"
+    KINDS: ClassVar[frozenset[str]] = NODE
+    RIGHTS: ClassVar[frozenset[Right]] = (
+        CHANGE_NODES
+        | rights_on(["nodes"], verbs=["list"])
+        | rights_on(["pods"], verbs=["get", "list", "patch"])
+        | {Right("", "pods/eviction", "create"), Right("", "namespaces", "get")}
+    )
+
+    kind: Literal["drain"] = "drain"
+    at_most: int = Field(ge=1, le=_MOST_PODS)
+    least_schedulable: int = Field(default=100, ge=0, le=100)
+
+    def course(self, order: Order) -> Course:
+        """Ask of each pod whether it may be evicted, then cordon the node, then evict them."""
+        path, name = path_to(order.workload, kinds=self.KINDS), order.workload.name
+        node = yield from read_unprotected(path, order)
+        if is_cordoned(node) and not is_ours(node):
+            raise RefusedError(Refusal.CHANGED_MEANWHILE, "it is cordoned by somebody else")
+        yield from check_others(order, least_percent=self.least_schedulable)
+        pods = yield from _pods_to_move(name)
+        if len(pods) > self.at_most:
+            raise RefusedError(Refusal.TOO_MANY_PODS, f"{len(pods)} pods would have to leave it")
+        for pod in pods:
+            yield from _check(pod, order)
+        yield cordon_of(path, node, order)
+        if not order.dry_run:
+            yield from _evict_all(pods, order)
+        return Done((f"node {name}: cordoned", *(f"pod {_name_of(pod)}: evicted" for pod in pods)))
+
+    def happened(self, order: Order) -> Inquiry:
+        """Tell whether the node is cordoned by the command, and nothing is left on it to be moved."""
+        node = yield from find(order.workload)
+        if node is None or not is_marked(node, order.command):
+            return False
+        return not (yield from _pods_to_move(order.workload.name))
+
+    def inverse(self) -> Uncordon:
+        """Uncordon it; the pods stay where they are."""
+        return Uncordon()
+
+    def told_after(self, signal: Signal) -> Signal:
+        """Return a node's signal as that of one that is cordoned."""
+        return signal.model_copy(update={"unschedulable": True}) if isinstance(signal, NodeSignal) else signal
+
+    def in_words(self) -> str:
+        """Say how many pods may have to leave."""
+        return f"drain the node, at most {self.at_most} pods"
+
+
+class DrainRung(ActionRungBase):
+    """Cordon the node and evict its pods one by one, within their budgets.
+
+    If the cure is not proven, the node is uncordoned, unless `revert` is false; the pods stay where they are.
+    """
+
+    action: Literal["drain"]
+    """Cordon the node, and evict its pods; refused as a whole where one of them may not be moved."""
+    at_most: int = Field(ge=1, le=_MOST_PODS)
+    """How many pods may have to leave the node; where there are more, none is touched."""
+    least_schedulable: int = Field(default=100, ge=0, le=100)
+    """How many of the other nodes must be ready and take pods, in percent."""
+    revert: bool = True
+    """Whether the node is uncordoned where the cure is not proven."""
+
+    def aimed(self, signal: Signal) -> Drain:  # noqa: ARG002 - the node is the workload itself
+        """Take the node that the incident is about."""
+        return Drain(at_most=self.at_most, least_schedulable=self.least_schedulable)
+
+    def in_words(self) -> str:
+        """Say how many pods may have to leave."""
+        return f"drain the node, at most {self.at_most} pods"
+
+    @property
+    def is_undone(self) -> bool:
+        """Tell what the playbook says."""
+        return self.revert
+
+    def if_unproven(self) -> str:
+        """Say whether the node takes pods again."""
+        return "the node is uncordoned" if self.revert else "the node stays cordoned"
+
+
+def _pods_to_move(node: str) -> Generator[ListAll, Answer, list[JsonObject]]:
+    pods = yield from read_all(_ALL_PODS, fields=f"spec.nodeName={node}")
+    return sorted((pod for pod in pods if _is_to_move(pod)), key=_name_of)
+
+
+def _is_to_move(pod: JsonObject) -> bool:
+    owner = controller_of(pod) or {}
+    stays = owner.get("kind") == "DaemonSet" or _MIRROR in annotations_of(pod)
+    has_ended = text(section(pod, "status"), "phase") in _ENDED or bool(
+        section(pod, "metadata").get("deletionTimestamp")
+    )
+    return not stays and not has_ended
+
+
+def _check(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:
+    """Ask whether a pod may be evicted, of its owners and of the API server, which keeps nothing of that.
+
+    Raises:
+        RefusedError: it may not; the message names the pod.
+    """
+    try:
+        yield from check_replaceable(pod, order)
+        yield Preview(_eviction(pod))
+    except OvertakenError:
+        raise
+    except RefusedError as refused:
+        raise RefusedError(refused.refusal, _about(pod, refused)) from refused
+
+
+def _evict_all(pods: Sequence[JsonObject], order: Order) -> Generator[Request, Answer, None]:
+    evicted: list[str] = []
+    for pod in pods:
+        try:
+            yield from _evict(pod, order)
+        except OvertakenError:
+            raise
+        except RefusedError as refused:
+            so_far = f"the node stays cordoned; evicted: {', '.join(evicted) or 'none'}"
+            raise RefusedError(refused.refusal, f"{so_far}; {_about(pod, refused)}") from refused
+        evicted.append(_name_of(pod))
+
+
+def _evict(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:
+    """Mark a pod as it is by now, and evict it; one that has gone meanwhile needs neither."""
+    eviction = _eviction(pod)
+    path = eviction.path.removesuffix("/eviction")
+    try:
+        now = yield from read(path)
+        if uid_of(now) != uid_of(pod) or not _is_to_move(now):
+            return
+        yield Patch(path, {"metadata": order.metadata_for(now)}, PatchType.MERGE)
+        yield eviction
+    except RefusedError as refused:
+        if refused.refusal is not Refusal.TARGET_GONE:
+            raise
+
+
+def _eviction(pod: JsonObject) -> Create:
+    metadata = section(pod, "metadata")
+    return eviction_of(text(metadata, "name"), text(metadata, "namespace"), uid=uid_of(pod))
+
+
+def _about(pod: JsonObject, refused: RefusedError) -> str:
+    return f"pod {_name_of(pod)}: {refused.message or refused.refusal}"
+
+
+def _name_of(pod: JsonObject) -> str:
+    metadata = section(pod, "metadata")
+    return f"{text(metadata, 'namespace')}/{text(metadata, 'name')}"
