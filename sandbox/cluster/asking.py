@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from sandbox.cluster.documents import Document, Json
+from sandbox.cluster.documents import Document, Json, words
 from sandbox.cluster.errors import (
     bad_request,
     forbidden_field,
@@ -111,6 +111,17 @@ def persistence_of(query: Query) -> Persistence:
     if wanted not in {"", "All"}:
         raise unprocessable(_options("WriteOptions"), "", faults=[unsupported("dryRun", wanted, supported=["All"])])
     return Persistence.DRY_RUN if wanted else Persistence.KEEP
+
+
+def deletion_persistence_of(query: Query, body: Json) -> Persistence:
+    """Return whether a delete is to be kept: beside a body that tells its options the query counts for nothing.
+
+    Raises:
+        StatusError: `dryRun` says neither (422).
+    """
+    if not isinstance(body, dict) or not body:
+        return persistence_of(query)
+    return persistence_of({"dryRun": next(iter(words(body, "dryRun")), "")})
 
 
 def deletion_options_of(query: Query, body: Json) -> Document:

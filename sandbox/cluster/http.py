@@ -17,6 +17,7 @@ from sandbox.cluster import discovery, openapi
 from sandbox.cluster.asking import (
     body_of,
     deletion_options_of,
+    deletion_persistence_of,
     is_true,
     list_options_of,
     methods_of,
@@ -208,12 +209,13 @@ class ClusterHttp:
 
     async def _delete(self, asked: _Asked) -> web.StreamResponse:
         options, target = deletion_options_of(asked.query, asked.body), asked.target
+        persistence = deletion_persistence_of(asked.query, asked.body)
         if not target.name:
             gone = self._api.delete_selected(
-                target.resource, selection_of(asked.query, target), options=options, persistence=asked.persistence
+                target.resource, selection_of(asked.query, target), options=options, persistence=persistence
             )
             return web.json_response(listing(target.resource, Page(gone, self._simulation.store.version)))
-        deletion = self._api.delete(target, options, asked.persistence)
+        deletion = self._api.delete(target, options, persistence)
         if deletion.gone and not target.resource.returns_deleted:
             return web.json_response(deletion_status(target.resource, deletion.document))
         return web.json_response(deletion.document)

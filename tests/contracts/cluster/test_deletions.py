@@ -152,3 +152,12 @@ def test_a_namespace_that_ends_takes_nothing_new(wire: Wire, core: Any, namespac
     assert refused.refusal == (403, "Forbidden")
     assert refused.document["details"]["causes"][0]["reason"] == "NamespaceTerminating"
     wire.patch(f"{path}/one", {"metadata": {"finalizers": None}})
+
+
+def test_beside_the_options_of_a_delete_its_query_counts_for_nothing(wire: Wire, path: str) -> None:
+    wire.post(path, config_map("one"))
+    assert wire.delete(f"{path}/one?dryRun=All").code == 200
+    assert wire.delete(f"{path}/one", {"dryRun": ["All"]}).code == 200
+    assert wire.get(f"{path}/one").code == 200
+    assert wire.delete(f"{path}/one?dryRun=All", {"propagationPolicy": "Background"}).code == 200
+    assert wire.get(f"{path}/one").code == 404
