@@ -154,11 +154,13 @@ async def test_a_budget_that_is_spent_half_way_ends_a_drain_and_another_attempt_
 ) -> None:
     served(nodes, "budgeted")
     budget(nodes, "budgeted", healthy=1)
+    nodes.patch(SECOND, {"metadata": {"labels": {"drained": None}}})  # so that what is evicted does not come up yet
     answer = await live(actor, Drain(at_most=2))
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.DISRUPTION_BUDGET
     assert "the node stays cordoned; evicted: bank/budgeted" in answer.message
     assert state(nodes)[0]
+    nodes.patch(SECOND, {"metadata": {"labels": {"drained": "yes"}}})
     until(lambda: sorted(places(nodes, "budgeted")) == ["first", "second"])
     until(lambda: nodes.read(document_of("budgeted"))["status"].get("readyReplicas") == 2)
     until(lambda: nodes.read(budget_of("budgeted", healthy=1))["status"]["disruptionsAllowed"] == 1)
