@@ -169,7 +169,7 @@ FORBIDDEN = (
     ),
     Forbidden("another Lease beside the register", "reach", "POST", _LEASES, _another_lease()),
     Forbidden("deleting the register", ROLES, "DELETE", _REGISTER),
-    Forbidden("deleting a pod", ROLES, "DELETE", _POD),
+    Forbidden("deleting a pod that has not failed", "deletions", "DELETE", _POD),
     Forbidden("deleting all pods", ROLES, "DELETE", f"{_CORE}/pods"),
     Forbidden("a pod of its own", ROLES, "POST", f"{_CORE}/pods", waiting_pod("intruder")),
     Forbidden("a command in a container", ROLES, "POST", f"{_POD}/exec?command=id&stdout=true"),
