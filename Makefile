@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate properties plant golden integration e2e bench bench-rivals bench-replay bench-decide bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration e2e bench bench-rivals bench-replay bench-decide bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 SEEDS ?= 1000000
@@ -55,6 +55,9 @@ simulation: setup ## 200 seeds of the simulation, those that failed once, and pl
 
 simulate: setup ## the simulation on SEEDS seeds from FROM on, on all processors; a failing seed prints its story
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+
+leaders: setup ## 1,000 rounds and more of two remediators, of which the leader stands still or dies at each step
+	@LEADER_SEEDS=40 $(BIN)/pytest tests/simulation/test_leaders.py -q -n 2 --dist worksteal
 
 properties: setup ## what holds for every history of the decider, on 2,000 histories each
 	@$(BIN)/pytest tests/unit/services/decider/core/test_properties.py -q --hypothesis-profile long

@@ -17,6 +17,7 @@ from services.remediator.core.brake import Verdict
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
+from shared.contracts.actions import RestartPod
 from shared.contracts.actions.base import Done
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
@@ -81,19 +82,29 @@ class Remediation:
         await self._tell(command, Result.model_validate_json(settled), traceparent=envelope.traceparent)
 
     async def _settled(self, command: Command, *, is_new: bool, traceparent: str | None) -> str:
-        """Carry a command out, or find that it was, and return what the store keeps of it from now on."""
-        may_have_happened = not is_new and not command.dry_run
-        result = await self._found_done(command) if may_have_happened else None
+        """Find what became of a command, or carry it out, and return what the store keeps of it from now on."""
+        # a store that has forgotten its claims calls new what was carried out: the records know it, and the object
+        result = await self._records.recall(command) if is_new else None
         if result is None:
-            result = await self._attempt(command, traceparent)
-        if may_have_happened and result.outcome is Outcome.REFUSED:
-            # what another leader had sent may have arrived while we were at it, and be why we were refused
-            result = await self._found_done(command) or result
-        if is_new and result.outcome is Outcome.REFUSED:
-            await self._brake.give_back(command)  # of one taken up before, a request may still be on its way
+            result = await self._ended(command, is_new=is_new, traceparent=traceparent)
         settled = await self._lease.settle(self._tenure.term, command.id, body_of(result).decode())
         pass_by(CrashPoint.SETTLED)
         return self._held(settled)
+
+    async def _ended(self, command: Command, *, is_new: bool, traceparent: str | None) -> Result:
+        # that a pod is gone does not say who evicted it; one that was taken up before was looked at by its first doer
+        can_be_told = not command.dry_run and not (is_new and isinstance(command.action, RestartPod))
+        found = await self._found_done(command) if can_be_told else None
+        if found is not None:
+            return found
+        result = await self._attempt(command, traceparent)
+        if result.outcome is not Outcome.REFUSED:
+            return result
+        # what another leader had sent may have arrived while we were at it, and be why we were refused
+        found = await self._found_done(command) if can_be_told else None
+        if found is None and is_new:
+            await self._brake.give_back(command)  # of one taken up before, a request may still be on its way
+        return found or result
 
     async def _tell(self, command: Command, result: Result, *, traceparent: str | None) -> None:
         await self._publisher.publish(result, topic=INBOX, traceparent=traceparent)

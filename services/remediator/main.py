@@ -14,6 +14,7 @@ from services.remediator.adapters.cluster import Cluster
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.ledger import Ledger
+from services.remediator.adapters.reading import TenuredConsumer
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
@@ -23,6 +24,7 @@ from services.remediator.handlers import Remediation
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
+from services.remediator.terms import Terms
 from services.remediator.trust import Trust
 from shared.contracts.signatures import Keys
 from shared.contracts.topics import COMMANDS
@@ -70,6 +72,7 @@ class Leadership:
         self._trust = Trust(ports.keys, cluster=settings.cluster)
         self._lease = Lease(ports.redis, NAME, ttl=settings.lease_ttl)
         self._register = Register(ports.cluster)
+        self._terms = Terms(self._lease, self._register, ports.archive)
         self._check = runtime.health.watch("lease")
         self._renew_every = settings.lease_ttl / 4
 
@@ -87,7 +90,7 @@ class Leadership:
         if not await self._lease.is_free():
             return
         began = asyncio.get_running_loop().time()
-        term = await self._acquired()
+        term = await self._terms.next(self._settings.instance)
         if term is None:
             return
         logger().info("lease.acquired", token=term.token)
@@ -97,17 +100,6 @@ class Leadership:
         finally:
             LEADER.set(0)
             logger().info("lease.ended", token=term.token)
-
-    async def _acquired(self) -> Term | None:
-        """Return a term whose token is above all before it, and known to the cluster; None if another was first."""
-        over = await self._register.read()
-        written = sum((await self._ports.archive.end_offsets(COMMANDS)).values())
-        term = await self._lease.acquire(self._settings.instance, floor=max(written, over.token))
-        if term is None or await self._register.raise_to(term, over=over):
-            return term
-        logger().warning("lease.yielded", token=term.token)
-        await self._lease.release(term)
-        return None
 
     async def _lead(self, term: Term, tenure: Tenure) -> None:
         self._check.ok()
@@ -125,7 +117,7 @@ class Leadership:
         async with self._ports.commands() as commands:
             handle = self._trust.guarded(self._remediation(tenure, stops).handle)
             await consume_most_urgent_first(
-                commands,
+                TenuredConsumer(commands, tenure),
                 handle,
                 urgency=urgency_of_record,
                 publisher=self._ports.publisher,

@@ -13,6 +13,14 @@ class Records:
         self._trail = trail
         self._events = events
 
+    async def recall(self, command: Command) -> Result | None:
+        """Return the result that was kept of a command; None if none was.
+
+        Raises:
+            UnavailableError: the broker does not answer.
+        """
+        return await self._trail.recall(command)
+
     async def keep(self, command: Command, result: Result, *, traceparent: str | None) -> None:
         """Keep a result that will not change any more.
 

@@ -1,6 +1,7 @@
 """The audit trail: one entry for each attempt that ended, each with the hash of the entry before it."""
 
 import hashlib
+from datetime import timedelta
 from typing import ClassVar
 
 from pydantic import Field
@@ -42,6 +43,7 @@ class AuditEntry(Message):
     changes: tuple[str, ...] = ()
     acted_under: int = 0
     evidence: EvidenceRef | None = None
+    retry_after: timedelta | None = None
 
     @property
     def key(self) -> str:

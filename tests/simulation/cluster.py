@@ -10,10 +10,11 @@ from sandbox.cluster.documents import Document, annotations_of, at, is_leaving
 from sandbox.cluster.errors import StatusError
 from sandbox.cluster.logs import container_of, log_text
 from sandbox.cluster.patching import Patch
-from sandbox.cluster.resources import PODS, Subresource
+from sandbox.cluster.resources import LEASES, PODS, Subresource
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.views import listing
 from sandbox.cluster.writes import Target
+from services.remediator.adapters.register import NAME, NAMESPACE
 from shared.contracts.actions.marks import COMMAND_ANNOTATION, TOKEN_ANNOTATION
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.requests import PatchType
@@ -37,11 +38,17 @@ class SimulatedCluster:
     """Ask the API server; what it does may have been done though no answer comes."""
 
     def __init__(
-        self, simulation: Simulation, *, weather: Weather, on_effect: Callable[[Effect], None] = lambda _: None
+        self,
+        simulation: Simulation,
+        *,
+        weather: Weather,
+        on_effect: Callable[[Effect], None] = lambda _: None,
+        is_fenced: bool = False,
     ) -> None:
         self._simulation = simulation
         self._weather = weather
         self._on_effect = on_effect
+        self._is_fenced = is_fenced
 
     async def get(self, path: str) -> JsonObject:
         """Return one object."""
@@ -102,6 +109,7 @@ class SimulatedCluster:
         persistence = persistence_of({"dryRun": "All"} if dry_run else {})
         if target.subresource is not Subresource.EVICTION:
             return self._simulation.api.create(target, body, persistence)
+        self._judge(target, body)
         pod = self._simulation.api.get(Target(PODS, target.namespace, target.name))
         self._simulation.api.evict(target, body, persistence)
         if not dry_run and not is_leaving(pod):
@@ -110,6 +118,7 @@ class SimulatedCluster:
 
     def _patched(self, target: Target, patch: Patch, *, dry_run: bool) -> JsonObject:
         before = self._simulation.api.get(target)
+        self._judge(target, self._simulation.api.patch(target, patch, persistence_of({"dryRun": "All"}))[0])
         after, _ = self._simulation.api.patch(target, patch, persistence_of({"dryRun": "All"} if dry_run else {}))
         if not dry_run and at(after, "metadata", "generation") != at(before, "metadata", "generation"):
             self._on_effect(_effect(after, f"{target.resource.kind} {target.name}"))
@@ -117,10 +126,19 @@ class SimulatedCluster:
 
     def _deleted(self, target: Target, options: Document, *, dry_run: bool) -> JsonObject:
         before = self._simulation.api.get(target)
+        self._judge(target, before)
         self._simulation.api.delete(target, options, persistence_of({"dryRun": "All"} if dry_run else {}))
         if not dry_run and not is_leaving(before):
             self._on_effect(_effect(before, f"{target.resource.kind} {target.name}"))
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+
+    def _judge(self, target: Target, after: Document) -> None:
+        """Deny what the policy `sre-agent-remediator-fence` denies."""
+        if not self._is_fenced or target.resource is LEASES:
+            return
+        register = self._simulation.store.get(LEASES, (NAMESPACE, NAME))
+        if register is None or _token_of(after) < _token_of(register):
+            raise KubeError(403, "Forbidden", "another leader came after this one")
 
     def _log(self, target: Target, query: Mapping[str, str]) -> str:
         pod = self._simulation.api.get(Target(PODS, target.namespace, target.name))
@@ -137,9 +155,12 @@ async def follow(simulation: Simulation) -> None:
 
 
 def _effect(changed: Mapping[str, Any], what: str) -> Effect:
-    notes = annotations_of(dict(changed))
-    token = notes.get(TOKEN_ANNOTATION, "0")
-    return Effect(notes.get(COMMAND_ANNOTATION, ""), int(token) if token.isdecimal() else 0, what)
+    return Effect(annotations_of(dict(changed)).get(COMMAND_ANNOTATION, ""), _token_of(changed), what)
+
+
+def _token_of(document: Mapping[str, Any]) -> int:
+    token = annotations_of(dict(document)).get(TOKEN_ANNOTATION, "0")
+    return int(token) if token.isdecimal() else 0
 
 
 def present_time() -> float:

@@ -10,6 +10,7 @@ from lupa import lua51
 from tests.simulation.weather import Weather
 
 _STORE = "Redis"
+_RESTORED_LIVE_MS = 5_000
 Answer = str | int | list[str | int] | None
 
 
@@ -43,6 +44,15 @@ class SimulatedStore:
     def forget(self, key: str) -> None:
         """Lose a key, as a store that was restored from an old copy does."""
         self._kept.pop(key, None)
+
+    def copy(self) -> dict[str, str]:
+        """Return a copy of all that is kept now."""
+        return {key: kept.value for key, kept in self._kept.items() if self._value(key) is not None}
+
+    def restore(self, copy: dict[str, str]) -> None:
+        """Hold what a copy held and nothing else, for as long as keys live that were set just now."""
+        until = self._now_ms() + _RESTORED_LIVE_MS
+        self._kept = {key: _Kept(value, until) for key, value in copy.items()}
 
     def _script(self, words: list[str]) -> Answer:
         text, count, *rest = words

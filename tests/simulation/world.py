@@ -215,7 +215,7 @@ async def run_remediator(world: World, process: Process) -> None:
         commands=lambda: world.parts.consumer(
             world.broker, [COMMANDS], group=world.command_group, weather=world.weather, alone=True
         ),
-        cluster=SimulatedCluster(world.cluster, weather=world.weather, on_effect=world.witness.saw),
+        cluster=SimulatedCluster(world.cluster, weather=world.weather, on_effect=world.witness.saw, is_fenced=True),
         redis=Redis(world.store),
         keys=checks_of([KEY.public]),
     )

@@ -1,8 +1,9 @@
-"""Writes the audit trail: one entry a command, each after the one before it, whoever wrote that."""
+"""Writes the audit trail: one entry a command, each after the one before it, whoever wrote that.
 
-from collections import deque
+It remembers as well: what became of a command stands there, also where the store has forgotten it.
+"""
 
-from services.remediator.core.trail import Link, Trail, link_of, next_entry
+from services.remediator.core.trail import Link, Trail, link_of, next_entry, result_of
 from shared.contracts.audit import AuditEntry
 from shared.contracts.codec import body_of
 from shared.contracts.commands import Command
@@ -23,7 +24,7 @@ class AuditTrail:
         self._archive = archive
         self._token = token
         self._head: Link | None = None
-        self._known: deque[str] | None = None
+        self._known: dict[str, bytes] | None = None
         self._pending: AuditEntry | None = None
 
     async def note(self, command: Command, result: Result, *, traceparent: str | None = None) -> None:
@@ -34,7 +35,7 @@ class AuditTrail:
         Raises:
             UnavailableError: the broker does not answer, or the trail was continued under a higher token than ours.
         """
-        known = self._known = self._known if self._known is not None else await self._open()
+        known = await self._opened()
         if self._pending is not None:
             await self._write(self._pending, known, traceparent=traceparent)
         if command.id in known:
@@ -42,21 +43,39 @@ class AuditTrail:
         self._pending = next_entry(command, result, after=self._head, token=self._token)
         await self._write(self._pending, known, traceparent=traceparent)
 
-    async def _open(self) -> deque[str]:
+    async def recall(self, command: Command) -> Result | None:
+        """Return the result that the trail has of a command; None if it has none.
+
+        Raises:
+            UnavailableError: the broker does not answer, or the trail was continued under a higher token than ours.
+        """
+        value = (await self._opened()).get(command.id)
+        return result_of(AuditEntry.model_validate_json(value)) if value is not None else None
+
+    async def _opened(self) -> dict[str, bytes]:
+        if self._known is None:
+            self._known = await self._read_end()
+        return self._known
+
+    async def _read_end(self) -> dict[str, bytes]:
         """Read the trail's end: where to go on, and which commands have their entries."""
-        trail = Trail()
+        trail, values = Trail(), dict[str, bytes]()
         end = (await self._archive.end_offsets(AUDIT))[0]
         async for record in self._archive.read(AUDIT, start={0: max(0, end - _TAIL)}):
-            trail.follow(record.value, f"{record.topic}/{record.partition}/{record.offset}")
+            link = trail.follow(record.value, f"{record.topic}/{record.partition}/{record.offset}")
+            if link is not None:
+                values[link.hash] = record.value or b""
         if trail.highest_token > self._token:
             raise UnavailableError(
                 f"{AUDIT.name} was continued under token {trail.highest_token}, above ours, which is {self._token}"
             )
         self._head = trail.head
-        return deque((link.command for link in trail.chain), maxlen=_TAIL)
+        return {link.command: values[link.hash] for link in trail.chain}
 
-    async def _write(self, entry: AuditEntry, known: deque[str], *, traceparent: str | None) -> None:
+    async def _write(self, entry: AuditEntry, known: dict[str, bytes], *, traceparent: str | None) -> None:
         await self._publisher.publish(entry, topic=AUDIT, traceparent=traceparent, partition=0)
         self._head = link_of(entry, body_of(entry))
         self._pending = None
-        known.append(entry.command)
+        known[entry.command] = body_of(entry)
+        if len(known) > _TAIL:
+            del known[next(iter(known))]

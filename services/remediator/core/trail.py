@@ -79,6 +79,26 @@ def next_entry(command: Command, result: Result, *, after: Link | None, token: i
         changes=result.changes,
         acted_under=result.token,
         evidence=result.evidence,
+        retry_after=result.retry_after,
+    )
+
+
+def result_of(entry: AuditEntry) -> Result:
+    """Return the result that an entry was written of, the same bytes."""
+    return Result(
+        id=derive("result", entry.command),
+        at=entry.at,
+        workload=entry.workload,
+        command=entry.command,
+        incident=entry.incident,
+        action=entry.action,
+        outcome=entry.outcome,
+        reason=entry.reason,
+        message=entry.message,
+        changes=entry.changes,
+        token=entry.acted_under,
+        evidence=entry.evidence,
+        retry_after=entry.retry_after,
     )
 
 

@@ -3,12 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
+from sandbox.cluster.clock import manual_clock
+from sandbox.cluster.simulation import Simulation
+from services.remediator.adapters.register import Register
+from services.remediator.terms import Terms
+from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis, connect
+from tests.fakes.clock import FakeClock
+from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.store import SimulatedStore
+from tests.simulation.weather import Weather
+from tests.unit.services.remediator.build import NOW
 
 pytestmark = pytest.mark.contract
 TTL = timedelta(milliseconds=400)
@@ -114,3 +123,34 @@ async def test_what_a_command_came_to_is_noted_once_and_by_the_holder_alone(leas
     assert (found.is_new, found.result) == (False, "")
     assert await lease.settle(new, "cmd-1", "of the new") == "of the new"
     assert await lease.settle(new, "cmd-1", "of another mind") == "of the new"
+
+
+async def test_a_token_never_goes_back_though_store_and_broker_are_lost_a_hundred_times(redis: Redis) -> None:
+    cluster = SimulatedCluster(Simulation(manual_clock()), weather=Weather())
+    tokens: list[int] = []
+    for number in range(100):
+        broker = MemoryBroker(FakeClock(NOW))  # set up anew each time
+        if number % 3 == 0:
+            await redis.run("FLUSHALL")
+        elif number % 3 == 1:
+            await redis.run("SET", "sre:lease:lost:token", "1")  # an old copy
+        lost = Lease(redis, "lost", ttl=TTL)
+        term = await Terms(lost, Register(cluster), broker.archive()).next("a")
+        assert term is not None
+        tokens.append(term.token)
+        await lost.release(term)
+    assert all(later > earlier for earlier, later in pairwise(tokens))
+
+
+async def test_of_two_that_stand_on_different_stores_one_alone_begins_under_a_token(redis: Redis) -> None:
+    cluster = SimulatedCluster(Simulation(manual_clock()), weather=Weather())
+    archive = MemoryBroker(FakeClock(NOW)).archive()
+    leases = (Lease(redis, "here", ttl=TTL), Lease(redis, "there", ttl=TTL))
+    for _ in range(20):
+        begun = await asyncio.gather(*(Terms(one, Register(cluster), archive).next("a") for one in leases))
+        tokens = [term.token for term in begun if term is not None]
+        assert tokens
+        assert len(set(tokens)) == len(tokens)
+        for lease, term in zip(leases, begun, strict=True):
+            if term is not None:
+                await lease.release(term)

@@ -285,3 +285,12 @@ async def test_what_the_api_server_refused_is_given_back() -> None:
     assert await stage.taken() == []
     await stage.live(command("next", action=RAISE), ALIVE)
     assert len(stage.effects) == 1
+
+
+@pytest.mark.parametrize("asked", ORDERS.values(), ids=ORDERS)
+async def test_where_the_store_has_forgotten_a_command_it_is_told_again_as_it_was(asked: Command) -> None:
+    stage = Stage()
+    await stage.live(asked, Fuse(0, is_after=False))
+    stage.store.restore({})
+    await stage.live(asked, Fuse(0, is_after=False))
+    assert (len(stage.results), len(stage.effects)) == (1, 1 if asked is ORDERS["applied"] else 0)

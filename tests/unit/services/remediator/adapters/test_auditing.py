@@ -1,12 +1,14 @@
 """The writer of the audit trail: it goes on from what the topic holds, and writes each command's entry once."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.verifying import against_results, trail_of_topic
 from services.remediator.core.trail import Fault, Trail
-from shared.contracts.codec import encode
-from shared.contracts.inbox import Outcome
+from shared.contracts.codec import body_of, encode
+from shared.contracts.inbox import EvidenceRef, Outcome
 from shared.contracts.model import Message
 from shared.contracts.topics import AUDIT, INBOX, Topic
 from shared.infra.broker import Placement
@@ -140,3 +142,15 @@ async def test_the_trail_is_held_against_the_results_of_the_inbox(broker: Memory
         (Fault.RESULT_WITHOUT_ENTRY, "cmd-1"),
         (Fault.ENTRY_WITHOUT_RESULT, "sre.audit/0/1"),
     ]
+
+
+async def test_what_became_of_a_command_is_recalled_as_it_was_by_the_next_leader(broker: MemoryBroker) -> None:
+    asked = command("cmd-1")
+    ref = EvidenceRef(id="evidence-1", partition=2, offset=7)
+    why = {"reason": "budget-workload", "message": "1 of 1", "retry_after": timedelta(hours=1)}
+    told = result(asked, outcome=Outcome.REFUSED, token=4, evidence=ref, **why)
+    await trail_under(5, broker).note(asked, told)
+    recalled = await trail_under(6, broker).recall(asked)
+    assert recalled is not None
+    assert body_of(recalled) == body_of(told)
+    assert await trail_under(6, broker).recall(command("cmd-2")) is None
