@@ -16,6 +16,9 @@ COLLECTIONS: Mapping[str, str] = {
 }
 """By kind: of what commands are about, and of what lies between that and its pods; a node's names no namespace."""
 
+VERTICAL_AUTOSCALERS = "/apis/autoscaling.k8s.io/v1/namespaces/{}/verticalpodautoscalers"
+"""Of the autoscaler that is installed apart; where it is not there is no such path."""
+
 
 def collection_of(kind: str, namespace: str) -> str:
     """Return the path of all objects of a known kind in a namespace.

@@ -31,6 +31,8 @@ class Refusal(StrEnum):
     NOT_OURS = "not-ours"
     TOO_FEW_NODES = "too-few-nodes"
     TOO_MANY_PODS = "too-many-pods"
+    OWNED_BY_OTHER = "owned-by-other"
+    UNDONE_BY_OTHER = "undone-by-other"
     DISRUPTION_BUDGET = "disruption-budget"
     BUDGET_WORKLOAD = "budget-workload"
     BUDGET_NODE = "budget-node"
@@ -155,6 +157,20 @@ ADVICE: Mapping[Refusal, Advice] = {
     Refusal.TOO_MANY_PODS: Advice(
         "More pods would have to leave the node than the step's `at_most` allows; none was touched.",
         "Drain it by hand (`kubectl drain NODE`), or raise `at_most` if as many may be moved at once.",
+    ),
+    Refusal.OWNED_BY_OTHER: Advice(
+        "Another actor keeps that field as it wants it: Argo CD or Flux as it stands in a repository, an autoscaler by "
+        "what it measures. It would undo the change, or fight it. The result's message names field and owner.",
+        "Change it where the owner has it: in the repository, or in the autoscaler. Where the owner is to leave the "
+        "field alone (`ignoreDifferences`, a field taken out of the manifest), say so on the object: the annotation "
+        "`sre-agent.dev/despite-owner` with the owner's word (`argo-cd`, `flux`, `keda`, `hpa`, `vpa`; several with "
+        "commas).",
+    ),
+    Refusal.UNDONE_BY_OTHER: Advice(
+        "The field has again the value that an earlier command changed: somebody undid that. Doing it anew would begin "
+        "a fight of two. The result's message names the command, and who wrote the field last.",
+        "Ask who wrote it (`kubectl get KIND NAME -o yaml --show-managed-fields`), and agree whose the field is. To "
+        "let it be changed again: `kubectl annotate KIND NAME sre-agent.dev/change-`.",
     ),
     Refusal.DISRUPTION_BUDGET: Advice(
         "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy. Of a new template: "

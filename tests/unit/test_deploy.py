@@ -93,11 +93,12 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     told = {Right("", "events", "create")}
     brake = {Right("", "nodes", "list"), Right("policy", "poddisruptionbudgets", "list")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
+    sizers = {Right("autoscaling.k8s.io", "verticalpodautoscalers", "list")}
     deletion = {Right("", "pods", "delete")}
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
     stops = {Right("", "namespaces", "get"), Right("", "configmaps", "get")}
     changing = changed | owners | between | evidence | eviction | deletion | told
-    assert granted()["remediator"] == changing | register | brake | stops
+    assert granted()["remediator"] == changing | register | brake | stops | sizers
 
 
 OPTIONAL = {"nodes.yaml": {"cordon", "uncordon", "drain"}, "jobs.yaml": {"retry-job"}}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from shared.contracts.actions.marks import is_marked, marks_of
+from shared.contracts.actions.marks import Change, is_marked, mark_of, marks_of
 from shared.contracts.model import JsonObject, Value
 from shared.contracts.objects import version_of
 from shared.contracts.paths import path_of
@@ -49,6 +49,10 @@ class Order:
     def metadata_for(self, source: JsonObject) -> JsonObject:
         """Return the metadata of a patch: the marks, and the version that was read, so that no other is changed."""
         return {"resourceVersion": version_of(source), "annotations": self.marks}
+
+    def marks_with(self, field: str, *, before: str, after: str) -> JsonObject:
+        """Return the marks of a change that somebody may undo: with what it changes, from what to what."""
+        return self.marks | mark_of(Change(command=self.command, field=field, before=before, after=after))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
-"""What must hold before anything is changed, for every action alike: the right kind, and nothing of it protected."""
+"""What must hold before anything is changed, for every action alike: its kind, its protection, whose the field is."""
 
 from collections.abc import Generator, Mapping, Sequence
 
-from shared.contracts.actions.base import Order, RefusedError, read
-from shared.contracts.actions.marks import STOP_ANNOTATION
+from shared.contracts.actions.base import Order, RefusedError, read, read_all
+from shared.contracts.actions.marks import STOP_ANNOTATION, change_of
+from shared.contracts.actions.ownership import FieldPath, in_words, last_writer_of, owner_of, sizer_of
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import annotations_of, controller_of, section, text
-from shared.contracts.paths import COLLECTIONS, path_of
+from shared.contracts.paths import COLLECTIONS, VERTICAL_AUTOSCALERS, path_of
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Get
+from shared.contracts.requests import Answer, Get, ListAll
 from shared.contracts.workloads import WorkloadRef
 
 PROTECTED_LABEL = "sre-agent.dev/protected"
@@ -84,6 +85,43 @@ def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, N
     raise RefusedError(Refusal.NOT_OF_WORKLOAD)
 
 
+def check_unowned(source: JsonObject, path: FieldPath) -> None:
+    """Hold a field that is to be changed against what its object tells of who owns it.
+
+    Raises:
+        RefusedError: another actor does.
+    """
+    ownership = owner_of(source, path)
+    if ownership is not None:
+        raise RefusedError(Refusal.OWNED_BY_OTHER, f"{in_words(path)}: {ownership}")
+
+
+def check_unsized(workload: JsonObject, order: Order, *, container: str) -> Generator[ListAll, Answer, None]:
+    """Ask for the autoscalers that set the memory of pods when they are made; a cluster may have none such.
+
+    Raises:
+        RefusedError: one sets that of the container.
+    """
+    known = yield from _sizers(order.workload.namespace)
+    ownership = sizer_of(workload, order.workload, known, container=container)
+    if ownership is not None:
+        raise RefusedError(Refusal.OWNED_BY_OTHER, f"memory of container {container}: {ownership}")
+
+
+def check_not_undone(source: JsonObject, path: FieldPath, *, present: str) -> None:
+    """Hold the present value of a field against what we made of it before.
+
+    Raises:
+        RefusedError: somebody has made it again what it was, so that another change would begin a fight.
+    """
+    ours = change_of(source)
+    if ours is None or ours.field != in_words(path) or not ours.before == present != ours.after:
+        return
+    writer = last_writer_of(source, path)
+    told = f"command {ours.command} made it {ours.after}, {writer} made it {ours.before} again"
+    raise RefusedError(Refusal.UNDONE_BY_OTHER, f"{ours.field}: {told}")
+
+
 def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
     """Tell whether an object, or the pods of its template, are to be left alone.
 
@@ -103,6 +141,15 @@ def _refuse_protected(source: JsonObject, order: Order) -> None:
 def _refuse_stopped(source: JsonObject) -> None:
     if STOP_ANNOTATION in annotations_of(source):
         raise RefusedError(Refusal.PAUSED, f"{text(section(source, 'metadata'), 'name')} is stopped by its annotation")
+
+
+def _sizers(namespace: str) -> Generator[ListAll, Answer, list[JsonObject]]:
+    try:
+        return (yield from read_all(VERTICAL_AUTOSCALERS.format(namespace)))
+    except RefusedError as refused:
+        if refused.refusal is Refusal.TARGET_GONE:
+            return []
+        raise
 
 
 def _owner_of(source: JsonObject, namespace: str) -> WorkloadRef | None:

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError, read_all
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
 from shared.contracts.actions.marks import operations_of
-from shared.contracts.actions.preconditions import path_to, read_unprotected
+from shared.contracts.actions.ownership import TEMPLATE, in_words
+from shared.contracts.actions.preconditions import check_not_undone, check_unowned, path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.objects import annotations_of, containers_of, controller_of, section, text, uid_of, version_of
@@ -41,11 +42,15 @@ class Rollback(ActionBase):
         deployment = yield from read_unprotected(path, order)
         known = yield from read_all(collection_of("ReplicaSet", order.workload.namespace))
         present, target = self._revisions(deployment, known)
+        before, after = _template_hash_of(present), _template_hash_of(target)
+        check_not_undone(deployment, TEMPLATE, present=before)
+        check_unowned(deployment, TEMPLATE)
         yield from check_budgets(deployment, order)
+        marks = order.marks_with(in_words(TEMPLATE), before=before, after=after)
         operations: list[JsonValue] = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version_of(deployment)},  # another: 409
             {"op": "replace", "path": "/spec/template", "value": _template_of(target)},
-            *operations_of({**order.marks, REVISION_ANNOTATION: text(section(target, "metadata"), "name")}),
+            *operations_of({**marks, REVISION_ANNOTATION: text(section(target, "metadata"), "name")}),
         ]
         yield Patch(path, operations, PatchType.JSON)
         return Done(tuple(_lines(deployment, present, target)))

@@ -7,7 +7,14 @@ from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
-from shared.contracts.actions.preconditions import path_to, read_unprotected
+from shared.contracts.actions.ownership import in_words, memory_of
+from shared.contracts.actions.preconditions import (
+    check_not_undone,
+    check_unowned,
+    check_unsized,
+    path_to,
+    read_unprotected,
+)
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import containers_of, section
@@ -27,7 +34,11 @@ class SetMemory(ActionBase):
 
     HEALS: ClassVar[str] = "a container that needs more memory than its limit gives it, and is killed for it"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-    RIGHTS: ClassVar[frozenset[Right]] = rights_on(WORKLOADS, verbs=["get", "patch"], group="apps") | READS_BUDGETS
+    RIGHTS: ClassVar[frozenset[Right]] = (
+        rights_on(WORKLOADS, verbs=["get", "patch"], group="apps")
+        | READS_BUDGETS
+        | {Right("autoscaling.k8s.io", "verticalpodautoscalers", "list")}
+    )
 
     kind: Literal["set-memory"] = "set-memory"
     container: str
@@ -39,9 +50,11 @@ class SetMemory(ActionBase):
         path = path_to(order.workload, kinds=self.KINDS)
         workload = yield from read_unprotected(path, order)
         resources, lines = self._resources(workload)
+        yield from check_unsized(workload, order, container=self.container)
         yield from check_budgets(workload, order)
         template: JsonObject = {"spec": {"containers": [{"name": self.container, "resources": resources}]}}
-        body: JsonObject = {"metadata": order.metadata_for(workload), "spec": {"template": template}}
+        metadata: JsonObject = {**order.metadata_for(workload), "annotations": self._marks(order)}
+        body: JsonObject = {"metadata": metadata, "spec": {"template": template}}
         yield Patch(path, body, PatchType.STRATEGIC)
         return Done(lines)
 
@@ -66,12 +79,19 @@ class SetMemory(ActionBase):
         if container is None:
             raise RefusedError(Refusal.CONTAINER_UNKNOWN)
         limit, request = (_memory(container, bound) for bound in ("limits", "requests"))
+        check_not_undone(workload, memory_of(self.container, "limits"), present=format_bytes(limit))
         if limit != self.from_bytes:
             raise RefusedError(Refusal.CHANGED_MEANWHILE)
+        check_unowned(workload, memory_of(self.container, "limits"))
         told: JsonObject = {"memory": format_bytes(self.to_bytes)}
         if request <= self.to_bytes:
             return {"limits": told}, (self._line("limits", limit),)
+        check_unowned(workload, memory_of(self.container, "requests"))
         return {"limits": told, "requests": told}, (self._line("limits", limit), self._line("requests", request))
+
+    def _marks(self, order: Order) -> JsonObject:
+        before, after = format_bytes(self.from_bytes), format_bytes(self.to_bytes)
+        return order.marks_with(in_words(memory_of(self.container, "limits")), before=before, after=after)
 
     def _line(self, bound: str, before: int) -> str:
         change = f"{format_bytes(before)} → {format_bytes(self.to_bytes)}"

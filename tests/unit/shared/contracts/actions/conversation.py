@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import pytest
+
 from sandbox.cluster.patching import Patch as PatchOfApi
 from sandbox.cluster.patching import PatchKind, patched
 from shared.contracts.actions.base import ActionBase, Done, Order, RefusedError
@@ -110,6 +112,13 @@ def outcome(server: Server, action: ActionBase, asked: Order | None = None) -> D
         return server.converse(action.course(asked or order()))
     except RefusedError as refused:
         return refused.refusal
+
+
+def refused(server: Server, action: ActionBase, asked: Order | None = None) -> tuple[Refusal, str]:
+    """Return why an action is refused, and what is said of it."""
+    with pytest.raises(RefusedError) as told:
+        server.converse(action.course(asked or order()))
+    return told.value.refusal, told.value.message
 
 
 def has_happened(server: Server, action: ActionBase, asked: Order | None = None) -> bool:

@@ -1,5 +1,6 @@
 """Builders of raw objects that actions are done to, each under the path at which it lies."""
 
+from copy import deepcopy
 from typing import Any
 
 from shared.contracts.actions.preconditions import PROTECTED_LABEL
@@ -53,3 +54,20 @@ def pod(*, owner: tuple[str, str] | None = ("ReplicaSet", "web-v2"), **metadata:
     owners = [{"kind": owner[0], "name": owner[1], "controller": True}] if owner else []
     usual = {"name": "web-1", "uid": "p", "resourceVersion": "9", "ownerReferences": owners}
     return {"metadata": usual | metadata}
+
+
+def with_limit(workload: Any, limit: str) -> Any:
+    """Return a workload as it is once somebody gave its first container another limit."""
+    changed = deepcopy(workload)
+    changed["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = limit
+    return changed
+
+
+def written_by(manager: str, workload: Any, *, bound: str = "limits", at: str = "2026-01-01T00:00:00Z") -> Any:
+    """Return a workload with a manager that wrote the memory of its first container."""
+    resources: Any = {f"f:{bound}": {".": {}, "f:memory": {}}}
+    containers: Any = {'k:{"name":"c0"}': {".": {}, "f:name": {}, "f:resources": resources}}
+    fields: Any = {"f:spec": {"f:template": {"f:spec": {"f:containers": containers}}}}
+    entry: Any = {"manager": manager, "operation": "Update", "time": at, "fieldsType": "FieldsV1", "fieldsV1": fields}
+    known = workload["metadata"].get("managedFields", [])
+    return {**workload, "metadata": {**workload["metadata"], "managedFields": [*known, entry]}}

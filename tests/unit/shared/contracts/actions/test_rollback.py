@@ -9,8 +9,15 @@ from shared.contracts.actions.marks import is_marked
 from shared.contracts.actions.rollback import REVISION_ANNOTATION, Rollback
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
-from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome
-from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, REPLICA_SETS, deployment, replica_set
+from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
+from tests.unit.shared.contracts.actions.objects import (
+    DEPLOYMENT,
+    PROTECTION,
+    REPLICA_SETS,
+    deployment,
+    replica_set,
+    written_by,
+)
 
 
 def history(*sets: Any, found: Any = None) -> Server:
@@ -48,6 +55,7 @@ def test_revisions_are_counted_and_not_spelled() -> None:
         (history(), Rollback(), Refusal.NO_EARLIER_REVISION),
         (history(*TWO, found=labelled(deployment(), **PROTECTION)), Rollback(), Refusal.PROTECTED_OBJECT),
         (history(*TWO, found=labelled(deployment(), tier="database")), Rollback(), Refusal.PROTECTED_OBJECT),
+        (history(*TWO, found=written_by("kustomize-controller", deployment())), Rollback(), Refusal.OWNED_BY_OTHER),
         (Server({}), Rollback(), Refusal.TARGET_GONE),
     ],
 )
@@ -61,3 +69,17 @@ def test_only_a_deployment_has_revisions_to_go_back_to() -> None:
     server = Server({})
     asked = order(workload=WorkloadRef(kind="StatefulSet", namespace="bank", name="web"))
     assert (outcome(server, Rollback(), asked), server.asked) == (Refusal.KIND_NOT_SUPPORTED, [])
+
+
+def test_a_template_that_somebody_brought_back_is_not_rolled_back_again() -> None:
+    server = history(*TWO)
+    outcome(server, Rollback())
+    rolled_back = server.objects[DEPLOYMENT]
+    settled = history(TWO[1], replica_set(3, image="v1"), found=rolled_back)
+    assert isinstance(outcome(settled, Rollback(), order("cmd-2")), Done)  # v1 fails as well: another change
+    fought = history(replica_set(3, image="v1"), replica_set(4, image="v2"), found=rolled_back)
+    assert refused(fought, Rollback(), order("cmd-2")) == (
+        Refusal.UNDONE_BY_OTHER,
+        "spec.template: command cmd-1 made it v1, somebody made it v2 again",
+    )
+    assert fought.written == []

@@ -1,0 +1,186 @@
+"""Who else owns a field of an object: what another actor keeps as it wants it is not to be changed behind its back.
+
+Read from what Kubernetes tells of writers (`metadata.managedFields`), from the labels by which an actor tracks what it
+applies, and from the autoscalers that name the object. Whatever an object holds, a writer that cannot be read is none.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import cast
+
+from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.objects import annotations_of, section, sections, text
+from shared.contracts.workloads import WorkloadRef
+
+DESPITE_ANNOTATION = "sre-agent.dev/despite-owner"
+"""On an object: the owners, separated by commas, that let us change what is theirs. Whoever owns it writes it there."""
+TEMPLATE = ("spec", "template")
+REPLICAS = ("spec", "replicas")
+Step = str | tuple[str, str]
+"""A field by its name; or an item of a list by a key of it and the key's value."""
+FieldPath = tuple[Step, ...]
+
+
+class Owner(StrEnum):
+    """Who keeps fields of others' objects as it wants them."""
+
+    ARGO_CD = "argo-cd"
+    FLUX = "flux"
+    KEDA = "keda"
+    HPA = "hpa"
+    VPA = "vpa"
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Who owns a field, and what tells so."""
+
+    owner: Owner
+    by: str
+
+    def __str__(self) -> str:
+        """Return both as a person reads them."""
+        return f"{self.owner} ({self.by})"
+
+
+_MANAGERS: Mapping[str, Owner] = {
+    "argocd-controller": Owner.ARGO_CD,
+    "argocd-application-controller": Owner.ARGO_CD,
+    "kustomize-controller": Owner.FLUX,
+    "helm-controller": Owner.FLUX,
+    "keda-operator": Owner.KEDA,
+    "vpa-updater": Owner.VPA,
+    "vpa-admission-controller": Owner.VPA,
+}
+"""By the names under which they write."""
+_TRACKING: Mapping[str, Owner] = {
+    "argocd.argoproj.io/instance": Owner.ARGO_CD,
+    "argocd.argoproj.io/tracking-id": Owner.ARGO_CD,
+    "kustomize.toolkit.fluxcd.io/name": Owner.FLUX,
+    "helm.toolkit.fluxcd.io/name": Owner.FLUX,
+}
+"""By the labels and annotations under which they find again what they have applied: all of it is theirs."""
+_SCALED_BY = "scaledobject.keda.sh/name"
+_SUSPENDED = ("kustomize.toolkit.fluxcd.io/reconcile", "disabled")
+_SCALER = "kube-controller-manager"
+_IDLE_MODES = frozenset({"Off"})
+
+
+def memory_of(container: str, bound: str) -> FieldPath:
+    """Return the path of a container's memory in the template; `bound` is limits or requests."""
+    return (*TEMPLATE, "spec", "containers", ("name", container), "resources", bound, "memory")
+
+
+def owner_of(source: JsonObject, path: FieldPath) -> Ownership | None:
+    """Return who owns a field by what its object itself tells, unless it lets us change it all the same."""
+    allowed = _allowed_by(source)
+    return next((one for one in _owners(source, path) if one.owner not in allowed), None)
+
+
+def scaler_of(workload: WorkloadRef, autoscalers: Iterable[JsonObject]) -> Ownership | None:
+    """Return what sets a workload's replicas: the HorizontalPodAutoscaler that names it, KEDA where that is KEDA's."""
+    for one in autoscalers:
+        if _names(section(one, "spec", "scaleTargetRef"), workload):
+            scaled = text(section(one, "metadata", "labels"), _SCALED_BY)
+            return Ownership(Owner.KEDA, f"ScaledObject {scaled}") if scaled else Ownership(Owner.HPA, _named(one))
+    return None
+
+
+def sizer_of(
+    workload: JsonObject, ref: WorkloadRef, autoscalers: Iterable[JsonObject], *, container: str
+) -> Ownership | None:
+    """Return the VerticalPodAutoscaler that sets a container's memory as pods are made, unless we may all the same."""
+    if Owner.VPA in _allowed_by(workload):
+        return None
+    found = (one for one in autoscalers if _names(section(one, "spec", "targetRef"), ref) and _sizes(one, container))
+    return next((Ownership(Owner.VPA, _named(one)) for one in found), None)
+
+
+def last_writer_of(source: JsonObject, path: FieldPath) -> str:
+    """Return the name under which a field was written last; `somebody` where the object does not tell."""
+    writers = [one for one in sections(source, "metadata", "managedFields") if _holds(section(one, "fieldsV1"), path)]
+    return max(((text(one, "time"), text(one, "manager")) for one in writers), default=("", ""))[1] or "somebody"
+
+
+def in_words(path: FieldPath) -> str:
+    """Return a path as a person writes it: `spec.template.spec.containers[web].resources.limits.memory`."""
+    return "".join(f"[{step[1]}]" if isinstance(step, tuple) else f".{step}" for step in path).removeprefix(".")
+
+
+def _owners(source: JsonObject, path: FieldPath) -> Iterator[Ownership]:
+    yield from _trackers(source)
+    for entry in sections(source, "metadata", "managedFields"):
+        owner = _manager_of(entry)
+        is_idle = owner is Owner.FLUX and _is_suspended(source)
+        if owner is not None and not is_idle and _holds(section(entry, "fieldsV1"), path):
+            yield Ownership(owner, f"manager {text(entry, 'manager')}")
+
+
+def _trackers(source: JsonObject) -> Iterator[Ownership]:
+    for carried in (section(source, "metadata", "labels"), annotations_of(source)):
+        for name, owner in _TRACKING.items():
+            if carried.get(name) and not (owner is Owner.FLUX and _is_suspended(source)):
+                yield Ownership(owner, f"{name}: {carried[name]}")
+
+
+def _is_suspended(source: JsonObject) -> bool:
+    name, value = _SUSPENDED
+    return value in (text(annotations_of(source), name), text(section(source, "metadata", "labels"), name))
+
+
+def _manager_of(entry: JsonObject) -> Owner | None:
+    manager = text(entry, "manager")
+    if manager == _SCALER and text(entry, "subresource") == "scale":
+        return Owner.HPA
+    return _MANAGERS.get(manager)
+
+
+def _allowed_by(source: JsonObject) -> frozenset[str]:
+    return frozenset(one.strip() for one in text(annotations_of(source), DESPITE_ANNOTATION).split(","))
+
+
+def _holds(fields: JsonObject, path: Sequence[Step]) -> bool:
+    """Tell whether fields in the form fieldsV1 hold a path, something beneath it, or all of what it lies in."""
+    if not path or not fields:
+        return not path
+    inner = _beneath(fields, path[0])
+    return inner is not None and (not inner or _holds(inner, path[1:]))
+
+
+def _beneath(fields: JsonObject, step: Step) -> JsonObject | None:
+    if isinstance(step, str):
+        found = fields.get(f"f:{step}")
+        return found if isinstance(found, dict) else None
+    return next((inner for key, inner in fields.items() if isinstance(inner, dict) and _is_item(key, step)), None)
+
+
+def _is_item(key: str, step: tuple[str, str]) -> bool:
+    try:
+        told: JsonValue = json.loads(key.removeprefix("k:")) if key.startswith("k:") else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get(step[0]) == step[1]
+
+
+def _names(target: JsonObject, workload: WorkloadRef) -> bool:
+    return (text(target, "kind"), text(target, "name")) == (workload.kind, workload.name)
+
+
+def _named(source: JsonObject) -> str:
+    return text(section(source, "metadata"), "name")
+
+
+def _sizes(autoscaler: JsonObject, container: str) -> bool:
+    """Tell whether a VerticalPodAutoscaler sets the memory of a container: where nothing is said it does."""
+    if text(section(autoscaler, "spec", "updatePolicy"), "updateMode") in _IDLE_MODES:
+        return False
+    policies = {text(one, "containerName"): one for one in _policies(autoscaler)}
+    policy = policies.get(container, policies.get("*", cast("JsonObject", {})))
+    resources = policy.get("controlledResources")
+    return text(policy, "mode") not in _IDLE_MODES and (not isinstance(resources, list) or "memory" in resources)
+
+
+def _policies(autoscaler: JsonObject) -> Iterator[JsonObject]:
+    yield from sections(autoscaler, "spec", "resourcePolicy", "containerPolicies")
