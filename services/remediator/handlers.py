@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from services.remediator.adapters.acting import Actor, Refused
 from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.stopping import StoppedError, Stops
 from services.remediator.braking import Brake
 from services.remediator.core.admission import World, admit
@@ -49,6 +50,7 @@ class Remediation:
         *,
         brake: Brake,
         stops: Stops,
+        predictor: Predictor,
         records: Records,
         lease: Lease,
         tenure: Tenure,
@@ -60,6 +62,7 @@ class Remediation:
         self._stops = stops
         self._capture = capture
         self._brake = brake
+        self._predictor = predictor
         self._records = records
         self._lease = lease
         self._tenure = tenure
@@ -150,8 +153,19 @@ class Remediation:
             done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
         except StoppedError as stopped:
             return self._paused(command, str(stopped), evidence=ref)
-        outcome, message = (Outcome.DRY_RUN, _would_wait(verdict)) if dry_run else (Outcome.APPLIED, "")
-        return self._told(command, done, ref, outcome=outcome, message=message)
+        if isinstance(done, Refused):
+            return self._result(command, Outcome.REFUSED, done.refusal.value, message=done.message, evidence=ref)
+        if dry_run:
+            return await self._foretold(command, done, ref, message=_would_wait(verdict))
+        return self._result(command, Outcome.APPLIED, Outcome.APPLIED.value, changes=done.changes, evidence=ref)
+
+    async def _foretold(self, command: Command, done: Done, evidence: EvidenceRef, *, message: str) -> Result:
+        """Return the result of a dry run, with what is predicted of it."""
+        foretold, outcome = await self._predictor.foretold(command, done), Outcome.DRY_RUN
+        told = self._result(
+            command, outcome, outcome.value, message=message, changes=foretold.changes, evidence=evidence
+        )
+        return told.model_copy(update={"prediction": foretold.prediction})
 
     async def _stopped(self, command: Command) -> Result | None:
         """Return the refusal of what a stop holds, or where it must not be looked for one; a dry run writes nothing."""
@@ -172,13 +186,6 @@ class Remediation:
     def _braked(self, command: Command, verdict: Verdict) -> Result:
         reason = verdict.refusal.value if verdict.refusal is not None else ""
         return self._result(command, Outcome.REFUSED, reason, message=verdict.figures, retry_after=verdict.retry_after)
-
-    def _told(
-        self, command: Command, done: Done | Refused, evidence: EvidenceRef, *, outcome: Outcome, message: str = ""
-    ) -> Result:
-        if isinstance(done, Refused):
-            return self._result(command, Outcome.REFUSED, done.refusal.value, message=done.message, evidence=evidence)
-        return self._result(command, outcome, outcome.value, message=message, changes=done.changes, evidence=evidence)
 
     async def _found_done(self, command: Command) -> Result | None:
         """Return the result of a command whose doer could not tell it any more; None if it has not been carried out."""

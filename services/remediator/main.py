@@ -14,6 +14,7 @@ from services.remediator.adapters.cluster import Cluster
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.ledger import Ledger
+from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.reading import TenuredConsumer
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
@@ -169,6 +170,7 @@ class Leadership:
                 StoppableCluster(fenced, stops, workload), protected_namespaces=self._settings.protected_namespaces
             ),
             Capture(self._ports.cluster, within=self._settings.evidence_within),
+            predictor=Predictor(self._ports.cluster),
             brake=self._brake(tenure),
             stops=stops,
             records=Records(trail, self._events(stops)),

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from shared.contracts.actions import Action
 from shared.contracts.model import Message, Moment, Value
+from shared.contracts.predictions import Prediction
 from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal
 from shared.contracts.workloads import KeyPart, WorkloadRef
 
@@ -92,6 +93,7 @@ class Result(_Entry):
     """What became of a command, with the named reason; `changes` are the lines of a diff, before → after.
 
     `retry_after` says that nothing is wrong with the command but its moment, and when to order it again.
+    Of a dry run they say, too, what is predicted, and `prediction` holds it as it was before it was put in words.
     """
 
     TYPE: ClassVar[str] = "result"
@@ -106,6 +108,7 @@ class Result(_Entry):
     token: int = 0
     evidence: EvidenceRef | None = None
     retry_after: timedelta | None = None
+    prediction: Prediction | None = None
 
 
 class Approval(_Entry):

@@ -16,6 +16,12 @@ COLLECTIONS: Mapping[str, str] = {
 }
 """By kind: of what commands are about, and of what lies between that and its pods; a node's names no namespace."""
 
+BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
+QUOTAS = "/api/v1/namespaces/{}/resourcequotas"
+RANGES = "/api/v1/namespaces/{}/limitranges"
+HORIZONTAL_AUTOSCALERS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
+NODES = "/api/v1/nodes"
+EVERY_POD = "/api/v1/pods"
 VERTICAL_AUTOSCALERS = "/apis/autoscaling.k8s.io/v1/namespaces/{}/verticalpodautoscalers"
 """Of the autoscaler that is installed apart; where it is not there is no such path."""
 

@@ -18,6 +18,7 @@ from services.collector.main import KINDS as WATCHED
 from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
+from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
@@ -60,7 +61,9 @@ async def test_the_remediators_roles_grant_what_its_actions_use_and_nothing_more
             await Survey(opened).census(ordered, now=datetime.now(UTC))
             await Capture(opened).evidence(ordered, now=datetime.now(UTC))
             actor = Actor(StoppableCluster(led(opened, token=7), stops, ordered.workload))
-            assert isinstance(await actor.act(ordered, token=7, dry_run=False), Done)
+            done = await actor.act(ordered, token=7, dry_run=False)
+            assert isinstance(done, Done)
+            await Predictor(opened).foretold(ordered, done)
             events = Events(lambda _: opened, instance="test", protected_namespaces=frozenset())
             await events.tell(ordered, result(ordered))
     settle(log, clients)

@@ -30,6 +30,7 @@ from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.ledger import Ledger
+from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
@@ -260,6 +261,7 @@ class Storm:
             publisher,
             lambda workload: Actor(StoppableCluster(fenced, stops, workload)),
             Capture(cluster),
+            predictor=Predictor(cluster),
             brake=Brake(ledger, Survey(cluster), settings.limits),
             records=Records(
                 AuditTrail(publisher, archive, token=term.token),

@@ -94,11 +94,16 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     brake = {Right("", "nodes", "list"), Right("policy", "poddisruptionbudgets", "list")}
     eviction = {Right("", "pods", "get"), Right("", "pods", "patch"), Right("", "pods/eviction", "create")}
     sizers = {Right("autoscaling.k8s.io", "verticalpodautoscalers", "list")}
+    predicted = {
+        Right("", "resourcequotas", "list"),
+        Right("", "limitranges", "list"),
+        Right("autoscaling", "horizontalpodautoscalers", "list"),
+    }
     deletion = {Right("", "pods", "delete")}
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
     stops = {Right("", "namespaces", "get"), Right("", "configmaps", "get")}
     changing = changed | owners | between | evidence | eviction | deletion | told
-    assert granted()["remediator"] == changing | register | brake | stops | sizers
+    assert granted()["remediator"] == changing | register | brake | stops | sizers | predicted
 
 
 OPTIONAL = {"nodes.yaml": {"cordon", "uncordon", "drain"}, "jobs.yaml": {"retry-job"}}

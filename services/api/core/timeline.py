@@ -18,6 +18,7 @@ class Happening(StrEnum):
     SIGNAL = "signal"
     DECISION = "decision"
     EVIDENCE = "evidence"
+    PREVIEW = "preview"
     CHANGE = "change"
     REPORT = "report"
 
@@ -64,13 +65,13 @@ def _decided(incident: Incident, decision: Decision) -> TimelineEntry:
 
 def _changes(incident: Incident) -> Iterable[TimelineEntry]:
     for step in incident.steps:
-        if step.finished_at is not None and step.changes and not step.dry_run:
+        if step.finished_at is not None and step.changes:
             yield _line(
                 incident,
-                Happening.CHANGE,
+                Happening.PREVIEW if step.dry_run else Happening.CHANGE,
                 at=step.finished_at,
                 reason=f"{step.action.kind} reverted" if step.reverts else step.action.kind,
-                detail="; ".join(step.changes),
+                detail="\n".join(step.changes),
                 source=step.command,
             )
 

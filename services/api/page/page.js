@@ -107,7 +107,7 @@ async function show(id) {
   byId("answer").hidden = !waits;
   byId("answer").dataset.step = incident.step;
   const changes = incident.steps.length ? incident.steps[incident.steps.length - 1].changes : [];
-  byId("proposal").textContent = waits ? `Waiting for approval: ${changes.join("; ")}` : "";
+  byId("proposal").textContent = waits ? ["Waiting for approval:", ...changes].join("\n") : "";
   byId("timeline").replaceChildren(...timeline.map(timelineLine));
   await showReport(id);
   await showIncidents();

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
 from services.remediator.adapters.cluster import Cluster
-from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedError
+from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedError, Written
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.contracts.refusals import Refusal
@@ -67,14 +67,19 @@ class Actor:
         return await _conversed(command.action.happened(order), self._read)
 
     async def _carried_out(self, command: Command, order: Order) -> Done:
+        written: list[Written] = []
+
         async def ask(request: Request) -> Answer:
             if isinstance(request, Get | ListAll):
                 return await self._read(request)
             if isinstance(request, Preview):
                 return await self._written(request.writing, dry_run=True)
-            return await self._written(request, dry_run=order.dry_run)
+            answer = await self._written(request, dry_run=order.dry_run)
+            written.append(Written(request, answer))
+            return answer
 
-        return await _conversed(command.action.course(order), ask)
+        done = await _conversed(command.action.course(order), ask)
+        return replace(done, written=tuple(written))
 
     async def _read(self, request: Reading) -> Answer:
         match request:

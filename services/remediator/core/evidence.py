@@ -53,10 +53,14 @@ def names_between(workload: WorkloadRef, between: Iterable[JsonObject]) -> froze
 
 
 def pods_of(workload: WorkloadRef, pods: Iterable[JsonObject], between: frozenset[Name]) -> list[JsonObject]:
-    """Return a workload's own pods, by who controls them; at most three, and what is broken first."""
+    """Return a workload's own pods; at most three, and what is broken first."""
+    return sorted(all_pods_of(workload, pods, between), key=_is_ready)[:_MAX_PODS]
+
+
+def all_pods_of(workload: WorkloadRef, pods: Iterable[JsonObject], between: frozenset[Name]) -> list[JsonObject]:
+    """Return a workload's own pods, by who controls them."""
     owners = {(workload.kind, workload.name), *between}
-    ours = [pod for pod in pods if controller_name(pod) in owners or ("Pod", name_of(pod)) in owners]
-    return sorted(ours, key=_is_ready)[:_MAX_PODS]
+    return [pod for pod in pods if controller_name(pod) in owners or ("Pod", name_of(pod)) in owners]
 
 
 def events_about(names: frozenset[Name], events: Iterable[JsonObject]) -> list[EventLine]:

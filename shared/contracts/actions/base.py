@@ -15,7 +15,7 @@ from shared.contracts.model import JsonObject, Value
 from shared.contracts.objects import version_of
 from shared.contracts.paths import path_of
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Get, ListAll, Patch, Reading, Request
+from shared.contracts.requests import Answer, Get, ListAll, Patch, Reading, Request, Writing
 from shared.contracts.rights import Right
 from shared.contracts.signals import Signal
 from shared.contracts.workloads import WorkloadRef
@@ -56,11 +56,23 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A request that changes something, and what the API server answered: the object as it is then, or would be."""
+
+    request: Writing
+    answer: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """What was changed (or, in a dry run, would be), in words; `inverse` undoes it where only the object could tell."""
+    """What was changed (or, in a dry run, would be), in words; `inverse` undoes it where only the object could tell.
+
+    `written` is noted by whoever asks the API server.
+    """
 
     changes: tuple[str, ...]
     inverse: "Action | None" = None
+    written: tuple[Written, ...] = ()
 
 
 class RefusedError(SreAgentError):

@@ -208,10 +208,12 @@ async def _memory(stage: Stage) -> None:
     before = (await stage.deployment())["metadata"]["resourceVersion"]
     await stage.order("memory-preview", action, dry_run=True)
     preview = await stage.result("memory-preview")
-    assert (preview.outcome, preview.changes) == (
+    assert (preview.outcome, preview.changes[0]) == (
         Outcome.DRY_RUN,
-        ("container server: limits.memory: 128Mi → 256Mi",),
+        "container server: limits.memory: 128Mi → 256Mi",
     )
+    assert preview.prediction is not None
+    assert any(line.startswith("predicts: replaces 1") for line in preview.changes)
     assert (await stage.deployment())["metadata"]["resourceVersion"] == before
     await stage.order("memory", action)
     assert (await stage.result("memory")).outcome is Outcome.APPLIED

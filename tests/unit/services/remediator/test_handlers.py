@@ -21,6 +21,7 @@ from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
 from services.remediator.adapters.fencing import FencedCluster
 from services.remediator.adapters.ledger import Ledger
+from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
@@ -147,6 +148,7 @@ class Stage:
                 Ledger(publisher, archive, token=term.token, clock=FakeClock(NOW)), Survey(cluster), settings.limits
             ),
             stops=stops,
+            predictor=Predictor(cluster),
             records=Records(AuditTrail(publisher, archive, token=term.token), events),
             lease=Lease(redis, "remediator", ttl=LONG),
             tenure=tenure,

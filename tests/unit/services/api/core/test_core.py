@@ -99,7 +99,8 @@ def test_a_story_does_not_depend_on_the_order_of_delivery(made: list[Decision]) 
 
 
 def test_a_preview_is_no_change_and_a_change_is_told_with_its_lines() -> None:
-    assert not [one for one in timeline(incident(Phase.VERIFYING, step(dry_run=True)), []) if one.reason == "rollback"]
+    shown = [one for one in timeline(incident(Phase.VERIFYING, step(dry_run=True)), []) if one.reason == "rollback"]
+    assert [(one.happening, one.detail, one.seconds) for one in shown] == [(Happening.PREVIEW, "a → b", 2.0)]
     changed = [one for one in timeline(incident(Phase.VERIFYING, step(dry_run=False)), []) if one.reason == "rollback"]
     assert [(one.happening, one.detail, one.seconds) for one in changed] == [(Happening.CHANGE, "a → b", 2.0)]
 

@@ -11,7 +11,7 @@ from shared.contracts.actions.marks import is_marked
 from shared.contracts.actions.set_memory import SetMemory
 from shared.contracts.paths import VERTICAL_AUTOSCALERS
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Patch
+from shared.contracts.requests import ListAll, Patch
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.quantities import format_bytes
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
@@ -150,7 +150,7 @@ def test_where_no_such_autoscaler_is_installed_none_is_asked_and_what_forbids_to
     for refusal, expected in ((Refusal.TARGET_GONE, None), (Refusal.FORBIDDEN, Refusal.FORBIDDEN)):
         server = Server(
             {DEPLOYMENT: deployment()},
-            refuses=lambda asked, why=refusal: RefusedError(why) if asked.path == SIZERS else None,
+            refuses=lambda asked, why=refusal: RefusedError(why) if asked == ListAll(SIZERS) else None,
         )
         told = outcome(server, to_mebibytes(256))
         assert (told if isinstance(told, Refusal) else None) is expected
