@@ -57,7 +57,7 @@ class Operator:
             report = await self._get(f"/v1/reports/{incident}")
             await self._tell_new(incident, tell)
             if now and now["phase"] == "awaiting-approval" and now["step"] != approved:
-                approved = now["step"] if await self._approve(incident, now["step"]) else approved
+                approved = now["step"] if await self._approve(incident, now["version"]) else approved
             if now and now["phase"] in _FINAL and report:
                 await self._tell_new(incident, tell)
                 return story_of(fault, now, report)
@@ -70,8 +70,8 @@ class Operator:
                 self._seen.add(key)
                 tell(line)
 
-    async def _approve(self, incident: str, step: int) -> bool:
-        body = {"step": step, "note": "approved by the demo"}
+    async def _approve(self, incident: str, version: str) -> bool:
+        body = {"version": version, "note": "approved by the demo"}
         try:
             answer = await self._client.post(f"/v1/incidents/{incident}/approve", json=body)
         except httpx.HTTPError:

@@ -12,6 +12,7 @@ from services.api import silence_commands
 from services.api.asking import LOCAL, ApiOption, Output, OutputOption, RequestError, TokenOption, get, post
 from services.api.core.heading import heading
 from services.api.core.playbooks import PlaybookStatus
+from services.api.core.showing import IncidentShown
 from services.api.core.timeline import TimelineEntry
 from services.api.routes import Status
 from shared.contracts.incidents import Incident
@@ -22,6 +23,9 @@ app.add_typer(silence_commands.app, name="silence")
 _STYLES = {"healed": "green", "escalated": "red", "awaiting-approval": "yellow"}
 
 
+VersionOption = Annotated[
+    str, typer.Option("--version", help="The version that `incident` showed; refused if it has changed since.")
+]
 NoteOption = Annotated[str, typer.Option("--note", help="Why, for the record.")]
 
 
@@ -77,16 +81,20 @@ def incident(incident: str, api: ApiOption = LOCAL, output: OutputOption = Outpu
 
 
 @app.command()
-def approve(incident: str, *, token: TokenOption, api: ApiOption = LOCAL, note: NoteOption = "") -> None:
+def approve(
+    incident: str, *, token: TokenOption, version: VersionOption = "", api: ApiOption = LOCAL, note: NoteOption = ""
+) -> None:
     """Let the step that an incident waits with be carried out."""
-    _answer(api, incident, "approve", token=token, note=note)
+    _answer(api, incident, "approve", token=token, version=version, note=note)
     print(f"{incident}: approved")
 
 
 @app.command()
-def reject(incident: str, *, token: TokenOption, api: ApiOption = LOCAL, note: NoteOption = "") -> None:
+def reject(
+    incident: str, *, token: TokenOption, version: VersionOption = "", api: ApiOption = LOCAL, note: NoteOption = ""
+) -> None:
     """Refuse the step that an incident waits with."""
-    _answer(api, incident, "reject", token=token, note=note)
+    _answer(api, incident, "reject", token=token, version=version, note=note)
     print(f"{incident}: rejected")
 
 
@@ -129,9 +137,13 @@ def act(
     print(post(api, "/v1/actions", token=token, body=body))
 
 
-def _answer(api: str, incident: str, answer: str, *, token: str, note: str) -> None:
-    step = Incident.model_validate_json(get(api, f"/v1/incidents/{incident}")).step
-    post(api, f"/v1/incidents/{incident}/{answer}", token=token, body={"step": step, "note": note})
+def _answer(api: str, incident: str, answer: str, *, token: str, version: str, note: str) -> None:
+    """Answer what was shown in a version; where none is said, show what is there, and answer to that."""
+    if not version:
+        now = IncidentShown.model_validate_json(get(api, f"/v1/incidents/{incident}"))
+        version = now.shown_version
+        print("\n".join(f"{word}: {said}" for word, said in heading(now) if word in {"version", "change"}))
+    post(api, f"/v1/incidents/{incident}/{answer}", token=token, body={"version": version, "note": note})
 
 
 def _phase(incident: Incident) -> str:

@@ -9,10 +9,12 @@ from http import HTTPStatus
 from services.api.adapters.probing import ServiceStatus, probe
 from services.api.adapters.read_model import ReadModel
 from services.api.core.alerts import Notification, signal_of
+from services.api.core.people import Person
 from services.api.core.playbooks import PlaybookStatus, playbook_status
 from services.api.core.timeline import TimelineEntry, timeline
 from services.api.problems import FieldFault, ProblemError, ProblemReason
 from shared.contracts.actions import Action
+from shared.contracts.approvals import Terms, objection_to, told
 from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Incident, Phase
 from shared.contracts.reports import Report
@@ -137,27 +139,27 @@ class Interventions:
         self._publisher = publisher
         self._clock = clock
 
-    async def answer(self, incident: str, *, step: int, approved: bool, by: str, note: str) -> Approval:
-        """Approve or reject the step that an incident waits with.
+    async def answer(self, incident: str, *, version: str, approved: bool, person: Person, note: str) -> Approval:
+        """Approve or reject the step that an incident waits with, as it was shown in a version.
 
         Raises:
-            ProblemError: it waits with no step, or with another one (409), or is not known (404).
+            ProblemError: it waits with no step, or has changed since (409), is not known (404), or this person may not
+                approve it (403).
         """
         found = await self._questions.incident(incident)
-        if found.phase is not Phase.AWAITING_APPROVAL:
-            detail = f"the incident awaits no approval; it is {found.phase.value} ({found.reason.value})"
-            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.APPROVAL_NOT_AWAITED, detail)
-        if found.step != step:
-            detail = f"the incident awaits approval of step {found.step}, not of step {step}; look at it again"
-            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.STEP_CHANGED, detail)
+        _refuse_unfit(found, version)
+        if approved:
+            _refuse_person(found, person)
         approval = Approval(
-            id=derive("approval", incident, step, found.attempt, str(approved), by),
+            id=derive("approval", incident, found.step, found.attempt, str(approved), person.name),
             at=self._clock.now(),
             workload=found.workload,
             incident=incident,
-            step=step,
+            step=found.step,
             approved=approved,
-            by=by,
+            by=person.name,
+            roles=person.roles,
+            version=version,
             note=note,
         )
         await self._publisher.publish(approval, topic=INBOX)
@@ -211,6 +213,25 @@ class Interventions:
         await self._publisher.publish(lifted, topic=STOPS, partition=0)
         await self._model.note(lifted)
         return stop
+
+
+def _refuse_unfit(found: Incident, version: str) -> None:
+    if found.phase is not Phase.AWAITING_APPROVAL:
+        detail = f"the incident awaits no approval; it is {found.phase.value} ({found.reason.value})"
+        raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.APPROVAL_NOT_AWAITED, detail)
+    if version != found.version:
+        now = "; ".join(found.steps[-1].changes) if found.steps else ""
+        place = f"step {found.step}, attempt {found.attempt}, of {found.at.isoformat(timespec='seconds')}"
+        detail = f"it is not what was shown any more: it now waits with {place}: {now}; look at it again"
+        raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.APPROVAL_STALE, detail)
+
+
+def _refuse_person(found: Incident, person: Person) -> None:
+    """Refuse early whom the decider would refuse, as far as the incident tells."""
+    terms = found.approval or Terms()
+    objection = objection_to(person.name, person.roles, terms=terms)
+    if objection is not None:
+        raise ProblemError(HTTPStatus.FORBIDDEN, ProblemReason(objection.value), told(objection, terms=terms))
 
 
 def _not_paused(in_force: Sequence[Stop]) -> str:

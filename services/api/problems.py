@@ -26,7 +26,9 @@ class ProblemReason(StrEnum):
     NOT_ENTITLED = "not-entitled"
     NO_TOKEN_CONFIGURED = "no-token-configured"  # noqa: S105 - a reason's name
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
-    STEP_CHANGED = "step-changed"
+    APPROVAL_STALE = "approval-stale"
+    APPROVER_NOT_NAMED = "approver-not-named"
+    APPROVER_ASKED_FOR_IT = "approver-asked-for-it"
     NOT_PAUSED = "not-paused"
     SILENCE_UNKNOWN = "silence-unknown"
     SILENCE_OVER = "silence-over"

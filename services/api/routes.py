@@ -20,6 +20,7 @@ from services.api.adapters.read_model import StreamEntry
 from services.api.core.alerts import Notification
 from services.api.core.people import Deed, Holder, Person, roles_for, who_brought
 from services.api.core.playbooks import PlaybookStatus
+from services.api.core.showing import IncidentShown, shown
 from services.api.core.timeline import TimelineEntry
 from services.api.handlers import Alerts, Interventions, Questions
 from services.api.page.files import page_router
@@ -35,7 +36,7 @@ from services.api.problems import (
 from services.api.silences import Silences, SilenceStatus
 from shared.contracts.actions import Action
 from shared.contracts.inbox import Approval, ManualAction, Matchers, Silence, SilenceEnded
-from shared.contracts.incidents import Decision, Incident
+from shared.contracts.incidents import Decision
 from shared.contracts.model import Moment
 from shared.contracts.reports import Report
 from shared.contracts.stops import Stop
@@ -61,9 +62,9 @@ class Status(BaseModel):
 
 
 class Answer(BaseModel):
-    """A person's answer to the step that an incident waits with; `step` guards against a click on what has changed."""
+    """A person's answer to an incident as it was shown; `version` guards against a click on what has changed."""
 
-    step: int = Field(ge=0)
+    version: str = Field(min_length=1, max_length=100)
     note: Note = ""
 
 
@@ -241,14 +242,14 @@ def _reading(questions: Questions) -> APIRouter:
     limit = Query(default=100, ge=1, le=_MAX_LISTED)
 
     @router.get("/incidents")
-    async def incidents(only_open: bool = False, limit: int = limit) -> list[Incident]:  # noqa: FBT001, FBT002
+    async def incidents(only_open: bool = False, limit: int = limit) -> list[IncidentShown]:  # noqa: FBT001, FBT002
         """List incidents, the newest first."""
-        return await questions.model.incidents(only_open=only_open, limit=limit)
+        return [shown(one) for one in await questions.model.incidents(only_open=only_open, limit=limit)]
 
     @router.get("/incidents/{incident}")
-    async def incident(incident: str) -> Incident:
-        """Show an incident."""
-        return await questions.incident(incident)
+    async def incident(incident: str) -> IncidentShown:
+        """Show an incident, with the version that an answer to it names."""
+        return shown(await questions.incident(incident))
 
     @router.get("/incidents/{incident}/timeline")
     async def timeline(incident: str) -> list[TimelineEntry]:
@@ -274,12 +275,12 @@ def _changing(interventions: Interventions) -> APIRouter:
     @router.post("/incidents/{incident}/approve", status_code=HTTPStatus.ACCEPTED)
     async def approve(incident: str, answer: Answer, by: Approver) -> Approval:
         """Let the step that an incident waits with be carried out."""
-        return await interventions.answer(incident, step=answer.step, approved=True, by=by.name, note=answer.note)
+        return await interventions.answer(incident, version=answer.version, approved=True, person=by, note=answer.note)
 
     @router.post("/incidents/{incident}/reject", status_code=HTTPStatus.ACCEPTED)
     async def reject(incident: str, answer: Answer, by: Approver) -> Approval:
         """Refuse the step that an incident waits with."""
-        return await interventions.answer(incident, step=answer.step, approved=False, by=by.name, note=answer.note)
+        return await interventions.answer(incident, version=answer.version, approved=False, person=by, note=answer.note)
 
     @router.post("/pause", status_code=HTTPStatus.ACCEPTED)
     async def pause(words: PauseWords, by: Operator) -> Stop:

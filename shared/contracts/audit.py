@@ -31,6 +31,7 @@ class AuditEntry(Message):
     token: int = Field(ge=0)
     command: str
     requested_by: str
+    approved_by: str = ""
     rule: str
     playbook: str
     incident: str

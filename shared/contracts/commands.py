@@ -14,10 +14,11 @@ from shared.contracts.workloads import WorkloadRef
 class Command(Message):
     """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run or a revert.
 
-    `reverts` is the command that it undoes. What carries one of the `protected_labels` (a key with one of these values)
-    when it is read to be changed must be left alone; what was ordered before there were any has none. So must what lies
-    in one of the `protected_namespaces`, which a command carries about what lies in none itself: it may reach into all.
-    `severity` is the incident's: of many that wait the most severe is carried out first.
+    `reverts` is the command that it undoes, `approved_by` the person who allowed it, if one was asked. What carries one
+    of the `protected_labels` (a key with one of these values) when it is read to be changed must be left alone; what
+    was ordered before there were any has none. So must what lies in one of the `protected_namespaces`, which a command
+    carries about what lies in none itself: it may reach into all. `severity` is the incident's: of many that wait the
+    most severe is carried out first.
     """
 
     TYPE: ClassVar[str] = "command"
@@ -35,6 +36,7 @@ class Command(Message):
     protected_namespaces: tuple[str, ...] = Field(default=(), exclude_if=lambda named: not named)
     expires_at: Moment
     requested_by: str
+    approved_by: str = ""
     severity: Severity | None = None
 
     @property

@@ -112,7 +112,11 @@ class Result(_Entry):
 
 
 class Approval(_Entry):
-    """A person allows or rejects the step that an incident waits with."""
+    """A person allows or rejects the step that an incident waits with.
+
+    `version` is that of the incident as it was shown, `roles` are those that the person had; what was written before
+    there were any has neither.
+    """
 
     TYPE: ClassVar[str] = "control.approval"
 
@@ -120,6 +124,8 @@ class Approval(_Entry):
     step: int
     approved: bool
     by: str
+    roles: tuple[str, ...] = ()
+    version: str = ""
     note: str = ""
 
 

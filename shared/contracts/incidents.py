@@ -7,11 +7,13 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.contracts.actions import Action
+from shared.contracts.approvals import Terms
 from shared.contracts.inbox import EvidenceRef, Outcome
 from shared.contracts.model import Message, Moment, Value
 from shared.contracts.modes import Mode
 from shared.contracts.reasons import Reason
 from shared.contracts.workloads import WorkloadRef
+from shared.kernel.ids import derive
 
 
 class Severity(StrEnum):
@@ -63,7 +65,8 @@ class StepRecord(Value):
     """One rung of the ladder as it was taken.
 
     `inverse` undoes its action where that is wanted if the cure is not proven; `reverts` is the command that this
-    record's own action undoes. `braked` counts how often the brake had put it off before this order of it.
+    record's own action undoes. `approved_by` is the person who allowed it, where one was asked. `braked` counts how
+    often the brake had put it off before this order of it.
     """
 
     step: int
@@ -73,6 +76,7 @@ class StepRecord(Value):
     reverts: str = ""
     command: str
     dry_run: bool
+    approved_by: str = ""
     ordered_at: Moment
     braked: int = 0
     outcome: Outcome | None = None
@@ -88,7 +92,7 @@ class Incident(Message):
     """The state of one incident; published whole at each change, compacted by its id.
 
     `owner`, `runbook` and `labels` are what its rule said of it when it was opened. `suppressed_by` is what has to end
-    before its next step.
+    before its next step. `approval` says who may approve the step that it waits, or last waited, with.
     """
 
     TYPE: ClassVar[str] = "incident"
@@ -117,11 +121,18 @@ class Incident(Message):
     healthy_since: Moment | None = None
     awaited_command: str | None = None
     suppressed_by: str = ""
+    approval: Terms | None = None
 
     @property
     def key(self) -> str:
         """Return the incident's id."""
         return self.id
+
+    @property
+    def version(self) -> str:
+        """Return a name of the state that a person answers to: another once anything is different that was shown."""
+        shown = self.steps[-1].model_dump_json() if self.steps else ""
+        return derive("state", self.id, self.phase.value, self.step, self.attempt, shown)
 
 
 class Decision(Message):

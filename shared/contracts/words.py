@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from shared.kernel.durations import parse_duration
 from shared.kernel.quantities import format_bytes, parse_bytes
@@ -31,6 +31,10 @@ def _parse_size(text: object) -> int:
     raise ValueError("expected a quantity with a unit such as 512Mi")
 
 
+def _as_list(names: object) -> object:
+    return [names] if isinstance(names, str) else names
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_parse_duration),
@@ -45,6 +49,15 @@ Size = Annotated[
     PlainSerializer(format_bytes),
     WithJsonSchema({"type": "string", "format": "quantity", "examples": ["512Mi", "1.5Gi"]}),
 ]
+Approvers = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.@]*[A-Za-z0-9])?$", max_length=63)], ...],
+    BeforeValidator(_as_list),
+    Field(min_length=1, max_length=20),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 20}]}
+    ),
+]
+"""People by their names or their roles, as the API's tokens have them."""
 SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
 
 

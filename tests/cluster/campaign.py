@@ -241,7 +241,7 @@ async def _approve_until_ended(api: httpx.AsyncClient, keys: Mapping[str, str]) 
         for one in incidents:
             step = (one["id"], one["step"])
             if one["phase"] == "awaiting-approval" and step not in asked:
-                answer = await api.post(f"/v1/incidents/{one['id']}/approve", json={"step": one["step"]})
+                answer = await api.post(f"/v1/incidents/{one['id']}/approve", json={"version": one["version"]})
                 asked.update({step} if answer.is_success else ())
         by_key = {_workload_key(one): one for one in sorted(incidents, key=lambda one: one["opened_at"])}
         return all(key in by_key and by_key[key]["phase"] in _FINAL for key in keys.values())

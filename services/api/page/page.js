@@ -93,6 +93,13 @@ function aboutLines(incident) {
   return [...lines, element("dt", "Runbook"), runbook];
 }
 
+function approvers(terms) {
+  const other = terms?.other_person && terms.asked_by ? `by another person than ${terms.asked_by}` : "";
+  const named = terms?.by.length ? `by ${terms.by.join(", ")}` : "";
+  const said = [named, other].filter(Boolean).join(", ");
+  return said && ` (${said})`;
+}
+
 async function show(id) {
   chosen = id;
   const [incident, timeline] = await Promise.all([
@@ -105,9 +112,9 @@ async function show(id) {
   byId("notes").replaceChildren(...(incident.notes ?? []).map((note) => element("li", `${clock(note.at)} ${note.message}`)));
   const waits = incident.phase === "awaiting-approval";
   byId("answer").hidden = !waits;
-  byId("answer").dataset.step = incident.step;
+  byId("answer").dataset.version = incident.version;
   const changes = incident.steps.length ? incident.steps[incident.steps.length - 1].changes : [];
-  byId("proposal").textContent = waits ? ["Waiting for approval:", ...changes].join("\n") : "";
+  byId("proposal").textContent = waits ? [`Waiting for approval${approvers(incident.approval)}:`, ...changes].join("\n") : "";
   byId("timeline").replaceChildren(...timeline.map(timelineLine));
   await showReport(id);
   await showIncidents();
@@ -163,7 +170,7 @@ async function showStatus() {
 byId("answer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${byId("token").value}` };
-  const body = JSON.stringify({ step: Number(event.target.dataset.step), note: byId("note").value });
+  const body = JSON.stringify({ version: event.target.dataset.version, note: byId("note").value });
   try {
     await ask(`/v1/incidents/${chosen}/${event.submitter.value}`, { method: "POST", headers, body });
     say("refusal", "");

@@ -78,6 +78,7 @@ class GivenWords(_Words):
     result: Outcome | None = None
     because: str = ""
     approval: Literal["granted", "rejected"] | None = None
+    by: str = ""
     control: Literal["pause", "resume", "silence", "silence-ended"] | None = None
     matchers: MatchersWords | None = None
     lasts: Annotated[Duration, AfterValidator(_within_longest_silence)] | None = None

@@ -50,6 +50,9 @@ def _of_the_whole(before: Playbook, after: Playbook) -> Iterator[Difference]:
     earlier, later = one.spec.protected, other.spec.protected
     yield from _protected_changed("spec.protected.namespaces", before=earlier.namespaces, after=later.namespaces)
     yield from _protected_changed("spec.protected.labels", before=_labels(earlier), after=_labels(later))
+    yield from _mode_changed("", "spec.manual.mode", before=one.spec.manual.mode, after=other.spec.manual.mode)
+    allowed = (_json(words.spec.manual.approval) for words in (one, other))
+    yield from _changed("", *({"spec.manual.approval": approval} for approval in allowed))
     yield from _windows_changed(one.spec.maintenance, other.spec.maintenance)
 
 

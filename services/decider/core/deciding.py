@@ -9,9 +9,10 @@ from services.decider.core.opening import due_at, found, incident_id, incident_o
 from services.decider.core.orders import order_action
 from services.decider.core.proving import is_shown_of
 from services.decider.core.state import Health, WorkloadState
-from services.decider.core.steps import barred_by, end, judge, settle, start_step, wake_at
+from services.decider.core.steps import barred_by, end, judge, settle, start_step, terms_in_force, wake_at
 from services.decider.core.turn import Cause, Output, Turn, World
 from services.decider.core.watching import is_cure
+from shared.contracts.approvals import objection_to, told
 from shared.contracts.inbox import Approval, Finding, ManualAction, Observation, Result, WakeUp, WorkloadEntry
 from shared.contracts.incidents import Phase, Reason
 from shared.contracts.signals import HealthSignal, NodeSignal, WorkloadSignal
@@ -95,8 +96,13 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
     )
     if not is_awaited:
         turn.decide(Reason.APPROVAL_NOT_AWAITED, detail=f"by {approval.by}")
+    elif approval.version not in {"", turn.incident.version}:
+        turn.decide(Reason.APPROVAL_STALE, detail=f"by {approval.by}: another state was shown than there is by now")
     elif not approval.approved:
         end(turn, Phase.ESCALATED, Reason.APPROVAL_REJECTED, detail=f"by {approval.by}: {approval.note}")
+    elif (objection := objection_to(approval.by, approval.roles, terms=terms_in_force(turn))) is not None:
+        detail = f"by {approval.by}: {told(objection, terms=terms_in_force(turn))}"
+        turn.decide(Reason(objection.value), detail=detail)
     elif turn.world.paused is not None:
         turn.decide(Reason.PAUSED, detail=turn.world.paused.cause)
     elif (held := turn.hold) is not None:
@@ -107,7 +113,7 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
     else:
         turn.decide(Reason.APPROVAL_GRANTED, detail=f"by {approval.by}")
         shown = turn.incident.steps[-1]
-        order_action(turn, shown.action, inverse=shown.inverse)
+        order_action(turn, shown.action, inverse=shown.inverse, approved_by=approval.by)
 
 
 def _person_acts(turn: Turn, manual: ManualAction) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.decider.core.conditions import Facts
-from services.decider.core.language import ActionRung, EscalateRung, NotifyRung, WaitRung
+from services.decider.core.language import ActionRung, EscalateRung, ManualWords, NotifyRung, WaitRung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.wording import worded
 from shared.contracts.actions import Action
 from shared.contracts.actions.rung import Approval, Verify
+from shared.contracts.approvals import Terms
 from shared.contracts.inbox import Finding, ManualAction, Outcome
 from shared.contracts.incidents import Reason, StepRecord
 from shared.contracts.modes import Mode, strictest
@@ -27,6 +28,7 @@ class Plan:
     backoff: timedelta
     verify: Verify
     expires: timedelta
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +74,23 @@ def step_of_rung(rung: ActionRung | WaitRung | NotifyRung | EscalateRung, findin
             return _plan_of_rung(rung, finding, mode=mode)
 
 
-def plan_of_person(manual: ManualAction) -> Plan:
-    """Return the plan of a person's action: once, no further approval, proven like any other."""
+def plan_of_person(manual: ManualAction, words: ManualWords) -> Plan:
+    """Return the plan of a person's action: once, as far as the playbook lets people go, proven like any other."""
     return Plan(
         action=manual.action,
         inverse=None,
-        mode=Mode.DRY_RUN if manual.dry_run else Mode.LIVE,
+        mode=strictest(words.mode, Mode.DRY_RUN if manual.dry_run else Mode.LIVE),
         attempts=1,
         backoff=timedelta(0),
         verify=Verify(),
-        expires=Approval().expires,
+        expires=words.approval.expires,
+        terms=terms_of(words.approval, asked_by=manual.by),
     )
+
+
+def terms_of(approval: Approval, *, asked_by: str = "") -> Terms:
+    """Return who may approve, by a playbook's words; nobody has asked for what a rule does."""
+    return Terms(by=approval.by, other_person=approval.other_person, asked_by=asked_by)
 
 
 def rung_of(rule: Rule, step: int) -> ActionRung | WaitRung | NotifyRung | EscalateRung | None:
@@ -117,4 +125,5 @@ def _plan_of_rung(rung: ActionRung, finding: Finding, *, mode: Mode) -> Plan:
         backoff=rung.backoff,
         verify=rung.verify,
         expires=rung.approval.expires,
+        terms=terms_of(rung.approval),
     )

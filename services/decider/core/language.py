@@ -12,7 +12,7 @@ from services.decider.core.faults import did_you_mean
 from services.decider.core.schedules import check_schedule
 from services.decider.core.zones import zone_names
 from shared.contracts.actions import RUNGS, ActionRung
-from shared.contracts.actions.rung import RungBase
+from shared.contracts.actions.rung import Approval, RungBase
 from shared.contracts.incidents import Severity
 from shared.contracts.modes import Mode
 from shared.contracts.words import Duration, Length, SignalKind, Words
@@ -285,6 +285,15 @@ class Protected(Words):
     )
 
 
+class ManualWords(Words):
+    """How far people may go who ask for actions by hand."""
+
+    mode: Mode = Mode.LIVE
+    """How far such an action may go; with `approval` it is previewed, and waits for a person."""
+    approval: Approval = Approval()
+    """Who may say yes, and how long they may take, where the mode is `approval`."""
+
+
 class Metadata(Words):
     """The playbook's own name."""
 
@@ -299,6 +308,8 @@ class Spec(Words):
     """How far any rule may go."""
     protected: Protected = Protected()
     """What is never acted on."""
+    manual: ManualWords = ManualWords()
+    """How far actions may go that people ask for; of the playbook's own file alone, not of those that it includes."""
     maintenance: Annotated[tuple[MaintenanceWords, ...], BeforeValidator(_not_too_many)] = Field(
         default=(), max_length=MOST_WINDOWS
     )

@@ -23,9 +23,9 @@ def order_preview(turn: Turn, action: Action, *, inverse: Action | None) -> None
     _order(turn, command, phase=Phase.PREVIEWING, reason=Reason.PREVIEW_ORDERED, inverse=inverse)
 
 
-def order_action(turn: Turn, action: Action, *, inverse: Action | None) -> None:
-    """Order an action."""
-    command = _command(turn, action, _ACTION)
+def order_action(turn: Turn, action: Action, *, inverse: Action | None, approved_by: str = "") -> None:
+    """Order an action, which a person has approved where one was asked."""
+    command = _command(turn, action, _ACTION, approved_by=approved_by)
     _order(turn, command, phase=Phase.ACTING, reason=Reason.ACTION_ORDERED, inverse=inverse)
 
 
@@ -55,7 +55,7 @@ def settled(step: StepRecord, result: Result, *, now: datetime) -> StepRecord:
     )
 
 
-def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Command:
+def _command(turn: Turn, action: Action, form: str, *, reverts: str = "", approved_by: str = "") -> Command:
     incident, playbook = turn.incident, turn.world.playbook
     again = [braked] if (braked := _times_braked(turn)) else []  # ids of what was never braked stay what they were
     return Command(
@@ -73,6 +73,7 @@ def _command(turn: Turn, action: Action, form: str, *, reverts: str = "") -> Com
         expires_at=turn.now + COMMAND_EXPIRES,
         protected_labels=labels_in_force(playbook.words.spec.protected) if playbook else {},
         protected_namespaces=namespaces_in_force(incident.workload, playbook.words.spec.protected) if playbook else (),
+        approved_by=approved_by,
         requested_by=turn.state.manual.by if turn.state.manual else f"rule {incident.rule}",
         severity=incident.severity,
     )
@@ -115,6 +116,7 @@ def _ordered(turn: Turn, command: Command, inverse: Action | None) -> StepRecord
         reverts=command.reverts,
         command=command.id,
         dry_run=command.dry_run,
+        approved_by=command.approved_by,
         ordered_at=command.at,
         braked=_times_braked(turn),
     )

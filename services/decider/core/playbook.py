@@ -14,6 +14,7 @@ from services.decider.core.including import Files, files_of
 from services.decider.core.language import (
     STEPS,
     MaintenanceWords,
+    ManualWords,
     Metadata,
     Partner,
     PlaybookWords,
@@ -34,6 +35,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "metadata": Metadata,
     "spec": FileSpec,
     "protected": Protected,
+    "manual": ManualWords,
     "maintenance": MaintenanceWords,
     "rules": RuleWords,
     "window": Window,

@@ -171,7 +171,7 @@ class _Both:
         mine = self.supposed.names.get(incident)
         if mine is None:
             return None
-        answered = approval.model_copy(update={"incident": mine})
+        answered = approval.model_copy(update={"incident": mine, "version": ""})  # what was shown is compared below
         if _proposed(self.supposed, answered) != _proposed(self.live, approval):
             return None  # a person said yes to something else
         return answered
@@ -203,5 +203,7 @@ def _proposed(course: _Course, approval: Approval) -> Action | None:
     """Return what a person was shown of the incident that an approval is about; None where nothing is asked."""
     incident = course.state(approval.key).open_incident
     if incident is None or incident.id != approval.incident or incident.phase is not Phase.AWAITING_APPROVAL:
+        return None
+    if approval.version not in {"", incident.version}:
         return None
     return incident.steps[-1].action

@@ -9,6 +9,7 @@ from services.decider.core.proving import proven_at
 from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
+from shared.contracts.approvals import Terms
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
 from shared.contracts.incidents import Mode, Note, Phase, Reason
 from shared.contracts.reports import RcaRequest
@@ -50,6 +51,12 @@ def barred_by(turn: Turn) -> Reason | None:
     if not isinstance(plan, Plan):
         return Reason.ESCALATED
     return Reason.MODE_OFF if plan.mode not in {Mode.APPROVAL, Mode.LIVE} else None
+
+
+def terms_in_force(turn: Turn) -> Terms:
+    """Return who may approve the present step by the playbook in force, which may be another than when it was asked."""
+    plan = turn.plan
+    return plan.terms if isinstance(plan, Plan) else Terms()
 
 
 def fail_step(turn: Turn, reason: Reason, *, detail: str = "") -> None:
@@ -235,11 +242,16 @@ def _previewed(turn: Turn, result: Result) -> None:
     if result.outcome is not Outcome.DRY_RUN:
         fail_step(turn, Reason.PREVIEW_REFUSED, detail=f"{result.reason}: {result.message}")
     elif turn.incident.mode is Mode.APPROVAL and isinstance(plan, Plan):
-        turn.revise(phase=Phase.AWAITING_APPROVAL, reason=Reason.APPROVAL_REQUIRED, deadline=turn.now + plan.expires)
-        brake = f"; {result.message}" if result.message else ""
-        turn.decide(Reason.APPROVAL_REQUIRED, detail=f"{result.action.in_words()}{brake}")
+        _await_approval(turn, result, plan)
     else:
         end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail="; ".join(filter(None, (*result.changes, result.message))))
+
+
+def _await_approval(turn: Turn, result: Result, plan: Plan) -> None:
+    deadline = turn.now + plan.expires
+    turn.revise(phase=Phase.AWAITING_APPROVAL, reason=Reason.APPROVAL_REQUIRED, deadline=deadline, approval=plan.terms)
+    brake = f"; {result.message}" if result.message else ""
+    turn.decide(Reason.APPROVAL_REQUIRED, detail=f"{result.action.in_words()}{brake}")
 
 
 def _acted(turn: Turn, result: Result) -> None:
@@ -332,6 +344,6 @@ def _go_on(turn: Turn) -> None:
         turn.revise(step=turn.incident.step + 1, attempt=1)
     if turn.incident.reason is Reason.BRAKED and _is_approved(turn):
         put_off = turn.incident.steps[-1]
-        order_action(turn, put_off.action, inverse=put_off.inverse)
+        order_action(turn, put_off.action, inverse=put_off.inverse, approved_by=put_off.approved_by)
         return
     start_step(turn)

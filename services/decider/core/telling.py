@@ -135,7 +135,8 @@ def _action_words(rung: ActionRung, *, mode: Mode) -> Iterator[str]:
     effective = strictest(mode, rung.mode)
     yield f"{rung.in_words()}; {_MODE_WORDS[effective]}"
     if effective is Mode.APPROVAL:
-        yield f"  waits for a person: {format_duration(rung.approval.expires)}, then escalates"
+        whom = f"one of {', '.join(rung.approval.by)}" if rung.approval.by else "a person"
+        yield f"  waits for {whom}: {format_duration(rung.approval.expires)}, then escalates"
     if rung.attempts > 1:
         yield f"  attempts: {rung.attempts}, {format_duration(rung.backoff)} apart at first, twice as long each time"
     verify = rung.verify

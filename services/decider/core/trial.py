@@ -184,7 +184,7 @@ def _answer(course: _Course, given: GivenWords, *, workload: WorkloadRef, name: 
                 incident=incident.id,
                 step=incident.step,
                 approved=approved,
-                by="case",
+                by=given.by or "case",
             ),
             now,
         )

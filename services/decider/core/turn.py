@@ -6,7 +6,7 @@ from typing import Any
 
 from services.decider.core.holds import Hold, hold_on
 from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, plan_of_person, rung_of, step_of_rung
-from services.decider.core.language import ActionRung
+from services.decider.core.language import ActionRung, ManualWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import protection_of
 from services.decider.core.state import WorkloadState
@@ -104,7 +104,8 @@ class Turn:
     def plan(self) -> Step | Reason:
         """Return what the incident's present step is to do, or why nothing is left to do."""
         if self.state.manual is not None:
-            return plan_of_person(self.state.manual) if self.incident.step == 0 else Reason.LADDER_EXHAUSTED
+            words = self.world.playbook.words.spec.manual if self.world.playbook else ManualWords()
+            return plan_of_person(self.state.manual, words) if self.incident.step == 0 else Reason.LADDER_EXHAUSTED
         playbook, rule, finding = self.world.playbook, self.rule, self.state.finding
         if playbook is None or rule is None or finding is None:
             return Reason.RULE_UNKNOWN

@@ -51,7 +51,8 @@ def namespace_of(workload: WorkloadRef) -> str:
 def _message(command: Command, result: Result) -> str:
     said = f"{result.reason}: {result.message}" if result.message else result.reason
     undone = f", to undo {command.reverts}" if command.reverts else ""
-    asked = f"asked by {command.requested_by}{undone}; incident {command.incident}, command {command.id}"
+    approved = f", approved by {command.approved_by}" if command.approved_by else ""
+    asked = f"asked by {command.requested_by}{approved}{undone}; incident {command.incident}, command {command.id}"
     return "; ".join([f"{command.action.kind} {result.outcome} ({said})", asked, *result.changes])
 
 

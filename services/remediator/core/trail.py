@@ -67,6 +67,7 @@ def next_entry(command: Command, result: Result, *, after: Link | None, token: i
         token=token,
         command=command.id,
         requested_by=command.requested_by,
+        approved_by=command.approved_by,
         rule=command.rule,
         playbook=command.playbook,
         incident=command.incident,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shared.contracts.modes import Mode
 from shared.contracts.signals import Signal
-from shared.contracts.words import Duration, SignalKind, Words
+from shared.contracts.words import Approvers, Duration, SignalKind, Words
 
 if TYPE_CHECKING:
     from shared.contracts.actions import Action
@@ -33,8 +33,13 @@ class Verify(Words):
 
 
 class Approval(Words):
-    """How long an action may wait for a person."""
+    """Who may approve an action, and how long it may wait for a person."""
 
+    by: Approvers = Field(
+        default=(), description="Names and roles of those who may approve it; each approver where nothing is said."
+    )
+    other_person: bool = False
+    """Whether it takes another person than the one who asked for the action."""
     expires: Duration = timedelta(minutes=30)
     """After this without an answer the incident is escalated."""
 
@@ -61,7 +66,7 @@ class ActionRungBase(RungBase, ABC):
     verify: Verify = Verify()
     """What proves the cure."""
     approval: Approval = Approval()
-    """How long a person may take to say yes, where the mode is `approval`."""
+    """Who may say yes, and how long they may take, where the mode is `approval`."""
 
     @abstractmethod
     def aimed(self, signal: Signal) -> "Action | Reason":

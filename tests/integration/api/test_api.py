@@ -24,6 +24,7 @@ from services.api.routes import Streams, build_app
 from services.api.silence_commands import app as silence_app
 from services.api.silences import MOST_ACTIVE, Silences
 from services.decider.adapters.replaying import replay_inbox
+from shared.contracts.approvals import Terms
 from shared.contracts.codec import Envelope, decode
 from shared.contracts.inbox import Approval, ManualAction, Matchers, Pause, Resume, Silence, SilenceEnded
 from shared.contracts.incidents import Decision, Incident, Mode, Phase, Reason, Severity
@@ -263,24 +264,77 @@ async def test_the_status_command_says_what_is_in_force_and_what_is_rejected(sta
     assert "  p.yaml:3:7: spec.mode: expected 'live' (so)" in told.stdout
 
 
+VERSION = incident().version
+
+
 async def test_an_approval_is_written_under_the_name_of_the_token(stage: Stage) -> None:
     await stage.told(incident(), INCIDENTS)
-    answer = await stage.client.post("/v1/incidents/inc-1/approve", json={"step": 0, "note": "ok"}, headers=ANN)
+    version = (await stage.client.get("/v1/incidents/inc-1")).json()["version"]
+    body = {"version": version, "note": "ok"}
+    answer = await stage.client.post("/v1/incidents/inc-1/approve", json=body, headers=ANN)
     assert answer.status_code == 202
     approval = stage.inbox()[0]
     assert isinstance(approval, Approval)
     assert (approval.by, approval.approved, approval.step, approval.incident) == ("ann", True, 0, "inc-1")
+    assert (approval.roles, approval.version) == (("admin",), version)
+    assert (await stage.client.get("/v1/incidents")).json()[0]["version"] == version
+
+
+@pytest.mark.parametrize("answered", ["approve", "reject"])
+@pytest.mark.parametrize(
+    ("phase", "attempt", "reason", "told"),
+    [
+        (Phase.HEALED, 1, "approval-not-awaited", "it is healed"),
+        (Phase.AWAITING_APPROVAL, 2, "approval-stale", "it now waits with step 0, attempt 2"),
+    ],
+)
+async def test_an_answer_to_what_has_changed_is_refused_with_what_is_there_now(
+    stage: Stage, answered: str, phase: Phase, attempt: int, reason: str, told: str
+) -> None:
+    await stage.told(incident(phase).model_copy(update={"attempt": attempt}), INCIDENTS)
+    answer = await stage.client.post(f"/v1/incidents/inc-1/{answered}", json={"version": VERSION}, headers=ANN)
+    assert (answer.status_code, answer.json()["reason"]) == (409, reason)
+    assert told in answer.json()["detail"]
+    assert stage.inbox() == []
+
+
+async def test_an_answer_to_nothing_that_was_shown_is_refused_by_the_field(stage: Stage) -> None:
+    await stage.told(incident(), INCIDENTS)
+    answer = await stage.client.post("/v1/incidents/inc-1/approve", json={"step": 0}, headers=ANN)
+    assert (answer.status_code, answer.json()["faults"][0]["field"]) == (422, "body.version")
 
 
 @pytest.mark.parametrize(
-    ("phase", "step", "reason"),
-    [(Phase.HEALED, 0, "approval-not-awaited"), (Phase.AWAITING_APPROVAL, 1, "step-changed")],
+    ("terms", "reason"),
+    [
+        (Terms(by=("approver-1",)), None),
+        (Terms(by=("approver",)), None),
+        (Terms(by=("database",)), "approver-not-named"),
+        (Terms(other_person=True, asked_by="approver-1"), "approver-asked-for-it"),
+        (Terms(other_person=True, asked_by="ann"), None),
+    ],
 )
-async def test_an_answer_to_what_has_changed_is_refused(stage: Stage, phase: Phase, step: int, reason: str) -> None:
-    await stage.told(incident(phase), INCIDENTS)
-    answer = await stage.client.post("/v1/incidents/inc-1/reject", json={"step": step}, headers=ANN)
-    assert (answer.status_code, answer.json()["reason"]) == (409, reason)
-    assert stage.inbox() == []
+async def test_who_may_not_approve_is_told_at_once_and_may_reject(
+    stage: Stage, terms: Terms, reason: str | None
+) -> None:
+    await stage.told(incident().model_copy(update={"approval": terms}), INCIDENTS)
+    headers = {"Authorization": "Bearer of-approver"}
+    answer = await stage.client.post("/v1/incidents/inc-1/approve", json={"version": VERSION}, headers=headers)
+    assert (answer.status_code, answer.json().get("reason")) == ((403, reason) if reason else (202, None))
+    assert len(stage.inbox()) == (0 if reason else 1)
+    rejected = await stage.client.post("/v1/incidents/inc-1/reject", json={"version": VERSION}, headers=headers)
+    assert rejected.status_code == 202
+
+
+async def test_the_command_line_answers_what_it_has_shown_and_names_what_it_answers(stage: Stage) -> None:
+    await stage.told(incident(), INCIDENTS)
+    async with served(stage.app) as api:
+        words = ["--api", api, "--token", "s3cret"]
+        stale = await asyncio.to_thread(CliRunner().invoke, cli, ["approve", "inc-1", "--version", "old", *words])
+        fresh = await asyncio.to_thread(CliRunner().invoke, cli, ["approve", "inc-1", *words])
+    assert stale.exit_code != 0
+    assert f"version: {VERSION}" in fresh.stdout
+    assert [one.version for one in stage.inbox() if isinstance(one, Approval)] == [VERSION]
 
 
 async def test_pause_and_resume_reach_every_partition_and_the_topic_of_stops(stage: Stage) -> None:
@@ -511,8 +565,8 @@ async def test_a_refusal_is_a_problem_document_with_a_named_reason(
 
 
 DEEDS: dict[str, tuple[str, str, object, set[str]]] = {
-    "approve": ("POST", "/v1/incidents/inc-1/approve", {"step": 0}, {"approver", "admin"}),
-    "reject": ("POST", "/v1/incidents/inc-1/reject", {"step": 0}, {"approver", "admin"}),
+    "approve": ("POST", "/v1/incidents/inc-1/approve", {"version": VERSION}, {"approver", "admin"}),
+    "reject": ("POST", "/v1/incidents/inc-1/reject", {"version": VERSION}, {"approver", "admin"}),
     "pause": ("POST", "/v1/pause", {"cause": "disk full"}, {"operator", "admin"}),
     "resume": ("POST", "/v1/resume", {}, {"operator", "admin"}),
     "silence": ("POST", "/v1/silences", None, {"operator", "admin"}),

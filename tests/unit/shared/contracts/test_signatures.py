@@ -61,6 +61,7 @@ OTHER_BODIES: dict[str, dict[str, Any]] = {
     "protected_namespaces": {"protected_namespaces": ("shop",)},
     "expires_at": {"expires_at": NOW + timedelta(hours=1)},
     "requested_by": {"requested_by": "ann"},
+    "approved_by": {"approved_by": "ann"},
     "severity": {"severity": Severity.CRITICAL},
 }
 
