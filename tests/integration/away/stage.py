@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sandbox.cluster.__main__ import write_kubeconfig
+from sandbox.stack.brake import UNBRAKED
 from sandbox.stack.kafka import Forwarded, KafkaBroker
 from sandbox.stack.ports import free_port
 from sandbox.stack.process import ChildProcess, ServiceSpec
@@ -107,6 +108,7 @@ def _environment(directory: Path, proxies: Mapping[str, Proxy], api_port: int) -
     url = {name: f"127.0.0.1:{proxy.port}" for name, proxy in proxies.items()}
     write_kubeconfig(directory / "kubeconfig", f"http://{url['kubernetes']}")
     return {
+        **UNBRAKED,
         "SRE_KAFKA_BOOTSTRAP": url["kafka"],
         "SRE_REDIS_URL": f"redis://{url['redis']}/0",
         "SRE_KUBECONFIG": str(directory / "kubeconfig"),
