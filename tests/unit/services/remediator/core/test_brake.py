@@ -352,7 +352,7 @@ def test_never_more_are_open_at_once_than_may_be(asks: list[Ask]) -> None:
 def test_a_leader_that_begins_anywhere_judges_as_the_one_before(asks: list[Ask], count: int) -> None:
     verdicts, states, told = carried_out(asks, TIGHT)
     place = min(count, len(asks))
-    begun = spent(*(one for one in told if one in told[: _told_before(asks, verdicts, place)]))
+    begun = spent(*told[: _told_before(asks, verdicts, place)])
     assert begun == states[place]
 
 
