@@ -16,10 +16,8 @@ from shared.contracts.signals import (
     FactValue,
     HealthSignal,
     InDoubt,
-    NodeSignal,
     Signal,
     ToldFacts,
-    WorkloadSignal,
     facts_of,
 )
 from shared.kernel.ids import derive
@@ -41,8 +39,8 @@ class _KindIndex:
         found = list(self.always)
         for name, buckets in self.by_fact.items():
             value = fact_of(facts, name)
-            if value is not None and not isinstance(value, dict):
-                found.extend(buckets.get(value, ()))
+            if value is not None and not isinstance(value, dict) and value in buckets:
+                found.extend(buckets[value])
         return sorted(found, key=_place) if len(found) > 1 else found
 
 
@@ -68,12 +66,16 @@ def match(rules: RuleIndex, signal: Signal) -> list[Matched]:
 
     A workload's health is passed on whatever the rules say, because cures are proven by it.
     """
-    matched: list[Matched] = [signal] if isinstance(signal, WorkloadSignal | NodeSignal) else []
+    matched: list[Matched] = [signal] if isinstance(signal, HealthSignal) else []
     index = rules.kinds.get(signal.kind)
     if index is None:
         return matched
-    facts = Facts(signal.kind, facts_of(signal))
-    told = (_told(watch, signal, facts, playbook=rules.playbook) for _, watch in index.candidates(facts.values))
+    values = facts_of(signal)
+    candidates = index.candidates(values)
+    if not candidates:  # as with most signals, for which nothing more is made ready
+        return matched
+    facts = Facts(signal.kind, values)
+    told = (_told(watch, signal, facts, playbook=rules.playbook) for _, watch in candidates)
     return [*matched, *(answer for answer in told if answer is not None)]
 
 
