@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration e2e bench bench-rivals bench-replay bench-decide bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration e2e bench bench-rivals bench-replay bench-decide bench-act bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 SEEDS ?= 1000000
@@ -99,6 +99,9 @@ bench-replay: setup ## a million signals replayed from Kafka beside aiokafka alo
 
 bench-decide: setup ## findings decided a second through Faust with its table, and a finding to its command; 5 minutes
 	@$(BIN)/python -m bench.deciding
+
+bench-act: setup ## a command on Kafka to its change in a real API server, and actions a second beside that server alone; 5 minutes
+	@$(BIN)/python -m bench.acting
 
 bench-scale: setup ## the collector on a real Kubernetes of 50 nodes and 5,000 pods: memory, CPU, time to a signal; 10 minutes
 	@$(BIN)/python -m bench.scale
