@@ -13,8 +13,13 @@ COLLECTIONS: Mapping[str, str] = {
     "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
     "Pod": "/api/v1/namespaces/{}/pods",
     "Node": "/api/v1/nodes",
+    "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
 }
-"""By kind: of what commands are about, and of what lies between that and its pods; a node's names no namespace."""
+"""By kind: of what commands are about, of what lies between that and its pods, and of what else is changed for it.
+
+A node's names no namespace.
+"""
 
 BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
 QUOTAS = "/api/v1/namespaces/{}/resourcequotas"

@@ -33,6 +33,13 @@ class Refusal(StrEnum):
     TOO_MANY_PODS = "too-many-pods"
     OWNED_BY_OTHER = "owned-by-other"
     UNDONE_BY_OTHER = "undone-by-other"
+    NO_EARLIER_STATE = "no-earlier-state"
+    NO_LIMIT = "no-limit"
+    CAP_REACHED = "cap-reached"
+    NO_AUTOSCALER = "no-autoscaler"
+    CLAIM_NOT_BOUND = "claim-not-bound"
+    RESIZE_UNDER_WAY = "resize-under-way"
+    VOLUME_CANNOT_GROW = "volume-cannot-grow"
     DISRUPTION_BUDGET = "disruption-budget"
     BUDGET_WORKLOAD = "budget-workload"
     BUDGET_NODE = "budget-node"
@@ -160,7 +167,8 @@ ADVICE: Mapping[Refusal, Advice] = {
     ),
     Refusal.OWNED_BY_OTHER: Advice(
         "Another actor keeps that field as it wants it: Argo CD or Flux as it stands in a repository, an autoscaler by "
-        "what it measures. It would undo the change, or fight it. The result's message names field and owner.",
+        "what it measures, an operator or KEDA what it made. It would undo the change, or fight it. The result's message "
+        "names field and owner.",
         "Change it where the owner has it: in the repository, or in the autoscaler. Where the owner is to leave the "
         "field alone (`ignoreDifferences`, a field taken out of the manifest), say so on the object: the annotation "
         "`sre-agent.dev/despite-owner` with the owner's word (`argo-cd`, `flux`, `keda`, `hpa`, `vpa`; several with "
@@ -171,6 +179,40 @@ ADVICE: Mapping[Refusal, Advice] = {
         "a fight of two. The result's message names the command, and who wrote the field last.",
         "Ask who wrote it (`kubectl get KIND NAME -o yaml --show-managed-fields`), and agree whose the field is. To "
         "let it be changed again: `kubectl annotate KIND NAME sre-agent.dev/change-`.",
+    ),
+    Refusal.NO_EARLIER_STATE: Advice(
+        "There is nothing to set back: the object does not say (`sre-agent.dev/former`) what the command that is to be "
+        "undone found in its place. The change was never made, or another came after it, or somebody took that away.",
+        "Look what the object says now, and what the incident's step changed (`sre-agent incidents show ID`); set it "
+        "back by hand where that is right.",
+    ),
+    Refusal.NO_LIMIT: Advice(
+        "The container has neither a limit nor a request of that resource that could be multiplied.",
+        "Nothing holds it back there: look for another cause. Give it a request, so that it has a share of its own.",
+    ),
+    Refusal.CAP_REACHED: Advice(
+        "What is to be raised is as large as the step lets it become already.",
+        "Look why that is not enough. Raise the step's cap (`cap`, `at_most`) if more is right.",
+    ),
+    Refusal.NO_AUTOSCALER: Advice(
+        "No HorizontalPodAutoscaler of the namespace scales the workload, or several do and which one is meant cannot "
+        "be told.",
+        "`kubectl get horizontalpodautoscalers -n NAMESPACE`. Several for one workload work against each other: keep "
+        "one.",
+    ),
+    Refusal.CLAIM_NOT_BOUND: Advice(
+        "The claim has no volume yet, has lost it, or is about to be deleted: there is nothing to grow.",
+        "`kubectl describe persistentvolumeclaim NAME` tells what it waits for.",
+    ),
+    Refusal.RESIZE_UNDER_WAY: Advice(
+        "The claim asks for more already, and the volume has not grown so far yet.",
+        "`kubectl describe persistentvolumeclaim NAME` tells how far it is; some volumes grow only when their pod is "
+        "started anew.",
+    ),
+    Refusal.VOLUME_CANNOT_GROW: Advice(
+        "The claim's StorageClass does not say `allowVolumeExpansion: true`, or it has none, so the volume is as large "
+        "as it will ever be.",
+        "Make room, or move to a larger volume by hand. Allow it in the StorageClass if the storage behind can grow.",
     ),
     Refusal.DISRUPTION_BUDGET: Advice(
         "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy. Of a new template: "

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from shared.kernel.durations import parse_duration
-from shared.kernel.quantities import format_bytes, parse_bytes
+from shared.kernel.quantities import format_bytes, format_millis, parse_bytes, parse_millis
 
 
 def _parse_duration(text: object) -> timedelta:
@@ -35,6 +35,12 @@ def _as_list(names: object) -> object:
     return [names] if isinstance(names, str) else names
 
 
+def _parse_cores(text: object) -> int:
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise ValueError("expected a quantity of cores such as 500m or 2")  # noqa: TRY004 - pydantic wants this one
+    return parse_millis(str(text))
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_parse_duration),
@@ -58,6 +64,15 @@ Approvers = Annotated[
     ),
 ]
 """People by their names or their roles, as the API's tokens have them."""
+
+
+Cores = Annotated[
+    int,
+    BeforeValidator(_parse_cores),
+    PlainSerializer(format_millis),
+    WithJsonSchema({"type": ["string", "number"], "format": "quantity", "examples": ["500m", "2"]}),
+]
+"""Thousandths of a core."""
 SignalKind = Literal["event", "container", "pod", "workload", "node", "sample", "alert"]
 
 

@@ -43,3 +43,17 @@ def format_bytes(size_bytes: int) -> str:
         if size_bytes and size_bytes % int(factor) == 0:
             return f"{size_bytes // int(factor)}{suffix}"
     return str(size_bytes)
+
+
+def parse_millis(text: str) -> int:
+    """Return a CPU quantity as whole thousandths of a core, rounded up and capped as bytes are.
+
+    Raises:
+        ValueError: the text is no quantity.
+    """
+    return math.ceil(max(-_MOST, min(parse_quantity(text) * 1000, _MOST)))
+
+
+def format_millis(millis: int) -> str:
+    """Return the shortest exact quantity for thousandths of a core ("2", not "2000m")."""
+    return f"{millis}m" if millis % 1000 else str(millis // 1000)

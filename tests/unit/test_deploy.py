@@ -79,6 +79,9 @@ def test_the_collectors_roles_are_what_its_code_asks_for() -> None:
     assert granted()["collector"] == watched | asked
 
 
+THINGS = ("set-cpu", "scale-hpa", "expand-volume")
+
+
 def test_the_remediators_roles_are_what_its_actions_need() -> None:
     """The API server's audit log proves the same of the code (tests/cluster/test_uses.py)."""
     changed = {Right("apps", resource, verb) for resource in CHANGED for verb in ("get", "patch")}
@@ -102,7 +105,8 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     deletion = {Right("", "pods", "delete")}
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
     stops = {Right("", "namespaces", "get"), Right("", "configmaps", "get")}
-    changing = changed | owners | between | evidence | eviction | deletion | told
+    things = frozenset(chain(*(RIGHTS[one] for one in THINGS)))
+    changing = things | changed | owners | between | evidence | eviction | deletion | told
     assert granted()["remediator"] == changing | register | brake | stops | sizers | predicted
 
 

@@ -12,17 +12,42 @@ from shared.contracts.actions.base import ActionBase
 from shared.contracts.actions.cordon import Cordon, CordonRung
 from shared.contracts.actions.delete_pod import DeletePod, DeletePodRung
 from shared.contracts.actions.drain import Drain, DrainRung
+from shared.contracts.actions.expand_volume import ExpandVolume, ExpandVolumeRung
 from shared.contracts.actions.restart_pod import RestartPod, RestartPodRung
 from shared.contracts.actions.retry_job import RetryJob, RetryJobRung
 from shared.contracts.actions.rollback import Rollback, RollbackRung
 from shared.contracts.actions.rung import ActionRungBase
+from shared.contracts.actions.scale_hpa import ScaleHpa, ScaleHpaRung
+from shared.contracts.actions.set_cpu import SetCpu, SetCpuRung
 from shared.contracts.actions.set_memory import SetMemory, SetMemoryRung
 from shared.contracts.actions.uncordon import Uncordon, UncordonRung
 from shared.contracts.rights import Right
 
-AnyAction = RestartPod | SetMemory | Rollback | Cordon | Uncordon | DeletePod | RetryJob | Drain
+AnyAction = (
+    RestartPod
+    | SetMemory
+    | SetCpu
+    | Rollback
+    | ScaleHpa
+    | ExpandVolume
+    | Cordon
+    | Uncordon
+    | DeletePod
+    | RetryJob
+    | Drain
+)
 ActionRung = (
-    RestartPodRung | SetMemoryRung | RollbackRung | CordonRung | UncordonRung | DeletePodRung | RetryJobRung | DrainRung
+    RestartPodRung
+    | SetMemoryRung
+    | SetCpuRung
+    | RollbackRung
+    | ScaleHpaRung
+    | ExpandVolumeRung
+    | CordonRung
+    | UncordonRung
+    | DeletePodRung
+    | RetryJobRung
+    | DrainRung
 )
 """What a step of a playbook says of each."""
 Action = Annotated[AnyAction, Field(discriminator="kind")]

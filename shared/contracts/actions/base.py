@@ -30,6 +30,7 @@ class Order:
     """What a course is told of its command, ordered `at` that moment; a dry run's writes are asked for like any other.
 
     Nothing may be touched that carries a protected label, nor what lies in a protected namespace.
+    `reverts` is the command that it is to undo; empty where it undoes none, or where a person asks to.
     """
 
     command: str

@@ -70,7 +70,12 @@ _IDLE_MODES = frozenset({"Off"})
 
 def memory_of(container: str, bound: str) -> FieldPath:
     """Return the path of a container's memory in the template; `bound` is limits or requests."""
-    return (*TEMPLATE, "spec", "containers", ("name", container), "resources", bound, "memory")
+    return _resource_of(container, bound, "memory")
+
+
+def cpu_of(container: str, bound: str) -> FieldPath:
+    """Return the path of a container's CPU in the template; `bound` is limits or requests."""
+    return _resource_of(container, bound, "cpu")
 
 
 def owner_of(source: JsonObject, path: FieldPath) -> Ownership | None:
@@ -107,6 +112,10 @@ def last_writer_of(source: JsonObject, path: FieldPath) -> str:
 def in_words(path: FieldPath) -> str:
     """Return a path as a person writes it: `spec.template.spec.containers[web].resources.limits.memory`."""
     return "".join(f"[{step[1]}]" if isinstance(step, tuple) else f".{step}" for step in path).removeprefix(".")
+
+
+def _resource_of(container: str, bound: str, resource: str) -> FieldPath:
+    return (*TEMPLATE, "spec", "containers", ("name", container), "resources", bound, resource)
 
 
 def _owners(source: JsonObject, path: FieldPath) -> Iterator[Ownership]:

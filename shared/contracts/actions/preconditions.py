@@ -34,7 +34,7 @@ def read_unprotected(path: str, order: Order) -> Generator[Get, Answer, JsonObje
         RefusedError: it is protected.
     """
     found = yield from read(path)
-    _refuse_protected(found, order)
+    refuse_protected(found, order)
     return found
 
 
@@ -46,7 +46,7 @@ def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, Json
     """
     at, workload = pod, order.workload
     for _ in COLLECTIONS:  # an owner that owns itself must not hold us up
-        _refuse_protected(at, order)
+        refuse_protected(at, order)
         owner = _owner_of(at, workload.namespace)
         if owner is None:
             raise RefusedError(Refusal.NO_CONTROLLER if at is pod else Refusal.NOT_OF_WORKLOAD)
@@ -55,7 +55,7 @@ def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, Json
             raise RefusedError(Refusal.KIND_NOT_SUPPORTED if owner == workload else Refusal.NOT_OF_WORKLOAD)
         at = yield from read(path)
         if owner == workload:
-            _refuse_protected(at, order)
+            refuse_protected(at, order)
             return at
     raise RefusedError(Refusal.NOT_OF_WORKLOAD)
 
@@ -71,7 +71,7 @@ def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, N
         raise RefusedError(Refusal.PROTECTED_NAMESPACE)
     _refuse_stopped((yield from read_unprotected(f"/api/v1/namespaces/{namespace}", order)))
     for _ in COLLECTIONS:
-        _refuse_protected(at, order)
+        refuse_protected(at, order)
         _refuse_stopped(at)
         owner = _owner_of(at, namespace)
         if owner is None and at is pod:
@@ -122,6 +122,16 @@ def check_not_undone(source: JsonObject, path: FieldPath, *, present: str) -> No
     raise RefusedError(Refusal.UNDONE_BY_OTHER, f"{ours.field}: {told}")
 
 
+def refuse_protected(source: JsonObject, order: Order) -> None:
+    """Check an object that was read otherwise.
+
+    Raises:
+        RefusedError: it is protected.
+    """
+    if is_protected(source, order.protected_labels):
+        raise RefusedError(Refusal.PROTECTED_OBJECT)
+
+
 def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
     """Tell whether an object, or the pods of its template, are to be left alone.
 
@@ -131,11 +141,6 @@ def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
     if any(one.get(PROTECTED_LABEL) == "true" for one in carried):
         return True
     return any(one.get(key) in values for one in carried for key, values in by.items())
-
-
-def _refuse_protected(source: JsonObject, order: Order) -> None:
-    if is_protected(source, order.protected_labels):
-        raise RefusedError(Refusal.PROTECTED_OBJECT)
 
 
 def _refuse_stopped(source: JsonObject) -> None:

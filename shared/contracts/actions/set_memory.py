@@ -1,6 +1,6 @@
 """set-memory: another memory limit for one container of a workload's template."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -15,9 +15,9 @@ from shared.contracts.actions.preconditions import (
     path_to,
     read_unprotected,
 )
+from shared.contracts.actions.resources import container_named, template_with, told
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject
-from shared.contracts.objects import containers_of, section
 from shared.contracts.reasons import Reason
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Patch, PatchType
@@ -52,10 +52,9 @@ class SetMemory(ActionBase):
         resources, lines = self._resources(workload)
         yield from check_unsized(workload, order, container=self.container)
         yield from check_budgets(workload, order)
-        template: JsonObject = {"spec": {"containers": [{"name": self.container, "resources": resources}]}}
         metadata: JsonObject = {**order.metadata_for(workload), "annotations": self._marks(order)}
-        body: JsonObject = {"metadata": metadata, "spec": {"template": template}}
-        yield Patch(path, body, PatchType.STRATEGIC)
+        spec = template_with(self.container, "memory", resources)
+        yield Patch(path, {"metadata": metadata, "spec": spec}, PatchType.STRATEGIC)
         return Done(lines)
 
     def inverse(self) -> "SetMemory":
@@ -74,20 +73,18 @@ class SetMemory(ActionBase):
         before, after = format_bytes(self.from_bytes), format_bytes(self.to_bytes)
         return f"set the memory limit of container {self.container} from {before} to {after}"
 
-    def _resources(self, workload: JsonObject) -> tuple[JsonObject, tuple[str, ...]]:
-        container = next((one for one in containers_of(workload) if one.get("name") == self.container), None)
-        if container is None:
-            raise RefusedError(Refusal.CONTAINER_UNKNOWN)
+    def _resources(self, workload: JsonObject) -> tuple[Mapping[str, str], tuple[str, ...]]:
+        container = container_named(workload, self.container)
         limit, request = (_memory(container, bound) for bound in ("limits", "requests"))
         check_not_undone(workload, memory_of(self.container, "limits"), present=format_bytes(limit))
         if limit != self.from_bytes:
             raise RefusedError(Refusal.CHANGED_MEANWHILE)
         check_unowned(workload, memory_of(self.container, "limits"))
-        told: JsonObject = {"memory": format_bytes(self.to_bytes)}
+        wanted = format_bytes(self.to_bytes)
         if request <= self.to_bytes:
-            return {"limits": told}, (self._line("limits", limit),)
+            return {"limits": wanted}, (self._line("limits", limit),)
         check_unowned(workload, memory_of(self.container, "requests"))
-        return {"limits": told, "requests": told}, (self._line("limits", limit), self._line("requests", request))
+        return {"limits": wanted, "requests": wanted}, (self._line("limits", limit), self._line("requests", request))
 
     def _marks(self, order: Order) -> JsonObject:
         before, after = format_bytes(self.from_bytes), format_bytes(self.to_bytes)
@@ -145,8 +142,7 @@ class SetMemoryRung(ActionRungBase):
 
 
 def _memory(container: JsonObject, bound: str) -> int:
-    told = section(container, "resources", bound).get("memory")
     try:
-        return parse_bytes(str(told)) if told is not None else 0
+        return parse_bytes(told(container, bound, "memory"))
     except ValueError:
         return 0

@@ -92,7 +92,9 @@ class Server:
         return asked.body
 
 
-def order(name: str = "cmd-1", *, workload: WorkloadRef = WEB, dry_run: bool = False, **protected: str) -> Order:
+def order(
+    name: str = "cmd-1", *, workload: WorkloadRef = WEB, dry_run: bool = False, reverts: str = "", **protected: str
+) -> Order:
     """Return the order of a command under token 3; `protected` are labels, each with one value."""
     labels = {key: (value,) for key, value in protected.items()}
     return Order(
@@ -103,6 +105,7 @@ def order(name: str = "cmd-1", *, workload: WorkloadRef = WEB, dry_run: bool = F
         protected_namespaces=frozenset({"kube-system"}),
         token=3,
         dry_run=dry_run,
+        reverts=reverts,
     )
 
 

@@ -8,6 +8,9 @@ from shared.contracts.actions.preconditions import PROTECTED_LABEL
 DEPLOYMENT = "/apis/apps/v1/namespaces/bank/deployments/web"
 REPLICA_SETS = "/apis/apps/v1/namespaces/bank/replicasets"
 POD = "/api/v1/namespaces/bank/pods/web-1"
+CLAIM = "/api/v1/namespaces/bank/persistentvolumeclaims/books-ledger-0"
+STORAGE_CLASS = "/apis/storage.k8s.io/v1/storageclasses/fast"
+AUTOSCALER = "/apis/autoscaling/v2/namespaces/bank/horizontalpodautoscalers/busy"
 PROTECTION = {PROTECTED_LABEL: "true"}
 
 
@@ -71,3 +74,21 @@ def written_by(manager: str, workload: Any, *, bound: str = "limits", at: str = 
     entry: Any = {"manager": manager, "operation": "Update", "time": at, "fieldsType": "FieldsV1", "fieldsV1": fields}
     known = workload["metadata"].get("managedFields", [])
     return {**workload, "metadata": {**workload["metadata"], "managedFields": [*known, entry]}}
+
+
+def autoscaler(*, least: int | None = 2, most: int = 10, target: str = "web", **metadata: Any) -> Any:
+    """Return a HorizontalPodAutoscaler of a Deployment."""
+    bounds = {"maxReplicas": most} | ({"minReplicas": least} if least is not None else {})
+    return {
+        "metadata": {"name": "busy", "resourceVersion": "5"} | metadata,
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target}, **bounds},
+    }
+
+
+def claim(*, asked: str = "10Gi", has: str = "10Gi", phase: str = "Bound", of: str = "fast", **status: Any) -> Any:
+    """Return a PersistentVolumeClaim that a StatefulSet `ledger` made for its first pod."""
+    return {
+        "metadata": {"name": "books-ledger-0", "resourceVersion": "4"},
+        "spec": {"storageClassName": of, "resources": {"requests": {"storage": asked}}},
+        "status": {"phase": phase, "capacity": {"storage": has}} | status,
+    }
