@@ -14,6 +14,7 @@ COLLECTIONS: Mapping[str, str] = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Node": "/api/v1/nodes",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers",
+    "Service": "/api/v1/namespaces/{}/services",
     "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
 }
 """By kind: of what commands are about, of what lies between that and its pods, and of what else is changed for it.

@@ -167,8 +167,8 @@ ADVICE: Mapping[Refusal, Advice] = {
     ),
     Refusal.OWNED_BY_OTHER: Advice(
         "Another actor keeps that field as it wants it: Argo CD or Flux as it stands in a repository, an autoscaler by "
-        "what it measures, an operator or KEDA what it made. It would undo the change, or fight it. The result's message "
-        "names field and owner.",
+        "what it measures, an operator or KEDA what it made. It would undo the change, or fight it. The result's "
+        "message names field and owner.",
         "Change it where the owner has it: in the repository, or in the autoscaler. Where the owner is to leave the "
         "field alone (`ignoreDifferences`, a field taken out of the manifest), say so on the object: the annotation "
         "`sre-agent.dev/despite-owner` with the owner's word (`argo-cd`, `flux`, `keda`, `hpa`, `vpa`; several with "
@@ -182,7 +182,8 @@ ADVICE: Mapping[Refusal, Advice] = {
     ),
     Refusal.NO_EARLIER_STATE: Advice(
         "There is nothing to set back: the object does not say (`sre-agent.dev/former`) what the command that is to be "
-        "undone found in its place. The change was never made, or another came after it, or somebody took that away.",
+        "undone found in its place. The change was never made, or another came after it, or somebody took that away. "
+        "A Service that is to be restored does not say what it was declared with (`kubectl apply`), or is just that.",
         "Look what the object says now, and what the incident's step changed (`sre-agent incidents show ID`); set it "
         "back by hand where that is right.",
     ),

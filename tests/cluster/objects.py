@@ -34,7 +34,7 @@ def path_of(document: Any) -> str:
     version, kind, metadata = document["apiVersion"], document["kind"].lower(), document["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    plural = f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
+    plural = f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}{'es' if kind.endswith('s') else 's'}"
     return f"{root}{scope}/{plural}/{metadata['name']}"
 
 

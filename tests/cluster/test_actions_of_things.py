@@ -1,4 +1,4 @@
-"""set-cpu, scale-hpa and expand-volume with the remediator's own account on a real API server."""
+"""set-cpu, scale-hpa, expand-volume and restore-service with the remediator's own account on a real API server."""
 
 # the client's models are typed in part only
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
@@ -12,7 +12,7 @@ import pytest
 from kubernetes import client
 
 from services.remediator.adapters.acting import Actor, Refused
-from shared.contracts.actions import Action, ExpandVolume, ScaleHpa, SetCpu
+from shared.contracts.actions import Action, ExpandVolume, RestoreService, ScaleHpa, SetCpu
 from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
@@ -21,13 +21,14 @@ from tests.cluster.accounts import JSON_PATCH, ask
 from tests.cluster.bank import Bank, command
 from tests.cluster.leading import led
 from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, path_of, running, workload
-from tests.cluster.things import FIXED, asked_of, autoscaler, bound, bounds_of, claim, user_of, with_status
+from tests.cluster.things import FIXED, asked_of, autoscaler, bound, bounds_of, claim, service, user_of, with_status
 
 pytestmark = pytest.mark.cluster
 GIBIBYTE = 1 << 30
 MORE_CPU = SetCpu(container="server", factor=2, cap_millis=150)
 MORE_PODS = ScaleHpa(by=2, at_most=4)
 MORE_ROOM = ExpandVolume(claim="books", factor=1.5, cap_bytes=4 * GIBIBYTE)
+RESTORE = RestoreService(service="web")
 KEDA = {"labels": {"scaledobject.keda.sh/name": "web"}}
 
 
@@ -43,6 +44,11 @@ async def live(actor: Actor, ordered: Command) -> Done | Refused:
 
 async def preview(actor: Actor, ordered: Command) -> Done | Refused:
     return await actor.act(ordered, token=7, dry_run=True)
+
+
+def told(answer: Done | Refused) -> tuple[str, ...]:
+    assert isinstance(answer, Done), answer
+    return answer.changes
 
 
 def undoing(document: Any, done: Command) -> Command:
@@ -68,9 +74,9 @@ async def test_cpu_is_previewed_set_and_set_back(kind: str, bank: Bank, actor: A
     before = resources_of(bank, document)
     ordered = command(document, MORE_CPU)
     lines = ("container server: limits.cpu: 100m → 150m", "container server: requests.cpu: 50m → 100m")
-    assert await preview(actor, ordered) == Done(lines)
+    assert told(await preview(actor, ordered)) == lines
     assert (resources_of(bank, document), bank.marks(document)) == (before, (None, None))
-    assert await live(actor, ordered) == Done(lines)
+    assert told(await live(actor, ordered)) == lines
     assert resources_of(bank, document) == {"limits": {"cpu": "150m"}, "requests": {"cpu": "100m"}}
     assert bank.marks(document) == (ordered.id, "7")
     assert await actor.has_happened(ordered)
@@ -86,14 +92,14 @@ async def test_a_bound_is_previewed_raised_and_set_back(bank: Bank, actor: Actor
     document, scaler = bank.lay(workload("web")), bank.lay(autoscaler("web"))
     ordered = command(document, MORE_PODS)
     lines = ("autoscaler of-web: maxReplicas: 3 → 4",)
-    assert await preview(actor, ordered) == Done(lines)
+    assert told(await preview(actor, ordered)) == lines
     assert (bounds_of(bank, scaler), bank.marks(scaler)) == ((1, 3), (None, None))
     assert not await actor.has_happened(ordered)
-    assert await live(actor, ordered) == Done(lines)
+    assert told(await live(actor, ordered)) == lines
     assert (bounds_of(bank, scaler), bank.marks(scaler)) == ((1, 4), (ordered.id, "7"))
     assert await actor.has_happened(ordered)
     undo = undoing(document, ordered)
-    assert await live(actor, undo) == Done(("autoscaler of-web: maxReplicas: 4 → 3",))
+    assert told(await live(actor, undo)) == ("autoscaler of-web: maxReplicas: 4 → 3",)
     assert (bounds_of(bank, scaler), bank.marks(scaler)) == ((1, 3), (undo.id, "7"))
 
 
@@ -108,14 +114,33 @@ async def test_a_claim_is_previewed_and_grown(bank: Bank, actor: Actor) -> None:
     document, pod = bound(bank), user_of(bank)
     ordered = command(pod, MORE_ROOM)
     lines = ("claim books: storage: 1Gi → 1536Mi",)
-    assert await preview(actor, ordered) == Done(lines)
+    assert told(await preview(actor, ordered)) == lines
     assert (asked_of(bank, document), bank.marks(document)) == ("1Gi", (None, None))
-    assert await live(actor, ordered) == Done(lines)
+    assert told(await live(actor, ordered)) == lines
     assert (asked_of(bank, document), bank.marks(document)) == ("1536Mi", (ordered.id, "7"))
     assert await actor.has_happened(ordered)
     again = await live(actor, command(pod, MORE_ROOM))
     assert isinstance(again, Refused)
     assert again.refusal is Refusal.RESIZE_UNDER_WAY
+
+
+async def test_a_service_is_previewed_restored_and_bent_back(bank: Bank, actor: Actor) -> None:
+    document, found = bank.lay(workload("web")), bank.lay(service("web"))
+    before = bank.read(found)["spec"]
+    ordered = command(document, RESTORE)
+    lines = (
+        "service web: selector: app=elsewhere → app=web",
+        "service web: ports: 80>8081/TCP → 80>8080/TCP",
+    )
+    assert told(await preview(actor, ordered)) == lines
+    assert (bank.read(found)["spec"], bank.marks(found)) == (before, (None, None))
+    assert told(await live(actor, ordered)) == lines
+    after = bank.read(found)["spec"]
+    assert (after["selector"], after["ports"][0]["targetPort"]) == ({"app": "web"}, 8080)
+    assert after["ports"][0]["nodePort"] == before["ports"][0]["nodePort"]
+    assert (bank.marks(found), await actor.has_happened(ordered)) == ((ordered.id, "7"), True)
+    assert isinstance(await live(actor, undoing(document, ordered)), Done)
+    assert bank.read(found)["spec"] == before
 
 
 def cpu_without_bounds(bank: Bank) -> tuple[Any, Action, Any]:
@@ -204,6 +229,28 @@ def claim_of_a_protected_pod(bank: Bank) -> tuple[Any, Action, Any]:
     return user_of(bank, labels=PROTECTED), MORE_ROOM, bound(bank)
 
 
+def service_of_another(bank: Bank) -> tuple[Any, Action, Any]:
+    declared = {"selector": {"app": "other"}, "ports": [{"port": 80}]}
+    return bank.lay(workload("web")), RESTORE, bank.lay(service("web", declared=declared))
+
+
+def service_that_nobody_declared(bank: Bank) -> tuple[Any, Action, Any]:
+    return bank.lay(workload("web")), RESTORE, bank.lay(service("web", declared={"type": "NodePort"}))
+
+
+def service_as_it_was_declared(bank: Bank) -> tuple[Any, Action, Any]:
+    declared = {"selector": {"app": "elsewhere"}, "ports": [{"port": 80, "targetPort": 8081}]}
+    return bank.lay(workload("web")), RESTORE, bank.lay(service("web", declared=declared))
+
+
+def protected_service(bank: Bank) -> tuple[Any, Action, Any]:
+    return bank.lay(workload("web")), RESTORE, bank.lay(service("web", labels=PROTECTED))
+
+
+def service_that_is_gone(bank: Bank) -> tuple[Any, Action, Any]:
+    return bank.lay(workload("web")), RESTORE, service("web")
+
+
 @pytest.mark.parametrize(
     ("arrange", "refusal"),
     [
@@ -226,6 +273,11 @@ def claim_of_a_protected_pod(bank: Bank) -> tuple[Any, Action, Any]:
         (claim_that_grows, Refusal.RESIZE_UNDER_WAY),
         (protected_claim, Refusal.PROTECTED_OBJECT),
         (claim_of_a_protected_pod, Refusal.PROTECTED_OBJECT),
+        (service_of_another, Refusal.NOT_OF_WORKLOAD),
+        (service_that_nobody_declared, Refusal.NO_EARLIER_STATE),
+        (service_as_it_was_declared, Refusal.NO_EARLIER_STATE),
+        (protected_service, Refusal.PROTECTED_OBJECT),
+        (service_that_is_gone, Refusal.TARGET_GONE),
     ],
 )
 async def test_a_broken_precondition_is_refused_by_its_name_and_nothing_changes(
@@ -271,8 +323,8 @@ def test_an_edit_of_an_autoscaler_beyond_its_bounds_is_denied(
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("/spec/resources/requests/storage", "512Mi", "may not ask for less storage"),
-        ("/spec/resources/limits", {"storage": "9Gi"}, NO_REQUEST),
+        ("/spec/resources/requests/storage", "512Mi", "field can not be less than status.capacity"),
+        ("/spec/resources/limits", {"storage": "9Gi"}, "spec is immutable after creation except resources.requests"),
         ("/spec/volumeAttributesClassName", "other", NO_REQUEST),
         ("/metadata/finalizers", ["example.com/held"], "may not change labels, finalizers or owners"),
     ],
@@ -286,12 +338,29 @@ def test_an_edit_of_a_claim_beyond_more_storage_is_denied(
     assert edited(rogue, document, "/spec/resources/requests/storage", "2Gi").status == 200
 
 
-def test_neither_may_be_deleted_or_made(bank: Bank, rogue: client.ApiClient) -> None:
-    for document in (bank.lay(autoscaler("web")), bound(bank)):
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("/spec/type", "LoadBalancer", "may change selector and ports only"),
+        ("/spec/externalIPs", ["192.0.2.1"], "may change selector and ports only"),
+        ("/spec/selector", {}, "may change selector and ports only"),
+        ("/metadata/labels", {"team": "other"}, "may not change labels, finalizers or owners"),
+    ],
+)
+def test_an_edit_of_a_service_beyond_selector_and_ports_is_denied(
+    path: str, value: Any, message: str, bank: Bank, rogue: client.ApiClient
+) -> None:
+    found = bank.lay(service("web", annotations={TOKEN: "7"}))
+    assert message in edited(rogue, found, path, value).message
+    assert edited(rogue, found, "/spec/selector", {"app": "web"}).status == 200
+
+
+def test_none_may_be_deleted_or_made(bank: Bank, rogue: client.ApiClient) -> None:
+    for document in (bank.lay(autoscaler("web")), bound(bank), bank.lay(service("web"))):
         refused = ask(rogue, "DELETE", f"{path_of(document)}?dryRun=All")
         assert (refused.status, "nothing else" in refused.message) == (403, True)
-        document["metadata"] = {"name": "another", "namespace": BANK}
-        made = ask(rogue, "POST", f"{path_of(document).rpartition('/')[0]}?dryRun=All", body=document)
+        another = document | {"metadata": {"name": "another", "namespace": BANK}}
+        made = ask(rogue, "POST", f"{path_of(document).rpartition('/')[0]}?dryRun=All", body=another)
         assert (made.status, "nothing else" in made.message) == (403, True)
 
 

@@ -22,7 +22,7 @@ from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
-from shared.contracts.actions import Action, ExpandVolume, Rollback, ScaleHpa
+from shared.contracts.actions import Action, ExpandVolume, RestoreService, Rollback, ScaleHpa
 from shared.contracts.actions.base import Done
 from shared.infra.kube import KubeClient
 from shared.infra.memory import MemoryBroker
@@ -34,7 +34,7 @@ from tests.cluster.bank import MORE_MEMORY, Bank, command, restart_of
 from tests.cluster.leading import led
 from tests.cluster.objects import KINDS, path_of, register
 from tests.cluster.rights import granted
-from tests.cluster.things import autoscaler, bound, user_of
+from tests.cluster.things import autoscaler, bound, service, user_of
 from tests.unit.services.remediator.build import result
 
 pytestmark = pytest.mark.cluster
@@ -88,8 +88,10 @@ def of_things(bank: Bank, document: Any) -> list[tuple[Any, Action]]:
     """Return the actions on what else lies around a workload."""
     bank.lay(autoscaler(document["metadata"]["name"]))
     bound(bank)
+    bank.lay(service(document["metadata"]["name"]))
+    restored = RestoreService(service=document["metadata"]["name"])
     more_room = ExpandVolume(claim="books", factor=2, cap_bytes=2 << 30)
-    return [(document, ScaleHpa(by=1, at_most=9)), (user_of(bank), more_room)]
+    return [(document, ScaleHpa(by=1, at_most=9)), (document, restored), (user_of(bank), more_room)]
 
 
 async def test_the_collectors_roles_grant_what_it_watches_and_nothing_more(

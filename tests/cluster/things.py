@@ -4,6 +4,7 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
+import json
 from typing import Any
 
 from tests.cluster.accounts import MERGE, ask
@@ -12,6 +13,7 @@ from tests.cluster.objects import BANK, path_of, waiting_pod
 from tests.contracts.cluster.backend import until
 
 GROWING, FIXED = "growing", "fixed"
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def autoscaler(target: str, *, least: int = 1, most: int = 3, **metadata: Any) -> Any:
@@ -72,6 +74,22 @@ def volume(name: str = "books", *, of: str = GROWING) -> Any:
             "claimRef": {"namespace": BANK, "name": name},
             "persistentVolumeReclaimPolicy": "Retain",
             "hostPath": {"path": "/nowhere"},
+        },
+    }
+
+
+def service(name: str, *, declared: Any = None, **metadata: Any) -> Any:
+    """Return a Service that was declared for a workload, and leads elsewhere since; it may be declared otherwise."""
+    said = {"spec": declared or {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}}
+    annotations = {APPLIED: json.dumps(said)} | metadata.pop("annotations", {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": BANK, "annotations": annotations, **metadata},
+        "spec": {
+            "type": "NodePort",
+            "selector": {"app": "elsewhere"},
+            "ports": [{"port": 80, "targetPort": 8081, "protocol": "TCP"}],
         },
     }
 

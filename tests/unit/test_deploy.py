@@ -79,7 +79,7 @@ def test_the_collectors_roles_are_what_its_code_asks_for() -> None:
     assert granted()["collector"] == watched | asked
 
 
-THINGS = ("set-cpu", "scale-hpa", "expand-volume")
+THINGS = ("set-cpu", "scale-hpa", "expand-volume", "restore-service")
 
 
 def test_the_remediators_roles_are_what_its_actions_need() -> None:

@@ -14,6 +14,7 @@ from shared.contracts.actions.delete_pod import DeletePod, DeletePodRung
 from shared.contracts.actions.drain import Drain, DrainRung
 from shared.contracts.actions.expand_volume import ExpandVolume, ExpandVolumeRung
 from shared.contracts.actions.restart_pod import RestartPod, RestartPodRung
+from shared.contracts.actions.restore_service import RestoreService, RestoreServiceRung
 from shared.contracts.actions.retry_job import RetryJob, RetryJobRung
 from shared.contracts.actions.rollback import Rollback, RollbackRung
 from shared.contracts.actions.rung import ActionRungBase
@@ -30,6 +31,7 @@ AnyAction = (
     | Rollback
     | ScaleHpa
     | ExpandVolume
+    | RestoreService
     | Cordon
     | Uncordon
     | DeletePod
@@ -43,6 +45,7 @@ ActionRung = (
     | RollbackRung
     | ScaleHpaRung
     | ExpandVolumeRung
+    | RestoreServiceRung
     | CordonRung
     | UncordonRung
     | DeletePodRung

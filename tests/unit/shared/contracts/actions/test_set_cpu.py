@@ -92,6 +92,30 @@ def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_written(
     assert (outcome(server, action, order(tier="database")), server.written) == (refusal, [])
 
 
+def test_a_limit_whose_owner_keeps_it_stays() -> None:
+    found = given_cpu(limits="500m")
+    found["metadata"]["labels"] = {"argocd.argoproj.io/instance": "bank"}
+    asked = Server({DEPLOYMENT: found})
+    assert (outcome(asked, TWICE), asked.written) == (Refusal.OWNED_BY_OTHER, [])
+
+
+def test_a_rollout_that_a_budget_does_not_allow_is_not_begun_but_undone_all_the_same() -> None:
+    found = given_cpu(limits="500m") | {"kind": "Deployment", "status": {"availableReplicas": 2}}
+    found["spec"]["strategy"] = {"type": "Recreate"}
+    budget = {
+        "metadata": {"name": "all"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}},
+        "status": {"desiredHealthy": 1},
+    }
+    budgets = "/apis/policy/v1/namespaces/bank/poddisruptionbudgets"
+    asked = Server({DEPLOYMENT: found, f"{budgets}/all": budget})
+    assert (outcome(asked, TWICE), asked.written) == (Refusal.DISRUPTION_BUDGET, [])
+    without = Server({DEPLOYMENT: found})
+    outcome(without, TWICE)
+    undone = Server({**without.objects, f"{budgets}/all": budget})
+    assert isinstance(outcome(undone, TWICE.inverse() or TWICE, BACK), Done)
+
+
 @pytest.mark.parametrize("kind", ["Job", "CronJob", "Pod", "Node", "ReplicaSet", "Other"])
 def test_a_workload_of_another_kind_is_refused_unread(kind: str) -> None:
     server = Server({})
