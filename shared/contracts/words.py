@@ -64,8 +64,6 @@ Approvers = Annotated[
     ),
 ]
 """People by their names or their roles, as the API's tokens have them."""
-
-
 Cores = Annotated[
     int,
     BeforeValidator(_parse_cores),
