@@ -11,7 +11,7 @@ from shared.contracts.actions.expand_volume import ExpandVolume, ExpandVolumeRun
 from shared.contracts.actions.marks import is_marked
 from shared.contracts.reasons import Reason
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Request
+from shared.contracts.requests import Get, Request
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.quantities import format_bytes, parse_bytes
 from tests.unit.services.decider.core.build import container, sample
@@ -127,7 +127,8 @@ def test_a_protected_workload_keeps_its_volumes() -> None:
 
 def test_a_storage_class_that_may_not_be_read_is_refused_as_the_server_says() -> None:
     def forbids(request: Request) -> RefusedError | None:
-        return RefusedError(Refusal.FORBIDDEN) if "storageclasses" in request.path else None
+        is_asked = isinstance(request, Get) and "storageclasses" in request.path
+        return RefusedError(Refusal.FORBIDDEN) if is_asked else None
 
     asked = server(claim())
     asked.refuses = forbids
