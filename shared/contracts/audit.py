@@ -9,6 +9,7 @@ from pydantic import Field
 from shared.contracts.actions import Action
 from shared.contracts.inbox import EvidenceRef, Outcome
 from shared.contracts.model import Message
+from shared.contracts.predictions import Prediction
 from shared.contracts.workloads import WorkloadRef
 
 GENESIS = "0" * 64
@@ -45,6 +46,7 @@ class AuditEntry(Message):
     acted_under: int = 0
     evidence: EvidenceRef | None = None
     retry_after: timedelta | None = None
+    prediction: Prediction | None = None
 
     @property
     def key(self) -> str:

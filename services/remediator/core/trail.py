@@ -81,6 +81,7 @@ def next_entry(command: Command, result: Result, *, after: Link | None, token: i
         acted_under=result.token,
         evidence=result.evidence,
         retry_after=result.retry_after,
+        prediction=result.prediction,
     )
 
 
@@ -100,6 +101,7 @@ def result_of(entry: AuditEntry) -> Result:
         token=entry.acted_under,
         evidence=entry.evidence,
         retry_after=entry.retry_after,
+        prediction=entry.prediction,
     )
 
 
