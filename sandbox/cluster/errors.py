@@ -88,6 +88,10 @@ def duplicate(field: str, value: str) -> FieldFault:
     return FieldFault(field, "FieldValueDuplicate", f'Duplicate value: "{value}"')
 
 
+class UnservedPathError(StatusError):
+    """Signal that nothing is served at a path; told as plain text, as the real server does."""
+
+
 def not_found(resource: Resource, name: str) -> StatusError:
     """Return 404 for an object."""
     return StatusError(
@@ -98,7 +102,7 @@ def not_found(resource: Resource, name: str) -> StatusError:
 def no_such_path() -> StatusError:
     """Return 404 for a path that means nothing here."""
     message = "the server could not find the requested resource"
-    return StatusError(HTTPStatus.NOT_FOUND, "NotFound", message, details={})
+    return UnservedPathError(HTTPStatus.NOT_FOUND, "NotFound", message, details={})
 
 
 def already_exists(resource: Resource, name: str) -> StatusError:

@@ -31,7 +31,7 @@ from sandbox.cluster.asking import (
 )
 from sandbox.cluster.deleting import deletion_status
 from sandbox.cluster.documents import Document, Json, rows, text
-from sandbox.cluster.errors import StatusError, bad_request, method_not_allowed
+from sandbox.cluster.errors import StatusError, UnservedPathError, bad_request, method_not_allowed
 from sandbox.cluster.logs import bare, container_of, log_text
 from sandbox.cluster.paging import Page
 from sandbox.cluster.patching import Patch
@@ -87,6 +87,9 @@ class ClusterHttp:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             return self._about_itself(request) or await self._about_objects(request)
+        except UnservedPathError as unserved:
+            self._note(request, unserved.code)
+            return web.Response(text="404 page not found\n", status=unserved.code)
         except StatusError as refused:
             self._note(request, refused.code)
             return web.json_response(refused.document(), status=refused.code)

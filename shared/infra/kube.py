@@ -33,7 +33,9 @@ _LINE_BYTES = 32 << 20
 _QUOTED_CHARS, _MESSAGE_CHARS = 200, 1_000
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 """What the client's reader raises for a kubeconfig that is no YAML, or not of its form."""
-_FORBIDDEN, _GONE = 403, 410
+_FORBIDDEN, _NOT_FOUND, _GONE = 403, 404, 410
+_UNSERVED = "404 page not found"
+"""What the API server says, as plain text, where it serves no such path: a kind that nobody has installed."""
 _CLIENT_ERRORS = range(400, 500)
 
 
@@ -50,6 +52,10 @@ class WatchExpiredError(KubeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(_GONE, "Expired", message)
+
+
+class _UnservedError(UnavailableError):
+    """Signal that a path is not served; a proxy in front of the server may say the same of any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +117,7 @@ class KubeClient:
         following = ""
         while following not in asked:
             asked.add(following)
-            raw = await self.get(path, **query, limit=str(_PAGE), **({"continue": following} if following else {}))
-            page = _page(raw, path)
+            page = await self._page(path, following, query)
             yield Listing(page.items, page.resource_version)
             if not page.following:
                 return
@@ -240,6 +245,13 @@ class KubeClient:
         """Close all connections."""
         await self._api.close()
 
+    async def _page(self, path: str, following: str, query: Mapping[str, str]) -> "_Page":
+        asked = {**query, "limit": str(_PAGE), **({"continue": following} if following else {})}
+        try:
+            return _page(await self.get(path, **asked), path)
+        except _UnservedError as unserved:  # no list of a kind that is not installed; of an object it says nothing
+            raise KubeError(_NOT_FOUND, "NotFound", f"{path}: the server has no such kind") from unserved
+
     async def _ask(
         self,
         method: str,
@@ -299,6 +311,8 @@ async def _check(response: aiohttp.ClientResponse) -> None:
         return
     text = (await response.read()).decode(errors="replace")
     status = _status_of(text)
+    if response.status == _NOT_FOUND and text.strip() == _UNSERVED:
+        raise _UnservedError(f"Kubernetes API: {response.status} {text.strip()}")
     if response.status not in _CLIENT_ERRORS or status is None:
         # also "too many requests" from a server with no time to say it in its own form: no word about the object
         said = f"{status[0]}: {status[1]}" if status else repr(text[:_QUOTED_CHARS])

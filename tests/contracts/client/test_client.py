@@ -67,6 +67,13 @@ async def test_what_is_not_there_is_refused_by_its_code(stage: Stage) -> None:
     assert await refusal(stage.client.get(f"{DEPLOYMENTS}/other")) == (404, "NotFound")
 
 
+async def test_a_list_of_a_kind_that_nobody_installed_is_refused_as_not_found(stage: Stage) -> None:
+    assert await refusal(stage.client.list("/apis/autoscaling.k8s.io/v1/namespaces/bank/verticalpodautoscalers")) == (
+        404,
+        "NotFound",
+    )
+
+
 async def test_a_list_has_all_objects_and_its_version(stage: Stage) -> None:
     listing = await stage.client.list(DEPLOYMENTS)
     assert [one["metadata"]["name"] for one in listing.items] == ["web"]  # type: ignore[index, call-overload] - raw JSON
