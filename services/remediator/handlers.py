@@ -157,7 +157,8 @@ class Remediation:
             return self._result(command, Outcome.REFUSED, done.refusal.value, message=done.message, evidence=ref)
         if dry_run:
             return await self._foretold(command, done, ref, message=_would_wait(verdict))
-        return self._result(command, Outcome.APPLIED, Outcome.APPLIED.value, changes=done.changes, evidence=ref)
+        told = self._result(command, Outcome.APPLIED, Outcome.APPLIED.value, changes=done.changes, evidence=ref)
+        return told.model_copy(update={"inverse": done.inverse})
 
     async def _foretold(self, command: Command, done: Done, evidence: EvidenceRef, *, message: str) -> Result:
         """Return the result of a dry run, with what is predicted of it."""

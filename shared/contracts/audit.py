@@ -47,6 +47,7 @@ class AuditEntry(Message):
     evidence: EvidenceRef | None = None
     retry_after: timedelta | None = None
     prediction: Prediction | None = None
+    inverse: Action | None = Field(default=None, exclude_if=lambda inverse: inverse is None)
 
     @property
     def key(self) -> str:

@@ -92,8 +92,9 @@ class EvidenceRef(Value):
 class Result(_Entry):
     """What became of a command, with the named reason; `changes` are the lines of a diff, before → after.
 
-    `retry_after` says that nothing is wrong with the command but its moment, and when to order it again.
-    Of a dry run they say, too, what is predicted, and `prediction` holds it as it was before it was put in words.
+    `inverse` undoes what was applied, where only the object could tell what was there before. `retry_after` says that
+    nothing is wrong with the command but its moment, and when to order it again. Of a dry run they say, too, what is
+    predicted, and `prediction` holds it as it was before it was put in words.
     """
 
     TYPE: ClassVar[str] = "result"
@@ -109,6 +110,7 @@ class Result(_Entry):
     evidence: EvidenceRef | None = None
     retry_after: timedelta | None = None
     prediction: Prediction | None = None
+    inverse: Action | None = Field(default=None, exclude_if=lambda inverse: inverse is None)
 
 
 class Approval(_Entry):

@@ -31,6 +31,11 @@ class Refusal(StrEnum):
     NOT_OURS = "not-ours"
     TOO_FEW_NODES = "too-few-nodes"
     TOO_MANY_PODS = "too-many-pods"
+    NO_SUCH_REVISION = "no-such-revision"
+    NOTHING_TO_CHANGE = "nothing-to-change"
+    NOTHING_ROLLS_OUT = "nothing-rolls-out"
+    BOUND_REACHED = "bound-reached"
+    SWITCHED_OFF = "switched-off"
     OWNED_BY_OTHER = "owned-by-other"
     UNDONE_BY_OTHER = "undone-by-other"
     NO_EARLIER_STATE = "no-earlier-state"
@@ -164,6 +169,27 @@ ADVICE: Mapping[Refusal, Advice] = {
     Refusal.TOO_MANY_PODS: Advice(
         "More pods would have to leave the node than the step's `at_most` allows; none was touched.",
         "Drain it by hand (`kubectl drain NODE`), or raise `at_most` if as many may be moved at once.",
+    ),
+    Refusal.NO_SUCH_REVISION: Advice(
+        "The revision that was named is not kept any more, or is the present one.",
+        "Look which there are: `kubectl rollout history deployment NAME`, and name one of them.",
+    ),
+    Refusal.NOTHING_TO_CHANGE: Advice(
+        "The object is already as the action would make it: paused, suspended, or neither. Somebody else was first.",
+        "Nothing, if that is what was wanted. If a person switched it, ask them before it is switched again.",
+    ),
+    Refusal.NOTHING_ROLLS_OUT: Advice(
+        "A new template would replace no pod: the rollout is paused, or the update strategy is `OnDelete`.",
+        "Look who paused it, and `kubectl rollout resume` when that is over. With `OnDelete` delete the pods by hand, "
+        "or choose `restart-pod` in the rule.",
+    ),
+    Refusal.BOUND_REACHED: Advice(
+        "There are as many replicas already as the step's `max` allows, or as few as its `min`.",
+        "Look whether more help at all. If they do, raise the bound in the playbook.",
+    ),
+    Refusal.SWITCHED_OFF: Advice(
+        "The workload has no replicas: a person, or a schedule, switched it off, and only they switch it on again.",
+        "Nothing, if that is meant. A rule that opens incidents about what is off is to be narrowed.",
     ),
     Refusal.OWNED_BY_OTHER: Advice(
         "Another actor keeps that field as it wants it: Argo CD or Flux as it stands in a repository, an autoscaler by "

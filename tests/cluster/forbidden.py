@@ -75,7 +75,6 @@ _TOKENLESS = eviction("target", "any") | {"metadata": {"name": "target", "namesp
 _MARK = {"metadata": {"annotations": {TOKEN: "8"}}}
 FORBIDDEN = (
     _template("more replicas", "templates", put("/spec/replicas", 5)),
-    _template("pausing a Deployment", "templates", put("/spec/paused", True)),
     _template("no history of revisions", "templates", put("/spec/revisionHistoryLimit", 0)),
     _template("another service account", "templates", put(f"{_INSIDE}/serviceAccountName", "other"), revision=NOBODY),
     _template("the host's network", "templates", put(f"{_INSIDE}/hostNetwork", True), revision=NOBODY),

@@ -57,7 +57,9 @@ def token(value: str) -> Operation:
 
 
 NO_REPLICAS = "may not change the number of replicas"
-NO_SPEC = "of a workload the remediator may change the pod template only"
+NO_SPEC = "of a workload the remediator may change its pod template, its replicas, or a Deployment's pause only"
+NO_CRON_JOB = "of a CronJob the remediator may change whether it is suspended only"
+ONE_AT_A_TIME = "the remediator may change one at a time"
 NO_ACCOUNT = "may not change the service account"
 NO_HOST = "may not change hostNetwork, hostPID, hostIPC or hostUsers"
 NO_PLACE = "may not change nodeName, runtimeClassName or priorityClassName"
@@ -78,7 +80,6 @@ PROTECTED_OBJECT = "may not touch what is labelled sre-agent.dev/protected"
 
 EDITS = [
     (DEPLOYMENT, put("/spec/replicas", 5), NO_REPLICAS),
-    (DEPLOYMENT, put("/spec/paused", True), NO_SPEC),
     (DEPLOYMENT, put("/spec/strategy", {"type": "Recreate"}), NO_SPEC),
     (DEPLOYMENT, put("/spec/minReadySeconds", 30), NO_SPEC),
     (DEPLOYMENT, put("/spec/revisionHistoryLimit", 0), NO_SPEC),
@@ -265,6 +266,45 @@ def test_memory_and_the_time_of_a_restart_may_be_set_under_a_token_that_stays_or
     for operation, token_now in ((memory, "7"), (restart, "8")):
         body = [*under(token_now, operation), put(annotation("sre-agent.dev/command"), "cmd-1")]
         assert ask(clients["remediator"], "PATCH", path, body=body, kind=JSON_PATCH).status == 200
+
+
+def test_a_rollout_may_be_paused_but_not_with_anything_else(clients: Clients) -> None:
+    path, pause = f"{DEPLOYMENT}?dryRun=All", put("/spec/paused", True)
+    memory = put(f"{INSIDE}/containers/0/resources", {"limits": {"memory": "64Mi"}})
+    alone, both = (
+        ask(clients["remediator"], "PATCH", path, body=[*under("8", pause), *more], kind=JSON_PATCH)
+        for more in ([], [memory])
+    )
+    assert (alone.status, both.status, ONE_AT_A_TIME in both.message) == (200, 403, True)
+
+
+@pytest.mark.parametrize(("replicas", "status"), [(1, 200), (2, 200), (4, 200), (5, 403), (0, 403)])
+def test_replicas_may_be_halved_or_doubled_at_the_most(
+    replicas: int, status: int, clients: Clients, admin: client.ApiClient
+) -> None:
+    path = f"{APPS}/statefulsets/target"
+    ask(admin, "PATCH", path, body={"spec": {"replicas": 2}}, kind=MERGE)
+    body = under("8", put("/spec/replicas", replicas))
+    answer = ask(clients["remediator"], "PATCH", f"{path}?dryRun=All", body=body, kind=JSON_PATCH)
+    ask(admin, "PATCH", path, body={"spec": {"replicas": 0}}, kind=MERGE)
+    assert (answer.status, NO_REPLICAS in answer.message) == (status, status == 403)
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [(put("/spec/suspend", True), 200), (put("/spec/schedule", "* * * * *"), 403)]
+)
+def test_of_a_cron_job_its_suspension_alone_may_be_changed(
+    operation: Operation, status: int, clients: Clients, admin: client.ApiClient
+) -> None:
+    template = workload("target")["spec"]["template"]
+    template["spec"]["restartPolicy"] = "Never"
+    spec = {"schedule": "0 3 * * *", "suspend": False, "jobTemplate": {"spec": {"template": template}}}
+    metadata = {"name": "target", "namespace": BANK, "annotations": {TOKEN: "7"}}
+    apply(admin, {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec})
+    path = f"/apis/batch/v1/namespaces/{BANK}/cronjobs/target"
+    answer = ask(clients["remediator"], "PATCH", path, body=under("8", operation), kind=JSON_PATCH)
+    ask(admin, "DELETE", path)
+    assert (answer.status, NO_CRON_JOB in answer.message) == (status, status == 403)
 
 
 @pytest.fixture

@@ -106,7 +106,8 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     register = {Right("coordination.k8s.io", "leases", verb) for verb in ("get", "patch", "create")}
     stops = {Right("", "namespaces", "get"), Right("", "configmaps", "get")}
     things = frozenset(chain(*(RIGHTS[one] for one in THINGS)))
-    changing = things | changed | owners | between | evidence | eviction | deletion | told
+    switched = {Right("batch", "cronjobs", "patch"), Right("autoscaling", "horizontalpodautoscalers", "list")}
+    changing = things | changed | switched | owners | between | evidence | eviction | deletion | told
     assert granted()["remediator"] == changing | register | brake | stops | sizers | predicted
 
 

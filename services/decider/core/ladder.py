@@ -19,10 +19,14 @@ from shared.contracts.signals import facts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """An action (or why there is none), what undoes it, how far it may go, and how its cure is proven."""
+    """An action (or why there is none), what undoes it, how far it may go, and how its cure is proven.
+
+    Where it `is_undone` and has no `inverse` here, its result tells one: only the object knew what was there before.
+    """
 
     action: Action | Reason
     inverse: Action | None
+    is_undone: bool
     mode: Mode
     attempts: int
     backoff: timedelta
@@ -79,6 +83,7 @@ def plan_of_person(manual: ManualAction, words: ManualWords) -> Plan:
     return Plan(
         action=manual.action,
         inverse=None,
+        is_undone=False,
         mode=strictest(words.mode, Mode.DRY_RUN if manual.dry_run else Mode.LIVE),
         attempts=1,
         backoff=timedelta(0),
@@ -120,6 +125,7 @@ def _plan_of_rung(rung: ActionRung, finding: Finding, *, mode: Mode) -> Plan:
     return Plan(
         action=action,
         inverse=action.inverse() if rung.is_undone and not isinstance(action, Reason) else None,
+        is_undone=rung.is_undone,
         mode=strictest(mode, rung.mode),
         attempts=rung.attempts,
         backoff=rung.backoff,

@@ -40,10 +40,11 @@ def is_braked(step: StepRecord) -> bool:
     return step.retry_after is not None
 
 
-def settled(step: StepRecord, result: Result, *, now: datetime) -> StepRecord:
-    """Return the record of a step with what became of its command."""
+def settled(step: StepRecord, result: Result, *, now: datetime, inverse: Action | None) -> StepRecord:
+    """Return the record of a step with what became of its command, and what undoes it."""
     return step.model_copy(
         update={
+            "inverse": inverse,
             "outcome": result.outcome,
             "reason": result.reason,
             "message": result.message,

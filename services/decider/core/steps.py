@@ -11,7 +11,7 @@ from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.approvals import Terms
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
-from shared.contracts.incidents import Mode, Note, Phase, Reason
+from shared.contracts.incidents import Mode, Note, Phase, Reason, StepRecord
 from shared.contracts.reports import RcaRequest
 from shared.kernel.durations import format_duration
 from shared.kernel.ids import derive
@@ -69,7 +69,8 @@ def fail_step(turn: Turn, reason: Reason, *, detail: str = "") -> None:
 def settle(turn: Turn, result: Result) -> None:
     """Take up what became of the command that the incident waits for."""
     *earlier, newest = turn.incident.steps
-    turn.revise(steps=(*earlier, settled(newest, result, now=turn.now)), awaited_command=None)
+    record = settled(newest, result, now=turn.now, inverse=_inverse_of(turn, newest, result))
+    turn.revise(steps=(*earlier, record), awaited_command=None)
     if _is_put_off(result):
         _braked(turn, result)
         return
@@ -81,6 +82,13 @@ def settle(turn: Turn, result: Result) -> None:
             _reverted(turn, result)
         case _:
             _acted(turn, result)
+
+
+def _inverse_of(turn: Turn, step: StepRecord, result: Result) -> Action | None:
+    """Return what undoes a step: as it was known when it was ordered, or as the object told when it was changed."""
+    plan = turn.plan
+    is_told = result.outcome is Outcome.APPLIED and not step.reverts and isinstance(plan, Plan) and plan.is_undone
+    return result.inverse if step.inverse is None and is_told else step.inverse
 
 
 def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:

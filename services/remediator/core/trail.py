@@ -82,6 +82,7 @@ def next_entry(command: Command, result: Result, *, after: Link | None, token: i
         evidence=result.evidence,
         retry_after=result.retry_after,
         prediction=result.prediction,
+        inverse=result.inverse,
     )
 
 
@@ -102,6 +103,7 @@ def result_of(entry: AuditEntry) -> Result:
         evidence=entry.evidence,
         retry_after=entry.retry_after,
         prediction=entry.prediction,
+        inverse=entry.inverse,
     )
 
 

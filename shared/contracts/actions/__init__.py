@@ -10,14 +10,23 @@ from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase
 from shared.contracts.actions.cordon import Cordon, CordonRung
+from shared.contracts.actions.cronjob_suspension import (
+    ResumeCronJob,
+    ResumeCronJobRung,
+    SuspendCronJob,
+    SuspendCronJobRung,
+)
 from shared.contracts.actions.delete_pod import DeletePod, DeletePodRung
 from shared.contracts.actions.drain import Drain, DrainRung
 from shared.contracts.actions.expand_volume import ExpandVolume, ExpandVolumeRung
 from shared.contracts.actions.restart_pod import RestartPod, RestartPodRung
+from shared.contracts.actions.restart_rollout import RestartRollout, RestartRolloutRung
 from shared.contracts.actions.restore_service import RestoreService, RestoreServiceRung
 from shared.contracts.actions.retry_job import RetryJob, RetryJobRung
 from shared.contracts.actions.rollback import Rollback, RollbackRung
+from shared.contracts.actions.rollout_pause import PauseRollout, PauseRolloutRung, ResumeRollout, ResumeRolloutRung
 from shared.contracts.actions.rung import ActionRungBase
+from shared.contracts.actions.scale import Scale, ScaleRung
 from shared.contracts.actions.scale_hpa import ScaleHpa, ScaleHpaRung
 from shared.contracts.actions.set_cpu import SetCpu, SetCpuRung
 from shared.contracts.actions.set_memory import SetMemory, SetMemoryRung
@@ -37,6 +46,12 @@ AnyAction = (
     | DeletePod
     | RetryJob
     | Drain
+    | RestartRollout
+    | Scale
+    | PauseRollout
+    | ResumeRollout
+    | SuspendCronJob
+    | ResumeCronJob
 )
 ActionRung = (
     RestartPodRung
@@ -51,6 +66,12 @@ ActionRung = (
     | DeletePodRung
     | RetryJobRung
     | DrainRung
+    | RestartRolloutRung
+    | ScaleRung
+    | PauseRolloutRung
+    | ResumeRolloutRung
+    | SuspendCronJobRung
+    | ResumeCronJobRung
 )
 """What a step of a playbook says of each."""
 Action = Annotated[AnyAction, Field(discriminator="kind")]

@@ -142,8 +142,13 @@ def read(path: str) -> Generator[Get, Answer, JsonObject]:
 
 
 def read_all(path: str, *, fields: str = "") -> Generator[ListAll, Answer, list[JsonObject]]:
-    """Ask for all objects of a path, or those that a field selector names."""
-    answer = yield ListAll(path, fields)
+    """Ask for all objects of a path, or those that a field selector names; a kind that is not known has none."""
+    try:
+        answer = yield ListAll(path, fields)
+    except RefusedError as refused:
+        if refused.refusal is Refusal.TARGET_GONE:
+            return []
+        raise
     return answer if isinstance(answer, list) else []
 
 

@@ -4,15 +4,17 @@ from collections.abc import Generator, Mapping, Sequence
 
 from shared.contracts.actions.base import Order, RefusedError, read, read_all
 from shared.contracts.actions.marks import STOP_ANNOTATION, change_of
-from shared.contracts.actions.ownership import FieldPath, in_words, last_writer_of, owner_of, sizer_of
+from shared.contracts.actions.ownership import FieldPath, in_words, last_writer_of, owner_of, scaler_of, sizer_of
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import annotations_of, controller_of, section, text
-from shared.contracts.paths import COLLECTIONS, VERTICAL_AUTOSCALERS, path_of
+from shared.contracts.paths import COLLECTIONS, VERTICAL_AUTOSCALERS, collection_of, path_of
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Answer, Get, ListAll
 from shared.contracts.workloads import WorkloadRef
 
 PROTECTED_LABEL = "sre-agent.dev/protected"
+_LABELLED = ((), ("spec", "template"), ("spec", "jobTemplate", "spec", "template"))
+"""Where an object carries labels: its own, those of its pods, and of the pods of a CronJob's Jobs."""
 
 
 def path_to(ref: WorkloadRef, *, kinds: frozenset[str]) -> str:
@@ -36,6 +38,18 @@ def read_unprotected(path: str, order: Order) -> Generator[Get, Answer, JsonObje
     found = yield from read(path)
     refuse_protected(found, order)
     return found
+
+
+def check_no_autoscaler(order: Order) -> Generator[ListAll, Answer, None]:
+    """Ask for the autoscalers where the workload lies.
+
+    Raises:
+        RefusedError: one of them counts its replicas.
+    """
+    known = yield from read_all(collection_of("HorizontalPodAutoscaler", order.workload.namespace))
+    ownership = scaler_of(order.workload, known)
+    if ownership is not None:
+        raise RefusedError(Refusal.OWNED_BY_OTHER, f"replicas: {ownership}")
 
 
 def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, JsonObject]:
@@ -137,7 +151,7 @@ def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
 
     They are by the one label that holds whatever a command says, and `by` the labels that the playbook in force names.
     """
-    carried = [section(source, *path, "metadata", "labels") for path in ((), ("spec", "template"))]
+    carried = [section(source, *path, "metadata", "labels") for path in _LABELLED]
     if any(one.get(PROTECTED_LABEL) == "true" for one in carried):
         return True
     return any(one.get(key) in values for one in carried for key, values in by.items())

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError, read_all
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
 from shared.contracts.actions.marks import operations_of
@@ -24,7 +26,7 @@ REVISION_ANNOTATION = "sre-agent.dev/revision"
 
 
 class Rollback(ActionBase):
-    """Give the workload the template of its last revision before the failing one."""
+    """Give the workload the template of its last revision before the failing one, or that of the `revision` named."""
 
     HEALS: ClassVar[str] = "a rollout whose new pods do not come up: a wrong image, a crash at start, a failing probe"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment"})
@@ -35,9 +37,10 @@ class Rollback(ActionBase):
 
     kind: Literal["rollback"] = "rollback"
     from_template_hash: str = ""
+    revision: int = Field(default=0, ge=0, exclude_if=lambda revision: not revision)
 
     def course(self, order: Order) -> Course:
-        """Put the template of the ReplicaSet before in place of the Deployment's."""
+        """Put the template of the ReplicaSet before, or of the one named, in place of the Deployment's."""
         path = path_to(order.workload, kinds=self.KINDS)
         deployment = yield from read_unprotected(path, order)
         known = yield from read_all(collection_of("ReplicaSet", order.workload.namespace))
@@ -57,7 +60,7 @@ class Rollback(ActionBase):
 
     def in_words(self) -> str:
         """Say where to."""
-        return "roll back to the revision before"
+        return f"roll back to {f'revision {self.revision}' if self.revision else 'the revision before'}"
 
     def _revisions(self, deployment: JsonObject, known: Sequence[JsonObject]) -> tuple[JsonObject, JsonObject]:
         """Return the ReplicaSet of the present revision, and that of the one to go back to."""
@@ -70,7 +73,15 @@ class Rollback(ActionBase):
             raise RefusedError(Refusal.CHANGED_MEANWHILE)
         if not earlier:
             raise RefusedError(Refusal.NO_EARLIER_REVISION)
-        return present, earlier[0]
+        return present, self._chosen(earlier)
+
+    def _chosen(self, earlier: Sequence[JsonObject]) -> JsonObject:
+        if not self.revision:
+            return earlier[0]
+        named = next((one for one in earlier if _revision_of(one) == self.revision), None)
+        if named is None:
+            raise RefusedError(Refusal.NO_SUCH_REVISION)
+        return named
 
 
 class RollbackRung(ActionRungBase):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.contracts.actions import SetMemory
+from shared.contracts.actions import Scale, SetMemory
 from shared.contracts.inbox import Outcome
 from shared.contracts.incidents import Decision, Phase, Reason
 from tests.unit.services.decider.core.build import (
@@ -186,4 +186,48 @@ def test_a_persons_own_action_is_left_as_they_wanted_it() -> None:
     story.take(result(story.commands[0], seconds=2), seconds=2)
     story.wake()
     assert story.reasons[-2:] == [Reason.NOT_VERIFIED, Reason.LADDER_EXHAUSTED]
+    assert len(story.commands) == 1
+
+
+BUSY = """\
+    - name: busy
+      signal: container
+      where: {reason: Busy}
+      ladder:
+        - {action: scale, by: 1, min: 1, max: 4, verify: {healthy_for: 30s, within: 1m}}
+        - {action: escalate}
+"""
+BACK = Scale(by=-1, least=2, most=2, from_replicas=3)
+
+
+def scaled(text: str, *, outcome: Outcome = Outcome.APPLIED, told: Scale | None = BACK) -> History:
+    """Return a history in which more replicas did not help; only the object could tell how many there were."""
+    story = history(PLAYBOOK + text)
+    story.take(finding("busy", seconds=1, reason="Busy"), seconds=1)
+    answer = result(story.commands[0], seconds=2, outcome=outcome).model_copy(update={"inverse": told})
+    story.take(answer, seconds=2)
+    story.wake()
+    return story
+
+
+def test_what_only_the_object_could_tell_is_undone_by_what_the_result_told() -> None:
+    story = scaled(BUSY)
+    assert [command.action for command in story.commands] == [Scale(by=1, least=1, most=4), BACK]
+    assert story.commands[1].reverts == story.commands[0].id
+    assert story.incident.steps[0].inverse == BACK
+    story.take(result(story.commands[1], seconds=64).model_copy(update={"inverse": RAISED}), seconds=64)
+    assert (story.incident.phase, story.incident.steps[1].inverse) == (Phase.ESCALATED, None)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        scaled(BUSY.replace("max: 4,", "max: 4, revert: false,")),
+        scaled(BUSY, told=None),
+        scaled(BUSY, outcome=Outcome.UNKNOWN),
+    ],
+    ids=["it is to stay", "nobody could tell", "not known to have happened"],
+)
+def test_nothing_is_undone_where_it_is_to_stay_or_nobody_could_tell(story: History) -> None:
+    assert story.reasons[-2:] == [Reason.NOT_VERIFIED, Reason.ESCALATED]
     assert len(story.commands) == 1

@@ -37,6 +37,16 @@ def deployment(*, limit: str = "128Mi", request: str = "64Mi", image: str = "v2"
     }
 
 
+def managed(source: Any, manager: str, fields: Any, **labels: str) -> Any:
+    """Return an object of which a manager owns some fields."""
+    metadata: Any = source["metadata"]
+    nothing: Any = {}
+    owned: Any = {
+        "managedFields": [{"manager": "kubectl", "fieldsV1": nothing}, {"manager": manager, "fieldsV1": fields}]
+    }
+    return source | {"metadata": metadata | owned | {"labels": metadata.get("labels", {}) | labels}}
+
+
 def replica_set(revision: int, *, image: str, owner: str = "d") -> Any:
     """Return a ReplicaSet of a Deployment's revision."""
     template = deployment(image=image)["spec"]["template"]

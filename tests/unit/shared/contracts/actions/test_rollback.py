@@ -47,9 +47,23 @@ def test_revisions_are_counted_and_not_spelled() -> None:
     assert server.objects[DEPLOYMENT]["spec"]["template"] == deployment(image="v9")["spec"]["template"]
 
 
+def test_a_rollback_to_a_named_revision_takes_that_one() -> None:
+    server = history(*TWO, replica_set(3, image="v3"))
+    assert isinstance(outcome(server, Rollback(revision=1)), Done)
+    assert server.objects[DEPLOYMENT]["spec"]["template"] == deployment(image="v1")["spec"]["template"]
+    assert Rollback(revision=1).in_words() == "roll back to revision 1"
+
+
+def test_a_rollback_that_names_no_revision_says_nothing_of_it() -> None:
+    assert Rollback().model_dump() == {"kind": "rollback", "from_template_hash": ""}
+    assert Rollback.model_validate_json(Rollback(revision=4).model_dump_json()).revision == 4
+
+
 @pytest.mark.parametrize(
     ("server", "action", "refusal"),
     [
+        (history(*TWO), Rollback(revision=2), Refusal.NO_SUCH_REVISION),
+        (history(*TWO), Rollback(revision=7), Refusal.NO_SUCH_REVISION),
         (history(*TWO), Rollback(from_template_hash="v1"), Refusal.CHANGED_MEANWHILE),
         (history(TWO[0]), Rollback(), Refusal.NO_EARLIER_REVISION),
         (history(), Rollback(), Refusal.NO_EARLIER_REVISION),
