@@ -15,7 +15,7 @@ from shared.contracts.actions import Action, RestartPod, SetMemory
 from shared.contracts.commands import Command
 from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 from tests.cluster.accounts import MERGE, apply, ask
-from tests.cluster.objects import BANK, TOKEN, path_of, running
+from tests.cluster.objects import BANK, TOKEN, path_of, running, waiting_pod, workload
 from tests.contracts.cluster.backend import until
 
 MEBIBYTE = 1 << 20
@@ -131,3 +131,16 @@ def command(document: Any, action: Action) -> Command:
 
 def restart_of(pod: Any) -> RestartPod:
     return RestartPod(pod=pod["metadata"]["name"], uid=pod["metadata"]["uid"])
+
+
+def pod_of(bank: Bank, *, phase: str = "Failed", kind: str = "Deployment", **metadata: Any) -> tuple[Any, Any]:
+    """Return a workload, and a pod of it that nobody runs, in a phase."""
+    owner = bank.lay(workload("web", kind=kind))
+    uid = bank.read(owner)["metadata"]["uid"]
+    document = waiting_pod("ended")
+    reference = {"apiVersion": "apps/v1", "kind": kind, "name": "web", "uid": uid, "controller": True}
+    document["metadata"] |= {"ownerReferences": [reference], **metadata}
+    bank.lay(document)
+    status = {"status": {"phase": phase}}
+    assert ask(bank.admin, "PATCH", f"{path_of(document)}/status", body=status, kind=MERGE).status == 200
+    return owner, bank.read(document)

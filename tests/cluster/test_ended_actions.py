@@ -18,8 +18,8 @@ from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
 from shared.infra.kube import KubeClient
-from tests.cluster.accounts import MERGE, apply, ask
-from tests.cluster.bank import PODS, Bank, command
+from tests.cluster.accounts import apply, ask
+from tests.cluster.bank import PODS, Bank, command, pod_of
 from tests.cluster.leading import led
 from tests.cluster.objects import BANK, PROTECTED, container, path_of, waiting_pod, workload
 from tests.cluster.rights import KUBERNETES
@@ -56,19 +56,6 @@ async def live(actor: Actor, ordered: Command) -> Done | Refused:
 
 async def preview(actor: Actor, ordered: Command) -> Done | Refused:
     return await actor.act(ordered, token=TOKEN_NOW, dry_run=True)
-
-
-def pod_of(bank: Bank, *, phase: str = "Failed", kind: str = "Deployment", **metadata: Any) -> tuple[Any, Any]:
-    """Return a workload, and a pod of it that nobody runs, in a phase."""
-    owner = bank.lay(workload("web", kind=kind))
-    uid = bank.read(owner)["metadata"]["uid"]
-    document = waiting_pod("ended")
-    reference = {"apiVersion": "apps/v1", "kind": kind, "name": "web", "uid": uid, "controller": True}
-    document["metadata"] |= {"ownerReferences": [reference], **metadata}
-    bank.lay(document)
-    status = {"status": {"phase": phase}}
-    assert ask(bank.admin, "PATCH", f"{path_of(document)}/status", body=status, kind=MERGE).status == 200
-    return owner, bank.read(document)
 
 
 def deletion(pod: Any, *, force: bool = False) -> DeletePod:

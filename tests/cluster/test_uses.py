@@ -22,7 +22,16 @@ from services.remediator.adapters.predicting import Predictor
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
-from shared.contracts.actions import Action, ExpandVolume, RestoreService, Rollback, ScaleHpa
+from shared.contracts.actions import (
+    Action,
+    DeletePod,
+    ExpandVolume,
+    RestoreService,
+    ResumeCronJob,
+    Rollback,
+    Scale,
+    ScaleHpa,
+)
 from shared.contracts.actions.base import Done
 from shared.infra.kube import KubeClient
 from shared.infra.memory import MemoryBroker
@@ -30,7 +39,7 @@ from shared.infra.redis import Term
 from shared.runtime.clock import SystemClock
 from tests.cluster.accounts import ask
 from tests.cluster.audit import AuditLog, forbidden, used
-from tests.cluster.bank import MORE_MEMORY, Bank, command, restart_of
+from tests.cluster.bank import MORE_MEMORY, Bank, command, pod_of, restart_of
 from tests.cluster.leading import led
 from tests.cluster.objects import KINDS, path_of, register
 from tests.cluster.rights import granted
@@ -81,7 +90,10 @@ def orders(bank: Bank) -> list[tuple[Any, Action]]:
     restarts = [(one, restart_of(bank.pods(one["metadata"]["name"])[0])) for one in workloads]
     nightly = (cron, restart_of(bank.pods("nightly-1")[0]))
     of_templates = [(one, MORE_MEMORY) for one in workloads]
-    return [*restarts, nightly, *of_templates, (released, Rollback()), *of_things(bank, released)]
+    owner, ended = pod_of(bank)
+    deletion = DeletePod(pod=ended["metadata"]["name"], uid=ended["metadata"]["uid"])
+    others = [(owner, deletion), (workloads[0], Scale(by=1, least=1, most=9)), (cron, ResumeCronJob())]
+    return [*restarts, nightly, *of_templates, (released, Rollback()), *others, *of_things(bank, released)]
 
 
 def of_things(bank: Bank, document: Any) -> list[tuple[Any, Action]]:
