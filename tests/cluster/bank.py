@@ -94,7 +94,8 @@ class Bank:
         return document
 
     def patch(self, document: Any, change: Any) -> None:
-        assert ask(self.admin, "PATCH", path_of(document), body=change, kind=MERGE).status == 200
+        answer = ask(self.admin, "PATCH", path_of(document), body=change, kind=MERGE)
+        assert answer.status == 200, answer
 
     def image(self, document: Any) -> str:
         return self.read(document)["spec"]["template"]["spec"]["containers"][0]["image"]

@@ -18,7 +18,7 @@ from shared.contracts.actions import Action, Cordon, Drain, Uncordon
 from shared.contracts.actions.base import Done
 from shared.contracts.refusals import Refusal
 from shared.infra.kube import KubeClient
-from tests.cluster.accounts import apply, ask
+from tests.cluster.accounts import MERGE, apply, ask
 from tests.cluster.bank import Bank, command
 from tests.cluster.leading import led
 from tests.cluster.objects import BANK, PROTECTED, container, path_of
@@ -38,6 +38,7 @@ def fake(name: str) -> dict[str, Any]:
 
 
 FIRST, SECOND = map(fake, NAMES)
+_FORBIDDEN, _NOT_FOUND = 403, 404
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,16 @@ def bound(admin: client.ApiClient, clients: dict[str, client.ApiClient]) -> Gene
     bindings = list(yaml.safe_load_all((KUBERNETES / "optional" / "nodes.yaml").read_text()))
     for one in bindings:
         apply(admin, one)
-    until(lambda: ask(clients["remediator"], "GET", "/api/v1/pods").status == 200)
+    until(lambda: _change_of_none(clients) == _NOT_FOUND)
     yield
     for one in bindings:
         ask(admin, "DELETE", path_of(one))
-    until(lambda: ask(clients["remediator"], "GET", "/api/v1/pods").status == 403)
+    until(lambda: _change_of_none(clients) == _FORBIDDEN)
+
+
+def _change_of_none(clients: dict[str, client.ApiClient]) -> int:
+    """Return the answer to a change of a node that is not there: whether it could be changed if it were."""
+    return ask(clients["remediator"], "PATCH", "/api/v1/nodes/none", body={}, kind=MERGE).status
 
 
 @pytest.fixture

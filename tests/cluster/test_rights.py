@@ -135,7 +135,13 @@ def test_the_api_server_grants_what_the_roles_say(account: str, clients: Clients
 
 def test_the_remediator_is_bound_to_the_healed_namespace_alone(clients: Clients) -> None:
     elsewhere = (AGENT, "kube-system", "default", "")
-    nodes, events = (Right("", "nodes", verb) for verb in ("get", "list")), Right("", "events", "create")
+    events = Right("", "events", "create")
+    looked_at = {  # where new pods have room, and whether a volume can grow
+        Right("", "nodes", "get"),
+        Right("", "nodes", "list"),
+        Right("", "pods", "list"),
+        Right("storage.k8s.io", "storageclasses", "get"),
+    }
     granted_elsewhere = {
         (namespace, right)
         for namespace in elsewhere
@@ -144,7 +150,7 @@ def test_the_remediator_is_bound_to_the_healed_namespace_alone(clients: Clients)
     }
     raised = {(AGENT, Right("coordination.k8s.io", "leases", "create"))}  # get and patch are of one Lease alone
     own = raised | {(AGENT, Right("", "namespaces", "get"))}
-    assert granted_elsewhere == {*product(elsewhere, nodes), ("default", events)} | own
+    assert granted_elsewhere == {*product(elsewhere, looked_at), ("default", events)} | own
 
 
 def test_the_remediator_may_look_at_its_own_stop_and_at_no_other_config_map(clients: Clients) -> None:
@@ -177,8 +183,8 @@ def test_who_does_not_speak_to_the_cluster_may_not_even_read(account: str, path:
     assert ask(clients[account], "GET", path).status == 403
 
 
-@pytest.mark.parametrize("path", ["/api/v1/pods", "/apis/apps/v1/deployments"])
-def test_the_remediator_lists_nothing_of_other_namespaces(path: str, clients: Clients) -> None:
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/services", "/apis/apps/v1/deployments"])
+def test_the_remediator_lists_but_pods_of_other_namespaces(path: str, clients: Clients) -> None:
     assert ask(clients["remediator"], "GET", path).status == 403
 
 
