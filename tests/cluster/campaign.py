@@ -27,6 +27,7 @@ from kubernetes import client
 from sandbox.demo.story import Story, story_of
 from sandbox.kubernetes.accounts import HEALED_NAMESPACE, SPEAKERS
 from sandbox.kubernetes.debian import MONITORING_PACKAGES, install_packages
+from sandbox.stack.brake import UNBRAKED
 from sandbox.stack.local import LocalStack, StackOptions
 from sandbox.stack.monitoring import Monitoring
 from sandbox.stack.progress import to_stderr
@@ -117,6 +118,7 @@ async def _pipeline(real: Real, directory: Path) -> AsyncGenerator[LocalStack]:
         kubeconfig=real.kubeconfig,
         accounts={name: real.account(name) for name in SPEAKERS},
         settings={
+            **UNBRAKED,  # all faults come at once, and on one node
             "SRE_PROMETHEUS_URL": monitoring.prometheus_url,
             "SRE_QUERIES_FILE": str(HERE / "queries.yaml"),
         },

@@ -49,6 +49,10 @@ def test_a_node_that_is_silent_is_handed_to_a_person_and_nothing_is_done_to_it(c
     assert (campaign.node.end, campaign.node.actions) == ("escalated", [])
 
 
+_BESIDE = {"pods", "events", "leases"}
+"""What is written beside the change: the mark of a pod, what is told of it, and the register of leaders."""
+
+
 def test_every_command_changed_the_cluster_once(campaign: Campaign) -> None:
     effects: dict[str, list[str]] = {}
     marked = ""
@@ -59,7 +63,7 @@ def test_every_command_changed_the_cluster_once(campaign: Campaign) -> None:
         command = _COMMAND.search(json.dumps(entry.get("requestObject")))
         marked = next(filter(None, command.groups())) if command else marked
         reference = entry["objectRef"]
-        if reference.get("subresource") == "eviction" or reference["resource"] not in {"pods", "events"}:
+        if reference.get("subresource") == "eviction" or reference["resource"] not in _BESIDE:
             effects.setdefault(marked, []).append(f"{entry['verb']} {reference['resource']}/{reference['name']}")
     ordered = {step["command"]: step for ended in campaign.ended.values() for step in ended.steps}
     ours = {command: done for command, done in effects.items() if command in ordered}  # other tests act here as well
@@ -74,7 +78,7 @@ def _is_written(entry: dict) -> bool:
 
 def test_nobody_of_ours_touched_the_twins(campaign: Campaign) -> None:
     ours = [one for one in campaign.real.audited() if one["user"]["username"].startswith(ACCOUNTS_OF_OURS)]
-    there = [one for one in ours if one["objectRef"].get("namespace") == PLAIN_NAMESPACE]
+    there = [one for one in ours if one.get("objectRef", {}).get("namespace") == PLAIN_NAMESPACE]
     assert [one["requestURI"] for one in there if one["verb"] not in {"get", "list", "watch"}] == []
 
 
