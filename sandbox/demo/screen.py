@@ -21,6 +21,7 @@ _MARKS = {
     "signal": "[yellow]●[/]",
     "decision": "[blue]◆[/]",
     "evidence": "[cyan]▣[/]",
+    "preview": "[magenta]△[/]",
     "change": "[magenta]▲[/]",
     "report": "[green]✎[/]",
 }
