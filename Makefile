@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration e2e bench bench-rivals bench-replay bench-decide bench-act bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration away e2e bench bench-rivals bench-replay bench-decide bench-act bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 SEEDS ?= 1000000
@@ -69,7 +69,10 @@ golden: setup ## decide the golden histories anew and write them; the diff shows
 	@$(BIN)/python -m scripts.golden
 
 integration: setup ## tests against real parts (Kafka, Valkey), which they start themselves
-	@$(BIN)/pytest tests/contracts tests/integration -q
+	@$(BIN)/pytest tests/contracts tests/integration -q --ignore tests/integration/away
+
+away: setup ## each dependency of each service away in six ways; 6 minutes of a quiet machine, not a part of `make test`
+	@$(BIN)/pytest tests/integration/away -q -s
 
 e2e: setup ## the whole stack as processes: the demo, and the demo while parts of it are killed
 	@$(BIN)/pytest tests/e2e -q
