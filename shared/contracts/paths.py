@@ -25,8 +25,8 @@ A node's names no namespace.
 BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
 QUOTAS = "/api/v1/namespaces/{}/resourcequotas"
 RANGES = "/api/v1/namespaces/{}/limitranges"
-HORIZONTAL_AUTOSCALERS = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
-NODES = "/api/v1/nodes"
+HORIZONTAL_AUTOSCALERS = COLLECTIONS["HorizontalPodAutoscaler"]
+NODES = COLLECTIONS["Node"]
 EVERY_POD = "/api/v1/pods"
 VERTICAL_AUTOSCALERS = "/apis/autoscaling.k8s.io/v1/namespaces/{}/verticalpodautoscalers"
 """Of the autoscaler that is installed apart; where it is not there is no such path."""
