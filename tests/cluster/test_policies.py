@@ -483,20 +483,19 @@ def test_of_all_leases_the_remediator_may_create_the_register_alone(rogue: clien
     assert (answer.status, NOTHING_ELSE in answer.message or PROTECTED_NAMESPACE in answer.message) == (403, True)
 
 
-def test_without_a_register_nothing_is_let_through(clients: Clients, admin: client.ApiClient) -> None:
+def test_without_a_register_nobody_was_followed_so_nobody_is_held(
+    clients: Clients, admin: client.ApiClient, highest: Callable[[str], None]
+) -> None:
+    def asked(token: str) -> Answer:
+        body = {"metadata": {"annotations": {TOKEN: token}}}
+        return ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=body, kind=MERGE)
+
+    highest("9")
     ask(admin, "DELETE", path_of(register()))
-    try:
-        until(
-            lambda: (
-                "no params found"
-                in ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).message
-            )
-        )
-        leases = path_of(register()).rpartition("/")[0]
-        assert ask(clients["remediator"], "POST", leases, body=register()).status == 201
-        until(lambda: ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=MARK, kind=MERGE).status == 200)
-    finally:
-        apply(admin, register())
+    until(lambda: asked("8").status == 200)
+    assert NO_WAY_BACK in asked("6").message
+    for path in (POD, DEPLOYMENT):
+        assert ask(admin, "PATCH", f"{path}?dryRun=All", body=MARK, kind=MERGE).status == 200
 
 
 def test_no_other_account_is_held_by_the_policies() -> None:
@@ -504,6 +503,21 @@ def test_no_other_account_is_held_by_the_policies() -> None:
     body = {"metadata": {"name": "free"}}
     assert ask(api, "POST", f"{CORE}/configmaps?dryRun=All", body=body).status == 201
     api.close()
+
+
+def test_where_a_namespace_has_no_parameter_its_objects_are_changed_and_deleted(admin: client.ApiClient) -> None:
+    """The parameters of revisions are ReplicaSets, and a Deployment deleted in the foreground outlives its own."""
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bare"}}
+    bare = workload("bare", namespace="bare")
+    bare["spec"]["paused"] = True  # so that it gets no ReplicaSet at all
+    apply(admin, space)
+    try:
+        apply(admin, bare)
+        assert ask(admin, "PATCH", path_of(bare), body=MARK, kind=MERGE).status == 200
+        ask(admin, "DELETE", path_of(bare), body={"propagationPolicy": "Foreground"})
+        until(lambda: ask(admin, "GET", path_of(bare)).status == 404)
+    finally:
+        ask(admin, "DELETE", path_of(space))
 
 
 def test_each_policy_is_well_typed_and_bound_to_deny(admin: client.ApiClient) -> None:

@@ -159,6 +159,13 @@ def test_each_policy_holds_the_remediator_alone_fails_closed_and_is_bound_to_den
         assert bound[policy["metadata"]["name"]]["validationActions"] == ["Deny"]
 
 
+def test_a_parameter_that_is_missing_denies_nobody() -> None:
+    """It is looked up before the conditions that tell whose request it is: denying would hold every account."""
+    bindings = [one["spec"] for one in kubernetes() if one["kind"].endswith("PolicyBinding")]
+    told = [one["paramRef"]["parameterNotFoundAction"] for one in bindings if "paramRef" in one]
+    assert told == ["Allow"] * 3
+
+
 def test_each_limit_of_a_policy_says_what_it_forbids_and_is_refused_as_forbidden() -> None:
     limits = [limit for policy in policies() for limit in policy["spec"]["validations"]]
     messages = [limit["message"] for limit in limits]
