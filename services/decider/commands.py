@@ -31,7 +31,8 @@ from services.decider.inquiry_words import (
 )
 from services.decider.playbook_commands import Output, OutputOption
 from services.decider.rehearsal_words import decision_lines, document_of, notes_on, rules_table
-from shared.contracts.model import body_of
+from shared.contracts.model import JsonObject, body_of
+from shared.contracts.scores import HINDSIGHTS, Score, scores_of
 from shared.infra.broker import Archive
 from shared.infra.kafka import KafkaArchive
 from shared.kernel.errors import ConfigError
@@ -67,6 +68,9 @@ def replay(  # noqa: PLR0913 - options of one command
         Path | None,
         typer.Option("--playbook", help="Show what this playbook would have done; exit code 1 where that differs."),
     ] = None,
+    scored: Annotated[
+        bool, typer.Option("--scores", help="Print how what rules were kept from ordering turned out, by rule.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Read the inbox again, decide again, and print the decisions; nothing is published.
@@ -82,7 +86,8 @@ def replay(  # noqa: PLR0913 - options of one command
         _print_rehearsal(log, read_playbook(other), span=span, output=output)
         return
     replayed, differing = asyncio.run(_replay(log, compare=compare))
-    _print_decisions(replayed.within(span), output)
+    _print = _print_scores if scored else _print_decisions
+    _print(replayed.within(span), output)
     _print_cut(log.begins or replayed.begins)
     if differing is None:
         return
@@ -236,6 +241,22 @@ def _print_decisions(made: list[Placed], output: Output) -> None:
     for one in made:
         table.add_row(*map(escape, _row(one)))
     Console().print(table)
+
+
+def _print_scores(made: list[Placed], output: Output) -> None:
+    scores = scores_of(one.decision for one in made)
+    if output is Output.JSON:
+        print(json.dumps({rule: _told(score) for rule, score in scores.items()}, indent=2))
+        return
+    table = Table("rule", *(one.value for one in HINDSIGHTS), "precision", title="Scores, replayed")
+    for rule, score in scores.items():
+        counts = (str(score.of(one)) for one in HINDSIGHTS)
+        table.add_row(escape(rule), *counts, score.precision_in_words)
+    Console().print(table)
+
+
+def _told(score: Score) -> JsonObject:
+    return {**score.model_dump(), "precision": score.precision}
 
 
 def _row(one: Placed) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from services.decider.core.inquiry import (
     SignalAccount,
     account_of_incident,
     account_of_signal,
+    concerns,
     incident_in,
     signal_of,
 )
@@ -33,8 +34,8 @@ async def inquire(archive: Archive, name: str) -> SignalAccount | IncidentAccoun
         NameUnknownError: nothing of this id is on the topics.
         UnavailableError: the broker does not answer.
     """
-    heard = await _heard(archive, lambda taken: incident_in(taken, name) is not None or _is_of(taken, name))
-    story = [taken for taken in heard.taken if incident_in(taken, name) is not None]
+    heard = await _heard(archive, lambda taken: concerns(taken, name) or _is_of(taken, name))
+    story = [taken for taken in heard.taken if concerns(taken, name)]
     if story:
         return await _of_incident(archive, name, story)
     told = await _told(archive, name, heard)
@@ -75,7 +76,8 @@ async def _heard(archive: Archive, is_wanted: Callable[[Taken], bool]) -> _Heard
 
 
 async def _of_incident(archive: Archive, name: str, taken: list[Taken]) -> IncidentAccount:
-    first, last = taken[0].after, incident_in(taken[-1], name)
+    states = [state for one in taken if (state := incident_in(one, name)) is not None]
+    first, last = taken[0].after, next(reversed(states), None)
     if last is None:
         raise NameUnknownError(f"no incident {name!r} is on the topics")
     signal = first.finding.signal if first.manual is None and first.finding is not None else None

@@ -124,10 +124,14 @@ def decisions_of(taken: Taken) -> list[Decision]:
 
 
 def incident_in(taken: Taken, name: str) -> Incident | None:
-    """Return an incident as an entry left it; None where the entry did not concern it."""
+    """Return an incident as an entry left it; None where the entry did not concern it, or another is open by then."""
     newest = taken.after.incident
-    concerns = any(decision.incident == name for decision in decisions_of(taken))
-    return newest if concerns and newest is not None and newest.id == name else None
+    return newest if concerns(taken, name) and newest is not None and newest.id == name else None
+
+
+def concerns(taken: Taken, name: str) -> bool:
+    """Tell whether anything was decided at an entry about an incident, also long after its end."""
+    return any(decision.incident == name for decision in decisions_of(taken))
 
 
 def _looked(watch: Watch, signal: Signal) -> Looked:

@@ -1,5 +1,6 @@
 """When a cure is proven: by the workload's own health, or by the samples of a query."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.decider.core.grouping import object_of
@@ -38,25 +39,37 @@ def is_shown_of(turn: Turn, seen: Observation) -> bool:
         return False
     if incident.steps and moment <= incident.steps[-1].ordered_at:
         return False
-    series = object_of(seen.signal)
-    others = [one for one in turn.state.proofs if one.series != series]
-    known = next((one for one in turn.state.proofs if (one.series, one.part) == (series, seen.part)), None)
-    proofs = sorted([*others, _proof(known, seen, series=series, moment=moment)], key=lambda one: one.at)
-    turn.remember(proofs=tuple(proofs[-MOST_COUNTED:]))
+    turn.remember(proofs=with_sample(turn.state.proofs, seen, moment=moment))
     return True
+
+
+def with_sample(proofs: Sequence[Proof], seen: Observation, *, moment: datetime) -> tuple[Proof, ...]:
+    """Return what the series of a query show with one more sample."""
+    series = object_of(seen.signal)
+    others = [one for one in proofs if one.series != series]
+    known = next((one for one in proofs if (one.series, one.part) == (series, seen.part)), None)
+    newest = sorted([*others, _proof(known, seen, series=series, moment=moment)], key=lambda one: one.at)
+    return tuple(newest[-MOST_COUNTED:])
+
+
+def held_since(proofs: Sequence[Proof], *, now: datetime) -> tuple[datetime, datetime] | None:
+    """Return since and until when every series that is still told has met the condition; None where one does not."""
+    told = [one for one in proofs if now - one.at <= FRESH]
+    held = [(one.since, one.at) for one in told if one.since is not None]
+    if not held or len(held) < len(told):
+        return None
+    return max(since for since, _ in held), min(at for _, at in held)
 
 
 def _is_shown(turn: Turn, verify: Verify) -> bool:
     """Tell whether every series that is still told has met the condition for long enough, all at the same time."""
     part = cure_of(turn.incident.step)
     asked = [one for one in turn.state.proofs if (one.part, one.playbook) == (part, turn.playbook_in_force)]
-    told = [one for one in asked if turn.now - one.at <= FRESH]
-    held = [(one.since, one.at) for one in told if one.since is not None]
-    if not held or len(held) < len(told):
+    held = held_since(asked, now=turn.now)
+    if held is None:
         return False
-    begun = max(since for since, _ in held)
-    found_at = turn.state.found_at or begun
-    return min(at for _, at in held) - max(begun, found_at) >= verify.healthy_for
+    begun, at = held
+    return at - max(begun, turn.state.found_at or begun) >= verify.healthy_for
 
 
 def _proof(before: Proof | None, seen: Observation, *, series: str, moment: datetime) -> Proof:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import TypeAdapter
 
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.tallies import Tally
+from shared.contracts.actions import Action
 from shared.contracts.inbox import Finding, ManualAction, Pause, Silence
 from shared.contracts.incidents import Incident
 from shared.contracts.model import Moment
@@ -14,11 +16,15 @@ from shared.contracts.model import Moment
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A workload's health as last told: `since` when it is so, `at` when it was last confirmed (inbox time)."""
+    """A workload's health as last told: `since` when it is so, `at` when it was last confirmed (inbox time).
+
+    `revision` is that of its template, 0 where none is told.
+    """
 
     healthy: bool
     since: Moment
     at: Moment
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +42,37 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgone:
+    """An action that a rule's mode kept from being ordered, while it is watched what comes without it.
+
+    `at`, `until` and `found_at` (the rule's latest finding) are inbox time, `latest` is that finding's own moment.
+    `part` names the rung's cure where samples prove it; else health does. `revision` is the template's at that time.
+    """
+
+    incident: str
+    rule: str
+    step: int
+    attempt: int
+    playbook: str
+    action: Action
+    healthy_for: timedelta
+    part: str
+    at: Moment
+    until: Moment
+    found_at: Moment
+    latest: Moment
+    revision: int
+    proofs: tuple[Proof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadState:
     """All that is known about one workload; `offset` is the last inbox entry that it has absorbed.
 
     `incident` is the newest, open or ended. `finding` and `found_at` (inbox time) are its latest finding; a person's
     `manual` action takes their place where it opened the incident. `past` are the ids of the last incidents that ended:
     what opened one of them opens no second under the same id. `proofs` are what samples showed since the last order.
+    `forgone` are the actions of which it is not known yet what came without them.
     """
 
     offset: int = -1
@@ -56,6 +87,7 @@ class WorkloadState:
     cooldowns: Mapping[str, Moment] = field(default_factory=dict[str, Moment])
     wake_at: Moment | None = None
     past: tuple[str, ...] = ()
+    forgone: tuple[Forgone, ...] = ()
 
     @property
     def open_incident(self) -> Incident | None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from services.decider.core.hindsight import forgo
 from services.decider.core.holds import Hold
 from services.decider.core.ladder import Handover, Notice, Plan, Wait
 from services.decider.core.orders import RESULT_WITHIN, is_braked, order_action, order_preview, order_revert, settled
@@ -216,6 +217,7 @@ def _begin(turn: Turn, plan: Plan, action: Action) -> None:
     if plan.mode is Mode.SHADOW:
         turn.decide(Reason.SHADOWED, detail=action.in_words())
         end(turn, Phase.CLOSED, Reason.SHADOW_DONE, detail="nothing was ordered")
+        forgo(turn, action)
     elif plan.mode is Mode.LIVE:
         order_action(turn, action, inverse=plan.inverse)
     else:
@@ -253,6 +255,7 @@ def _previewed(turn: Turn, result: Result) -> None:
         _await_approval(turn, result, plan)
     else:
         end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail="; ".join(filter(None, (*result.changes, result.message))))
+        forgo(turn, result.action)
 
 
 def _await_approval(turn: Turn, result: Result, plan: Plan) -> None:
@@ -271,6 +274,7 @@ def _acted(turn: Turn, result: Result) -> None:
             _verify(turn, Reason.ACTION_UNKNOWN, detail)
         case Outcome.DRY_RUN:
             end(turn, Phase.CLOSED, Reason.DRY_RUN_DONE, detail=detail)
+            forgo(turn, result.action)
         case Outcome.REFUSED:
             fail_step(turn, Reason.ACTION_REFUSED, detail=detail)
         case Outcome.FAILED:

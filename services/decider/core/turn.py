@@ -9,7 +9,7 @@ from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, pla
 from services.decider.core.language import ActionRung, ManualWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import protection_of
-from services.decider.core.state import WorkloadState
+from services.decider.core.state import Forgone, WorkloadState
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Finding, Pause, Silence
 from shared.contracts.incidents import Decision, Incident, Reason
@@ -148,24 +148,27 @@ class Turn:
     ) -> None:
         """Note a decision; about the incident, if one is open or has just ended in this turn."""
         incident = self.state.incident if self._concerns_incident else None
-        self._outputs.append(
-            Decision(
-                id=derive("dec", self.cause.workload.key, self.cause.offset, self._decided),
-                at=self.now,
-                workload=self.cause.workload,
-                cause=self.cause.entry,
-                reason=reason,
-                rule=rule or (incident.rule if incident else ""),
-                playbook=self.playbook_in_force,
-                incident=incident.id if incident else None,
-                step=incident.step if incident else None,
-                attempt=incident.attempt if incident else None,
-                command=command,
-                detail=detail,
-                suppressed_by=suppressed_by,
-            )
+        self._note(
+            reason,
+            rule=rule or (incident.rule if incident else ""),
+            incident=incident.id if incident else None,
+            step=incident.step if incident else None,
+            attempt=incident.attempt if incident else None,
+            command=command,
+            detail=detail,
+            suppressed_by=suppressed_by,
         )
-        self._decided += 1
+
+    def decide_about(self, forgone: Forgone, reason: Reason, *, detail: str) -> None:
+        """Note a decision about what was forgone in an incident that has ended, maybe long ago."""
+        self._note(
+            reason,
+            rule=forgone.rule,
+            incident=forgone.incident,
+            step=forgone.step,
+            attempt=forgone.attempt,
+            detail=detail,
+        )
 
     def emit(self, output: Command | RcaRequest) -> None:
         """Note an output that other services act on."""
@@ -176,6 +179,20 @@ class Turn:
         incident = self.state.incident
         changed = incident is not None and incident != self._before
         return (*self._outputs, incident) if changed and incident is not None else tuple(self._outputs)
+
+    def _note(self, reason: Reason, **about: Any) -> None:  # noqa: ANN401 - checked by the model
+        self._outputs.append(
+            Decision(
+                id=derive("dec", self.cause.workload.key, self.cause.offset, self._decided),
+                at=self.now,
+                workload=self.cause.workload,
+                cause=self.cause.entry,
+                reason=reason,
+                playbook=self.playbook_in_force,
+                **about,
+            )
+        )
+        self._decided += 1
 
     @property
     def _concerns_incident(self) -> bool:

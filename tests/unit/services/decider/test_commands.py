@@ -12,8 +12,8 @@ from services.decider.adapters.exporting import export_incident
 from services.decider.commands import app
 from services.decider.core.exports import Export
 from shared.kernel.errors import ConfigError
-from tests.unit.services.decider.core.build import PLAYBOOK
-from tests.unit.services.decider.world import healed
+from tests.unit.services.decider.core.build import PLAYBOOK, container, health
+from tests.unit.services.decider.world import World, healed
 
 
 def run(*words: str | Path) -> Result:
@@ -161,3 +161,37 @@ def test_an_incident_of_a_file_is_explained_for_people_and_for_programs(exported
     assert [entry["type"] for entry in document["entries"]] == ["finding", "result", "wakeup"]
     signal = document["opening"]["signal"]["id"]
     assert json.loads(run("explain", signal, "-f", exported, "-o", "json").stdout) == document["opening"]
+
+
+async def _forgone_incident() -> Export:
+    world = World()
+    await world.load(PLAYBOOK.replace("cooldown: 5m", "cooldown: 5m\n      mode: shadow"))
+    await world.tell(health(healthy=False, seconds=0), seconds=0)
+    await world.tell(container(seconds=1), seconds=1)
+    forgone = world.incident.id
+    await world.tell(container(reason="Slow", seconds=5), seconds=5)  # another incident is open when it is told
+    await world.tell(health(healthy=True, seconds=10), seconds=10)
+    await world.pass_to(60)
+    return await export_incident(world.archive, forgone)
+
+
+def test_scores_are_told_of_what_rules_were_kept_from_ordering(tmp_path: Path) -> None:
+    path = tmp_path / "incident.jsonl"
+    write_export(path, asyncio.run(_forgone_incident()))
+    told = run("replay", path, "--scores", "-o", "json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout) == {
+        "crash": {"needless": 1, "missed": 0, "confirmed": 0, "differed": 0, "untold": 0, "precision": 0.0}
+    }
+    shown = run("replay", path, "--scores")
+    assert "0 % (0 of 1)" in shown.stdout
+    assert json.loads(run("replay", path, "--scores", "-o", "json", "--until", "2026-01-01T12:00:05Z").stdout) == {}
+
+
+def test_the_story_of_an_incident_holds_what_was_told_long_after_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "incident.jsonl"
+    found = asyncio.run(_forgone_incident())
+    write_export(path, found)
+    told = run("explain", found.header.incident, "--file", path)
+    assert "needless" in told.stdout
+    assert "it stands at: closed by shadow-done" in told.stdout
