@@ -28,6 +28,8 @@ class Refusal(StrEnum):
     NOT_STUCK = "not-stuck"
     ALREADY_RETRIED = "already-retried"
     CRON_JOB_FORBIDS = "cron-job-forbids"
+    STILL_RUNS = "still-runs"
+    TEMPLATE_UNBOUNDED = "template-unbounded"
     NOT_OURS = "not-ours"
     TOO_FEW_NODES = "too-few-nodes"
     TOO_MANY_PODS = "too-many-pods"
@@ -152,13 +154,30 @@ ADVICE: Mapping[Refusal, Advice] = {
         "fails twice wants a person.",
     ),
     Refusal.CRON_JOB_FORBIDS: Advice(
-        "The Job's CronJob is suspended, or lets no two of its Jobs run at once (`concurrencyPolicy`): a Job that is "
-        "run again has no owner, so the CronJob would not know of it, and start the next one beside it.",
-        "Run it by hand when no other is due: `kubectl create job NAME --from=cronjob/CRONJOB`.",
+        "The CronJob lets no two of its Jobs run at once (`concurrencyPolicy`): what a command makes has no owner, so "
+        "the CronJob would not know of it, and start the next one beside it. Or it is suspended, and a Job of it is to "
+        "be run again.",
+        "Run it by hand when no other is due: `kubectl create job NAME --from=cronjob/CRONJOB`. A CronJob that is a "
+        "template for `run-job` alone is to be suspended: then it starts nothing itself.",
+    ),
+    Refusal.STILL_RUNS: Advice(
+        "A Job of that template has not ended yet, and its CronJob lets no two of them run at once "
+        "(`concurrencyPolicy`). The result's message names it.",
+        "Wait for it, or look what holds it up: `kubectl describe job NAME`. The incident tries again as far as its "
+        "attempts go.",
+    ),
+    Refusal.TEMPLATE_UNBOUNDED: Advice(
+        "A Job of that template could go on for ever, or for longer than the step lets it: it sets no deadline "
+        "(`spec.jobTemplate.spec.activeDeadlineSeconds`), a longer one than `at_most`, or more retries than 6. The "
+        "result's message has the figure.",
+        "Set a deadline in the CronJob's template that its work needs, and the step's `at_most` to that. Of retries "
+        "(`backoffLimit`, or `backoffLimitPerIndex`) 6 are the most.",
     ),
     Refusal.NOT_OURS: Advice(
-        "The node was cordoned by somebody else (it lacks the annotation `sre-agent.dev/cordoned`), who has a reason.",
-        "Ask who cordoned it, and uncordon it by hand: `kubectl uncordon NODE`.",
+        "The node was cordoned by somebody else (it lacks the annotation `sre-agent.dev/cordoned`), who has a reason. "
+        "Of a Job that was to be made: there is one of that name which does not carry the command's mark.",
+        "Ask who cordoned it, and uncordon it by hand: `kubectl uncordon NODE`. Look who made the Job, and why under "
+        "such a name: nobody gets one by accident.",
     ),
     Refusal.TOO_FEW_NODES: Advice(
         "Too few of the other nodes are ready and take pods for this one to be taken out: another is cordoned or not "

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes import client
 
 from sandbox.kubernetes.accounts import ACCOUNTS
@@ -23,9 +24,12 @@ from tests.cluster.accounts import (
 from tests.cluster.audit import AuditLog
 from tests.cluster.bank import Bank
 from tests.cluster.campaign import Campaign, run_campaign, table_of
+from tests.cluster.jobs import JOBS, job, jobs
 from tests.cluster.objects import laid_out as objects
 from tests.cluster.objects import path_of, register
 from tests.cluster.real import Real, the_cluster
+from tests.cluster.rights import KUBERNETES
+from tests.contracts.cluster.backend import until
 
 _TABLE = pytest.StashKey[str]()
 
@@ -100,6 +104,28 @@ def bank(admin: client.ApiClient) -> Generator[Bank]:
     opened = Bank(admin)
     yield opened
     opened.clear()
+
+
+@pytest.fixture(scope="module")
+def rights_on_jobs(admin: client.ApiClient, clients: dict[str, client.ApiClient]) -> Generator[None]:
+    """Bind what is shipped as an option, and take it away again."""
+    bindings = list(yaml.safe_load_all((KUBERNETES / "optional" / "jobs.yaml").read_text()))
+    dry = f"{JOBS}?dryRun=All"
+    for one in bindings:
+        apply(admin, one)
+    until(lambda: "cannot create" not in ask(clients["remediator"], "POST", dry, body=job("any")).message)
+    yield
+    for one in bindings:
+        ask(admin, "DELETE", path_of(one))
+
+
+@pytest.fixture
+def clean(bank: Bank, rights_on_jobs: None) -> Generator[Bank]:
+    """Yield the bank, and take away the Jobs that were run in it."""
+    yield bank
+    for name in jobs(bank):
+        ask(bank.admin, "DELETE", f"{JOBS}/{name}", body={"propagationPolicy": "Background"})
+    until(lambda: jobs(bank) == [])
 
 
 @pytest.fixture(scope="session")

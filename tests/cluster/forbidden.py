@@ -1,9 +1,11 @@
 """What the remediator's own credentials must not do, as data: each with who denies it, its roles or which policy."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cluster.objects import BANK, TOKEN, container, eviction, register, waiting_pod, workload
+from tests.cluster.jobs import JOBS, job, made_of, template
+from tests.cluster.objects import BANK, PROTECTED, TOKEN, container, eviction, register, waiting_pod, workload
 
 ROLES = "its roles"
 REVISION = "sre-agent.dev/revision"
@@ -171,6 +173,7 @@ FORBIDDEN = (
     Forbidden("deleting a pod that has not failed", "deletions", "DELETE", _POD),
     Forbidden("deleting all pods", ROLES, "DELETE", f"{_CORE}/pods"),
     Forbidden("a pod of its own", ROLES, "POST", f"{_CORE}/pods", waiting_pod("intruder")),
+    Forbidden("a Job, where that is not bound by option", ROLES, "POST", JOBS, made_of(template())),
     Forbidden("a command in a container", ROLES, "POST", f"{_POD}/exec?command=id&stdout=true"),
     Forbidden("attaching to a container", ROLES, "POST", f"{_POD}/attach?stdout=true"),
     Forbidden("forwarding a port", ROLES, "POST", f"{_POD}/portforward?ports=80"),
@@ -206,7 +209,62 @@ FORBIDDEN = (
 )
 
 
+def _created(words: str, by: str, body: dict[str, Any]) -> Forbidden:
+    return Forbidden(f"where Jobs may be run, {words}", by, "POST", f"{JOBS}?dryRun=All", body)
+
+
+def _pod(cron: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return what the pods of a template are, but for what is said."""
+    told = cron["spec"]["jobTemplate"]["spec"]["template"]
+    return told | {"spec": told["spec"] | more}
+
+
+_WHOLE = template()
+_LABELLED = {**_WHOLE["spec"]["jobTemplate"]["spec"]["template"], "metadata": {"labels": {"app": "other"}}}
+_ENDLESS = template("endless", job={"activeDeadlineSeconds": None})
+_GUARDED = template("guarded")
+_GUARDED["metadata"]["labels"] = PROTECTED
+_PRIVATE = template("private", pod={"serviceAccountName": "tools"})
+_OWNED = made_of(_WHOLE)
+_OWNED["metadata"]["ownerReferences"] = [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "reindex", "uid": "any"}]
+_NOTED = made_of(_WHOLE)
+_NOTED["metadata"]["annotations"] |= {"example.com/queue": "fast"}
+TEMPLATES = (_WHOLE, _ENDLESS, _PRIVATE, _GUARDED)
+"""The CronJobs that the requests to create Jobs speak of."""
+FORBIDDEN_JOBS = (
+    _created("one that says not where it is from", "jobs", job("any")),
+    _created(
+        "a template's with another image",
+        "job-templates",
+        made_of(_WHOLE, template=_pod(_WHOLE, containers=[container(image="localhost/evil:1")])),
+    ),
+    _created(
+        "a template's with another command",
+        "job-templates",
+        made_of(_WHOLE, template=_pod(_WHOLE, containers=[container(command=["sh"])])),
+    ),
+    _created("a template's with other labels of its pods", "job-templates", made_of(_WHOLE, template=_LABELLED)),
+    _created("a template's with a later deadline", "job-templates", made_of(_WHOLE, activeDeadlineSeconds=6000)),
+    _created("a template's with more pods at once", "job-templates", made_of(_WHOLE, parallelism=5, completions=5)),
+    _created("a protected template's", "job-templates", made_of(_GUARDED)),
+    _created("a template's that sets no deadline", "jobs", made_of(_ENDLESS)),
+    _created("a template's under a service account of its own", "jobs", made_of(_PRIVATE)),
+    _created("a template's with an owner", "jobs", _OWNED),
+    _created("a template's with another's annotation", "jobs", _NOTED),
+)
+"""What must not be where deploy/kubernetes/optional/jobs.yaml is bound."""
+
+
+def denied_by(message: str) -> str:
+    """Return which policy denied what was asked, by its short name, or that the roles did."""
+    found = re.search(r"ValidatingAdmissionPolicy 'sre-agent-remediator-([a-z-]+)'", message)
+    if found is not None:
+        return found[1]
+    return ROLES if 'User "system:serviceaccount:sre-agent:remediator" cannot' in message else message
+
+
 def table() -> str:
     """Return all of it in Markdown, as docs/threat-model.md has it."""
-    lines = (f"| {one.words} | {one.by if one.by == ROLES else f'policy `{one.by}`'} |" for one in FORBIDDEN)
+    asked = (*FORBIDDEN, *FORBIDDEN_JOBS)
+    lines = (f"| {one.words} | {one.by if one.by == ROLES else f'policy `{one.by}`'} |" for one in asked)
     return "\n".join((f"| {' | '.join(HEAD)} |", "| --- | --- |", *lines))

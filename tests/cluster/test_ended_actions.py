@@ -4,13 +4,11 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from kubernetes import client
 
 from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import Action, DeletePod, RetryJob
@@ -18,30 +16,16 @@ from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
 from shared.infra.kube import KubeClient
-from tests.cluster.accounts import apply, ask
+from tests.cluster.accounts import ask
 from tests.cluster.bank import PODS, Bank, command, pod_of
+from tests.cluster.jobs import has_failed, job, jobs
 from tests.cluster.leading import led
-from tests.cluster.objects import BANK, PROTECTED, container, path_of, waiting_pod, workload
-from tests.cluster.rights import KUBERNETES
+from tests.cluster.objects import BANK, PROTECTED, container, waiting_pod, workload
 from tests.contracts.cluster.backend import until
 
 pytestmark = pytest.mark.cluster
 TOKEN_NOW = 7
-JOBS = f"/apis/batch/v1/namespaces/{BANK}/jobs"
 HELD = "example.com/held"
-
-
-@pytest.fixture(scope="module")
-def bound(admin: client.ApiClient, clients: dict[str, client.ApiClient]) -> Generator[None]:
-    """Bind what is shipped as an option, and take it away again."""
-    bindings = list(yaml.safe_load_all((KUBERNETES / "optional" / "jobs.yaml").read_text()))
-    dry = f"{JOBS}?dryRun=All"
-    for one in bindings:
-        apply(admin, one)
-    until(lambda: "cannot create" not in ask(clients["remediator"], "POST", dry, body=job("any")).message)
-    yield
-    for one in bindings:
-        ask(admin, "DELETE", path_of(one))
 
 
 @pytest.fixture
@@ -162,18 +146,6 @@ async def test_a_pod_that_may_not_go_is_refused_by_its_name_and_stays(
     assert ask(bank.admin, "GET", f"{PODS}/ended").body.get("metadata", {}) == before
 
 
-def job(name: str, **metadata: Any) -> dict[str, Any]:
-    """Return a Job whose pods nobody runs, and that may run for no more than a second."""
-    spec = {"containers": [container()], "restartPolicy": "Never", "schedulerName": "nobody"}
-    labels = {"app": "again"}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": BANK, "labels": {"team": "bank"}, **metadata},
-        "spec": {"activeDeadlineSeconds": 1, "template": {"metadata": {"labels": labels}, "spec": spec}},
-    }
-
-
 def failed(bank: Bank, name: str = "report", **metadata: Any) -> Any:
     """Return a Job that has failed."""
     document = bank.lay(job(name, **metadata))
@@ -181,25 +153,8 @@ def failed(bank: Bank, name: str = "report", **metadata: Any) -> Any:
     return document
 
 
-def has_failed(found: Any) -> bool:
-    return any(one["type"] == "Failed" and one["status"] == "True" for one in found["status"].get("conditions", []))
-
-
 def retry(bank: Bank, document: Any) -> RetryJob:
     return RetryJob(job=document["metadata"]["name"], uid=bank.read(document)["metadata"]["uid"])
-
-
-def jobs(bank: Bank) -> list[str]:
-    return [one["metadata"]["name"] for one in ask(bank.admin, "GET", JOBS).body["items"]]
-
-
-@pytest.fixture
-def clean(bank: Bank, bound: None) -> Generator[Bank]:
-    """Yield the bank, and take away the Jobs that were run again in it."""
-    yield bank
-    for name in jobs(bank):
-        ask(bank.admin, "DELETE", f"{JOBS}/{name}", body={"propagationPolicy": "Background"})
-    until(lambda: jobs(bank) == [])
 
 
 async def test_a_failed_job_is_run_again_as_a_new_one(clean: Bank, actor: Actor) -> None:

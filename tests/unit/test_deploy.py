@@ -111,7 +111,7 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     assert granted()["remediator"] == changing | register | brake | stops | sizers | predicted
 
 
-OPTIONAL = {"nodes.yaml": {"cordon", "uncordon", "drain"}, "jobs.yaml": {"retry-job"}}
+OPTIONAL = {"nodes.yaml": {"cordon", "uncordon", "drain"}, "jobs.yaml": {"retry-job", "run-job"}}
 """What each optional binding lets the remediator do."""
 
 
@@ -163,7 +163,7 @@ def test_a_parameter_that_is_missing_denies_nobody() -> None:
     """It is looked up before the conditions that tell whose request it is: denying would hold every account."""
     bindings = [one["spec"] for one in kubernetes() if one["kind"].endswith("PolicyBinding")]
     told = [one["paramRef"]["parameterNotFoundAction"] for one in bindings if "paramRef" in one]
-    assert told == ["Allow"] * 3
+    assert told == ["Allow"] * 4
 
 
 def test_each_limit_of_a_policy_says_what_it_forbids_and_is_refused_as_forbidden() -> None:

@@ -25,6 +25,7 @@ from shared.contracts.actions.restore_service import RestoreService, RestoreServ
 from shared.contracts.actions.retry_job import RetryJob, RetryJobRung
 from shared.contracts.actions.rollback import Rollback, RollbackRung
 from shared.contracts.actions.rollout_pause import PauseRollout, PauseRolloutRung, ResumeRollout, ResumeRolloutRung
+from shared.contracts.actions.run_job import RunJob, RunJobRung
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.actions.scale import Scale, ScaleRung
 from shared.contracts.actions.scale_hpa import ScaleHpa, ScaleHpaRung
@@ -45,6 +46,7 @@ AnyAction = (
     | Uncordon
     | DeletePod
     | RetryJob
+    | RunJob
     | Drain
     | RestartRollout
     | Scale
@@ -65,6 +67,7 @@ ActionRung = (
     | UncordonRung
     | DeletePodRung
     | RetryJobRung
+    | RunJobRung
     | DrainRung
     | RestartRolloutRung
     | ScaleRung

@@ -13,8 +13,8 @@ from shared.contracts.requests import Answer, Get, ListAll
 from shared.contracts.workloads import WorkloadRef
 
 PROTECTED_LABEL = "sre-agent.dev/protected"
-_LABELLED = ((), ("spec", "template"), ("spec", "jobTemplate", "spec", "template"))
-"""Where an object carries labels: its own, those of its pods, and of the pods of a CronJob's Jobs."""
+_LABELLED = ((), ("spec", "template"), ("spec", "jobTemplate"), ("spec", "jobTemplate", "spec", "template"))
+"""Where an object carries labels: its own, those of its pods, of a CronJob's Jobs, and of their pods."""
 
 
 def path_to(ref: WorkloadRef, *, kinds: frozenset[str]) -> str:
@@ -83,10 +83,10 @@ def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, N
     at, namespace = pod, text(section(pod, "metadata"), "namespace")
     if namespace in order.protected_namespaces:
         raise RefusedError(Refusal.PROTECTED_NAMESPACE)
-    _refuse_stopped((yield from read_unprotected(f"/api/v1/namespaces/{namespace}", order)))
+    refuse_stopped((yield from read_unprotected(f"/api/v1/namespaces/{namespace}", order)))
     for _ in COLLECTIONS:
         refuse_protected(at, order)
-        _refuse_stopped(at)
+        refuse_stopped(at)
         owner = _owner_of(at, namespace)
         if owner is None and at is pod:
             raise RefusedError(Refusal.NO_CONTROLLER)
@@ -146,6 +146,16 @@ def refuse_protected(source: JsonObject, order: Order) -> None:
         raise RefusedError(Refusal.PROTECTED_OBJECT)
 
 
+def refuse_stopped(source: JsonObject) -> None:
+    """Check an object beside the workload, whose own stop is looked for before each command.
+
+    Raises:
+        RefusedError: people have stopped what is done to it.
+    """
+    if STOP_ANNOTATION in annotations_of(source):
+        raise RefusedError(Refusal.PAUSED, f"{text(section(source, 'metadata'), 'name')} is stopped by its annotation")
+
+
 def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
     """Tell whether an object, or the pods of its template, are to be left alone.
 
@@ -155,11 +165,6 @@ def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
     if any(one.get(PROTECTED_LABEL) == "true" for one in carried):
         return True
     return any(one.get(key) in values for one in carried for key, values in by.items())
-
-
-def _refuse_stopped(source: JsonObject) -> None:
-    if STOP_ANNOTATION in annotations_of(source):
-        raise RefusedError(Refusal.PAUSED, f"{text(section(source, 'metadata'), 'name')} is stopped by its annotation")
 
 
 def _sizers(namespace: str) -> Generator[ListAll, Answer, list[JsonObject]]:
