@@ -56,10 +56,15 @@ class Admin:
     async def is_quiet(self) -> bool:
         """Tell whether everything that was asked for has come about, and nothing is on its way."""
         try:
-            deployments, pods, nodes = [await self.items(path) for path in (DEPLOYMENTS, PODS, NODES)]
+            return not await self.on_its_way()
         except _AWAY:
             return False
-        return all(map(_is_done, deployments)) and all(map(_is_running, pods)) and all(map(_is_ready, nodes))
+
+    async def on_its_way(self) -> list[str]:
+        """Return what has not come about yet."""
+        deployments, pods, nodes = [await self.items(path) for path in (DEPLOYMENTS, PODS, NODES)]
+        waiting = [*_all_but(_is_done, deployments), *_all_but(_is_running, pods), *_all_but(_is_ready, nodes)]
+        return [f"{one['metadata']['name']}: {json.dumps(one['status'])}" for one in waiting]
 
     @classmethod
     @asynccontextmanager
@@ -70,6 +75,10 @@ class Admin:
         connector, timeout = aiohttp.TCPConnector(ssl=context), aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             yield cls(session, plane)
+
+
+def _all_but(has_come_about: Callable[[Any], bool], objects: list[Any]) -> list[Any]:
+    return [one for one in objects if not has_come_about(one)]
 
 
 def _is_done(deployment: Any) -> bool:

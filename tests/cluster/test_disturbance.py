@@ -288,7 +288,14 @@ async def _disturbed(stage: Stage, disturb: Disturbance) -> None:
         await disturb(stage)
         await stage.recovers()
         await stage.churn.make(CHANGES)
-    await until(stage.admin.is_quiet, within=QUIET_WITHIN)
+    await _comes_to_rest(stage)
+
+
+async def _comes_to_rest(stage: Stage) -> None:
+    try:
+        await until(stage.admin.is_quiet, within=QUIET_WITHIN)
+    except TimeoutError:
+        pytest.fail("\n".join(["still on its way:", *await stage.admin.on_its_way()]))
 
 
 async def _same_as_undisturbed(stage: Stage, bootstrap: str, directory: Path) -> None:
