@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration away e2e bench bench-rivals bench-replay bench-decide bench-act bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration away e2e bench bench-rivals bench-replay bench-decide bench-act bench-policies bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 SEEDS ?= 1000000
@@ -105,6 +105,9 @@ bench-decide: setup ## findings decided a second through Faust with its table, a
 
 bench-act: setup ## a command on Kafka to its change in a real API server, and actions a second beside that server alone; 5 minutes
 	@$(BIN)/python -m bench.acting
+
+bench-policies: setup ## what the admission policies cost everybody else, and an API server that starts; 3 minutes
+	@$(BIN)/python -m bench.policies
 
 bench-scale: setup ## the collector on a real Kubernetes of 50 nodes and 5,000 pods: memory, CPU, time to a signal; 10 minutes
 	@$(BIN)/python -m bench.scale
