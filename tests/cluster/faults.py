@@ -92,6 +92,8 @@ def _lose_config(real: Real, namespace: str, name: str) -> None:
 
 _FILL = "bank-server & dd if=/dev/zero of=/scratch/full bs=1M count=50 2>/dev/null; wait"
 _SCRATCH = {"name": "scratch", "emptyDir": {"sizeLimit": "10Mi"}}
+_UNASKED = {probe: {"initialDelaySeconds": 15} for probe in ("readinessProbe", "livenessProbe")}
+"""On a busy machine a container that starts is called unready before its pod is evicted, which is another fault."""
 _FAILING_INIT = {"name": "migrate", "image": "bank/contacts:v1", "command": ["sh", "-c", "echo no schema >&2; exit 3"]}
 
 FAULTS = (
@@ -175,7 +177,11 @@ FAULTS = (
         name="evicted",
         told="a release fills its volume, so that the node evicts its pods",
         make=_release(
-            {"command": ["sh", "-c", _FILL], "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]},
+            {
+                "command": ["sh", "-c", _FILL],
+                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+                **_UNASKED,
+            },
             volumes=[_SCRATCH],
         ),
         actions=("rollback",),

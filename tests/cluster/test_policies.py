@@ -479,7 +479,7 @@ def test_without_a_register_nobody_was_followed_so_nobody_is_held(
 ) -> None:
     def asked(token: str) -> Answer:
         body = {"metadata": {"annotations": {TOKEN: token}}}
-        return ask(clients["remediator"], "PATCH", f"{POD}?dryRun=All", body=body, kind=MERGE)
+        return ask(clients["remediator"], "PATCH", f"{DEPLOYMENT}?dryRun=All", body=body, kind=MERGE)
 
     highest("9")
     ask(admin, "DELETE", path_of(register()))
