@@ -22,6 +22,8 @@ LOOK_AGAIN = timedelta(seconds=30)
 """How soon it is asked again whether an open healing is proven; nobody knows when it will be."""
 FORGOTTEN_AFTER = timedelta(days=1)
 """A healing of which nothing more is told is not open for ever."""
+ALL_PERCENT = 100
+"""Of a namespace's workloads: no limit, also where several healings of one workload are open."""
 _MISSED_AFTER = timedelta(minutes=2)
 """Who does not come this long after the appointed moment does not wait any more: it recovered, or a person came."""
 _OPEN = frozenset({Phase.ACTING, Phase.VERIFYING, Phase.REVERTING})
@@ -273,7 +275,9 @@ def _full(refusal: Refusal, figures: str, *, limit: int, where: str) -> _Stop:
 
 def _at_once(limits: Limits, scope: Scope, census: Census) -> int:
     limit = limits.at_once[scope]
-    return min(limit, share(limits.namespace_percent, census.workloads)) if scope is Scope.NAMESPACE else limit
+    if scope is not Scope.NAMESPACE or limits.namespace_percent == ALL_PERCENT:
+        return limit
+    return min(limit, share(limits.namespace_percent, census.workloads))
 
 
 def share(percent: int, total: int) -> int:

@@ -156,10 +156,11 @@ class Work:
         marks, writes = f"PATCH {PODS}/{self._pod['metadata']['name']}", self.writes()
         expected = [f"PATCH {DEPLOYMENTS}/{self.hungry.name}", f"POST {marks.removeprefix('PATCH ')}/eviction"]
         outcomes = {one.outcome for one in self.results}
+        refused = [f"{one.reason} {one.message}" for one in self.results if one.outcome is not Outcome.APPLIED]
         told = {
             f"changes were {writes}": sorted(one for one in writes if one != marks) != sorted(expected),
             f"commands were {[one.id for one in self.commands]}": len(self.commands) != 2,
-            f"results were {outcomes}": outcomes != {Outcome.APPLIED},
+            f"refused was {refused}": outcomes != {Outcome.APPLIED},
             f"reports were {[one.id for one in self.reports]}": len({one.id for one in self.reports}) != 1,
         }
         return [fault for fault, is_one in told.items() if is_one]

@@ -76,8 +76,9 @@ def verdict(
     at: float = 30,
     line: Line | None = None,
     asked: Command | None = None,
+    workloads: int = 10,
 ) -> Verdict:
-    census = Census(place=Place(workload, node), workloads=10, nodes=10)
+    census = Census(place=Place(workload, node), workloads=workloads, nodes=10)
     return judge(spendings, asked or command("new"), limits=limits, census=census, now=minutes(at), line=line or Line())
 
 
@@ -141,6 +142,12 @@ def test_a_share_of_the_namespace_is_held_where_it_is_stricter_and_is_never_belo
     assert verdict(TWO, replace(at_once(Scope.NAMESPACE, 5), namespace_percent=20)).figures == "2 of 2 at once"
     assert verdict(TWO, replace(at_once(Scope.NAMESPACE, 1), namespace_percent=20)).figures == "2 of 1 at once"
     assert [share(50, total) for total in (0, 1, 2, 3, 4, 9)] == [1, 1, 1, 1, 2, 4]
+
+
+def test_the_whole_of_a_namespace_is_no_limit_where_a_workload_has_several_healings_open() -> None:
+    three = at_once(Scope.NAMESPACE, 3)
+    assert verdict(TWO, replace(three, namespace_percent=100), workloads=1) == GO
+    assert verdict(TWO, replace(three, namespace_percent=99), workloads=1).figures == "2 of 1 at once"
 
 
 def test_only_a_share_of_the_nodes_is_touched_at_once() -> None:
