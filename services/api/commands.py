@@ -12,11 +12,13 @@ from services.api import silence_commands
 from services.api.asking import LOCAL, ApiOption, Output, OutputOption, RequestError, TokenOption, get, post
 from services.api.core.heading import heading
 from services.api.core.playbooks import PlaybookStatus
+from services.api.core.rules import RuleStatus
 from services.api.core.showing import IncidentShown
 from services.api.core.timeline import TimelineEntry
 from services.api.routes import Status
 from shared.contracts.incidents import Incident
 from shared.contracts.playbooks import PlaybookFault
+from shared.contracts.scores import HINDSIGHTS
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(silence_commands.app, name="silence")
@@ -77,6 +79,26 @@ def incident(incident: str, api: ApiOption = LOCAL, output: OutputOption = Outpu
         table.add_row(f"{line.seconds:+.2f}", line.happening.value, line.reason, escape(line.detail))
     for word, said in heading(one):
         print(f"{word}: {said}")
+    Console().print(table)
+
+
+@app.command()
+def rules(
+    *,
+    api: ApiOption = LOCAL,
+    since: Annotated[str, typer.Option(help="Count from this day (UTC) on: 2026-11-20; else the last month.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the rules, and how what they were kept from ordering turned out: their scores."""
+    text = get(api, "/v1/rules", **({"since": since} if since else {}))
+    if output is Output.JSON:
+        print(text)
+        return
+    table = Table("rule", "mode", *(one.value for one in HINDSIGHTS), "precision")
+    for one in TypeAdapter(list[RuleStatus]).validate_json(text):
+        counts = (str(one.score.of(hindsight)) for hindsight in HINDSIGHTS)
+        mode = one.mode.value if one.mode is not None else "not in force"
+        table.add_row(escape(one.name), mode, *counts, one.score.precision_in_words)
     Console().print(table)
 
 

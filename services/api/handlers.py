@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from http import HTTPStatus
 
 from services.api.adapters.probing import ServiceStatus, probe
@@ -11,6 +11,7 @@ from services.api.adapters.read_model import ReadModel
 from services.api.core.alerts import Notification, signal_of
 from services.api.core.people import Person
 from services.api.core.playbooks import PlaybookStatus, playbook_status
+from services.api.core.rules import RuleStatus, rule_statuses
 from services.api.core.timeline import TimelineEntry, timeline
 from services.api.problems import FieldFault, ProblemError, ProblemReason
 from shared.contracts.actions import Action
@@ -81,6 +82,10 @@ class Questions:
         """Return the playbook in force, and what is wrong with its file; None until one is in force."""
         playbook = await self.model.playbook()
         return playbook_status(playbook, await self.model.playbook_load()) if playbook is not None else None
+
+    async def rules(self, since: date | None) -> list[RuleStatus]:
+        """Return each rule with its score, of the last month or from a day on."""
+        return rule_statuses(await self.model.playbook(), await self.model.scores(since))
 
     async def services(self) -> list[ServiceStatus]:
         """Return the status of each service."""

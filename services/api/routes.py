@@ -1,7 +1,7 @@
 """The REST paths: reading is open to whoever reaches the address, changing asks for a token."""
 
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from services.api.adapters.read_model import StreamEntry
 from services.api.core.alerts import Notification
 from services.api.core.people import Deed, Holder, Person, roles_for, who_brought
 from services.api.core.playbooks import PlaybookStatus
+from services.api.core.rules import RuleStatus
 from services.api.core.showing import IncidentShown, shown
 from services.api.core.timeline import TimelineEntry
 from services.api.handlers import Alerts, Interventions, Questions
@@ -233,6 +234,11 @@ def _overview(questions: Questions) -> APIRouter:
             detail = "no playbook is in force yet"
             raise ProblemError(HTTPStatus.NOT_FOUND, ProblemReason.PLAYBOOK_UNKNOWN, detail)
         return found
+
+    @router.get("/rules")
+    async def rules(since: date | None = None) -> list[RuleStatus]:
+        """List the rules with their scores: of the last month, or from a day (UTC) on."""
+        return await questions.rules(since)
 
     return router
 

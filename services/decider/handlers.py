@@ -15,7 +15,9 @@ from services.decider.core.playbook import Playbook
 from services.decider.core.turn import Output
 from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.inbox import PlaybookActivated, WakeUp
+from shared.contracts.incidents import Decision
 from shared.contracts.model import Message
+from shared.contracts.scores import HINDSIGHTS
 from shared.contracts.signals import SIGNALS
 from shared.contracts.topics import INBOX, PLAYBOOKS, Topic
 from shared.contracts.workloads import WorkloadRef
@@ -26,7 +28,7 @@ from shared.kernel.clock import Clock, from_millis
 from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive
 from shared.runtime.health import Check
-from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED
+from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED, SCORED
 
 _TELL_AGAIN_AFTER = timedelta(seconds=30)
 """Where another playbook came into force than that of the file, by a decider that stood still with an older one."""
@@ -121,6 +123,7 @@ class Deciding:
             now=from_millis(record.timestamp_ms),
         )
         await self._publish(absorbed.outputs, envelope.traceparent)
+        _count(absorbed.outputs)
         if isinstance(entry, PlaybookActivated) and absorbed.partition.playbook is not partition.playbook:
             await self._announce(absorbed.partition.playbook, entry)
         if absorbed.workload is not None:
@@ -151,6 +154,13 @@ class Deciding:
         for topic, message in messages:
             await self._publisher.publish(message, topic=topic, traceparent=traceparent)
             pass_by(CrashPoint.OUTPUT_PUBLISHED)
+
+
+def _count(outputs: Sequence[Output]) -> None:
+    """Count hindsights; the labels are bounded by the rules of the playbooks that were in force."""
+    for output in outputs:
+        if isinstance(output, Decision) and output.reason in HINDSIGHTS:
+            SCORED.labels(rule=output.rule, reason=output.reason.value).inc()
 
 
 class Wakes:

@@ -36,6 +36,11 @@ HEALINGS_OPEN = Gauge(
     "sre_healings_open",
     "Healings that were done and are neither proven nor given up, as the leader's brake counts them.",
 )
+SCORED = Counter(
+    "sre_scored_decisions_total",
+    "Decisions that are counted into a rule's score, by rule and reason: what came without what it was kept from.",
+    ["rule", "reason"],
+)
 LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")
 PLAYBOOK_IN_FORCE = Gauge(
     "sre_playbook_in_force",

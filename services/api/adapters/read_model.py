@@ -5,7 +5,7 @@ The topics are the truth. Where the store has forgotten what this process wrote,
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ from services.api.core.projection import (
     PLAYBOOK,
     PLAYBOOK_LOAD,
     PREFIX,
+    SCORE_DAYS,
     SILENCES,
     STOPS,
     STREAM,
@@ -27,8 +28,10 @@ from services.api.core.projection import (
     evidence_key,
     incident_key,
     report_key,
+    score_key,
     silence_key,
     single_id,
+    with_counts,
 )
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.evidence import Evidence
@@ -37,6 +40,7 @@ from shared.contracts.incidents import Decision, Incident
 from shared.contracts.model import Moment
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
+from shared.contracts.scores import Score
 from shared.contracts.stops import Stop
 from shared.contracts.topics import Topic
 from shared.infra.redis import Redis
@@ -158,6 +162,15 @@ class ReadModel:
     async def playbook_load(self) -> PlaybookLoad | None:
         """Return what became of the playbook's file when it was last read."""
         return await self._one(PlaybookLoad, PLAYBOOK_LOAD)
+
+    async def scores(self, since: date | None = None) -> dict[str, Score]:
+        """Return the score of each rule, of the last month or from a day on."""
+        begin = "-inf" if since is None else since.toordinal()
+        days: list[str] = await self._redis.run("ZRANGE", SCORE_DAYS, begin, "+inf", "BYSCORE")
+        scores: dict[str, Score] = {}
+        for day in days:
+            scores = with_counts(scores, await self._redis.run("HGETALL", score_key(day)))
+        return scores
 
     async def stops(self) -> list[Stop]:
         """Return the stops in force, the latest first."""

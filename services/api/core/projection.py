@@ -4,11 +4,12 @@ Keys: `sre:api:incidents` (a set ordered by opening), `sre:api:incident:<id>`, a
 decisions, evidence and report; the newest decisions of all; a capped stream of these, for live readers; the playbook in
 force, and what became of its file.
 `sre:api:stops`, the stops in force by their keys.
+`sre:api:score-days` (a set ordered by day), `sre:api:score:<day>` with how often a rule's hindsight was told on it.
 `sre:api:silences` (a set ordered by expiry), `sre:api:silence:<id>` with what it suppressed, and when last.
 """
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 
 from shared.contracts.evidence import Evidence
 from shared.contracts.inbox import LONGEST_SILENCE, Silence, SilenceEnded
@@ -16,6 +17,7 @@ from shared.contracts.incidents import Decision, Incident, Reason
 from shared.contracts.model import Message, body_of
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
+from shared.contracts.scores import HINDSIGHTS, Score
 from shared.contracts.stops import Stop
 from shared.kernel.clock import to_millis
 
@@ -29,11 +31,14 @@ PLAYBOOK = f"{PREFIX}playbook"
 PLAYBOOK_LOAD = f"{PREFIX}playbook:load"
 SILENCES = f"{PREFIX}silences"
 STOPS = f"{PREFIX}stops"
+SCORE_DAYS = f"{PREFIX}score-days"
 SUPPRESSED_AT = f"{PREFIX}silences:suppressed-at"
 _DECISIONS_KEPT = 2_000
 _STREAM_KEPT = 10_000
 _KEPT_SECONDS = 30 * 24 * 3600
 _SILENCES_KEPT = timedelta(days=30)
+_SCORES_KEPT = timedelta(days=30)
+"""As long as the topic of decisions keeps what they are counted from: read anew, they are the same."""
 Change = tuple[str, ...]
 
 
@@ -60,6 +65,20 @@ def report_key(incident: str) -> str:
 def silence_key(silence: str) -> str:
     """Return where a silence is kept: itself, how it was ended, and how many decisions named it."""
     return f"{PREFIX}silence:{silence}"
+
+
+def score_key(day: str) -> str:
+    """Return where it is kept how often which hindsight of which rule was told on a day."""
+    return f"{PREFIX}score:{day}"
+
+
+def with_counts(scores: Mapping[str, Score], counts: Mapping[str, str]) -> dict[str, Score]:
+    """Return scores by rule with what a day's key holds counted in."""
+    after = dict(scores)
+    for name, times in counts.items():
+        rule, _, hindsight = name.rpartition("/")
+        after[rule] = after.get(rule, Score()).with_more(Reason(hindsight), times=int(times))
+    return after
 
 
 def single_id(message: Message) -> str:
@@ -113,6 +132,17 @@ def _decision(decision: Decision) -> Iterator[Change]:
     if decision.reason is Reason.SILENCED:
         yield "HINCRBY", silence_key(decision.suppressed_by), "suppressed", "1"
         yield "ZADD", SUPPRESSED_AT, "GT", str(to_millis(decision.at)), decision.suppressed_by
+    if decision.reason in HINDSIGHTS:
+        yield from _hindsight(decision, decision.at.date())
+
+
+def _hindsight(decision: Decision, day: date) -> Iterator[Change]:
+    key, oldest = score_key(day.isoformat()), (day - _SCORES_KEPT).toordinal()
+    over = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + _SCORES_KEPT
+    yield "HINCRBY", key, f"{decision.rule}/{decision.reason.value}", "1"
+    yield "EXPIREAT", key, str(to_millis(over) // 1000)
+    yield "ZADD", SCORE_DAYS, str(day.toordinal()), day.isoformat()
+    yield "ZREMRANGEBYSCORE", SCORE_DAYS, "-inf", f"({oldest}"
 
 
 def _silence(silence: Silence) -> Iterator[Change]:

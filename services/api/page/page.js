@@ -149,6 +149,28 @@ async function showSilences() {
   byId("silences-part").hidden = silences.length === 0;
 }
 
+const isKept = (rule) => ["shadow", "dry-run"].includes(rule.mode) || Object.values(rule.score).some(Boolean);
+
+function precisionOf({ precision, score }) {
+  if (precision === null) return "";
+  const wanted = score.missed + score.confirmed;
+  return `${Math.floor(100 * precision)} % (${wanted} of ${wanted + score.needless})`; // never without its counts
+}
+
+function ruleRow(rule) {
+  const row = document.createElement("tr");
+  const { needless, missed, confirmed, differed, untold } = rule.score;
+  const cells = [rule.name, rule.mode ?? "not in force", needless, missed, confirmed, differed, untold, precisionOf(rule)];
+  row.append(...cells.map((text) => element("td", text)));
+  return row;
+}
+
+async function showRules() {
+  const kept = (await ask("/v1/rules")).filter(isKept);
+  byId("rules").replaceChildren(...kept.map(ruleRow));
+  byId("rules-part").hidden = kept.length === 0;
+}
+
 function stopLine(stop) {
   const whom = stop.scope === "*" ? "Everything" : stop.scope;
   return `${whom} is stopped by ${stop.by} (${stop.way}, since ${clock(stop.at)}): ${stop.cause}`;
@@ -190,6 +212,7 @@ function refreshSoon() {
 async function refresh() {
   try {
     await showIncidents();
+    await showRules();
     if (chosen) await show(chosen);
   } catch (refusal) {
     say("refusal", refusal.message);

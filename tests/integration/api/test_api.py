@@ -267,6 +267,46 @@ async def test_the_status_command_says_what_is_in_force_and_what_is_rejected(sta
 VERSION = incident().version
 
 
+def hindsight(number: int, reason: Reason, *, day: int = 0, rule: str = "crash-loop") -> Decision:
+    at = NOW + timedelta(days=day)
+    return decision(number, reason).model_copy(update={"rule": rule, "at": at})
+
+
+async def test_the_rules_are_listed_with_how_what_they_forwent_turned_out(stage: Stage) -> None:
+    await stage.told(playbook(), PLAYBOOKS)
+    for number, reason in enumerate((Reason.MISSED, Reason.CONFIRMED, Reason.NEEDLESS, Reason.SHADOWED)):
+        await stage.model.apply(await stage.told(hindsight(number, reason), DECISIONS))  # delivered twice
+    await stage.told(hindsight(2, Reason.NEEDLESS), DECISIONS)  # written twice, after a crash
+    await stage.told(hindsight(9, Reason.DIFFERED, rule="gone"), DECISIONS)
+    told = (await stage.client.get("/v1/rules")).json()
+    assert [(one["name"], one["mode"]) for one in told] == [("crash-loop", "live"), ("gone", None)]
+    assert told[0]["score"] == {"needless": 1, "missed": 1, "confirmed": 1, "differed": 0, "untold": 0}
+    assert (told[0]["precision"], told[1]["precision"]) == (pytest.approx(2 / 3), None)
+
+
+async def test_a_score_is_of_the_last_month_or_of_the_days_that_are_asked_for(stage: Stage) -> None:
+    for number, day in enumerate((0, 29, 31)):
+        await stage.told(hindsight(number, Reason.MISSED, day=day), DECISIONS)
+
+    async def missed(**since: str) -> list[int]:
+        return [one["score"]["missed"] for one in (await stage.client.get("/v1/rules", params=since)).json()]
+
+    assert await missed() == [2]
+    assert await missed(since="2030-01-31") == [1]
+    assert await missed(since="2030-03-01") == []
+    assert (await stage.client.get("/v1/rules", params={"since": "lately"})).status_code == 422
+
+
+async def test_the_rules_command_shows_a_precision_with_its_counts(stage: Stage) -> None:
+    await stage.told(playbook(), PLAYBOOKS)
+    for number, reason in enumerate((Reason.MISSED, Reason.NEEDLESS, Reason.NEEDLESS)):
+        await stage.told(hindsight(number, reason), DECISIONS)
+    async with served(stage.app) as api:
+        told = await asyncio.to_thread(CliRunner().invoke, cli, ["rules", "--api", api], env={"COLUMNS": "200"})
+    assert told.exit_code == 0, told.output
+    assert "33 % (1 of 3)" in told.stdout
+
+
 async def test_an_approval_is_written_under_the_name_of_the_token(stage: Stage) -> None:
     await stage.told(incident(), INCIDENTS)
     version = (await stage.client.get("/v1/incidents/inc-1")).json()["version"]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter
 
 from services.decider.adapters.playbook_file import PlaybookFile
 from services.decider.adapters.rows import States, offset_of
@@ -19,8 +20,9 @@ from shared.infra.contiguity import Following, Rows, Step, Table
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import PoisonError, TransientError, UnavailableError
 from shared.runtime.health import Check
+from shared.runtime.metrics import SCORED
 from tests.fakes.clock import FakeClock
-from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, START, activated, at, finding
+from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, START, activated, at, finding, gone
 from tests.unit.services.decider.core.histories import Stored
 
 OTHER = PLAYBOOK.replace("cooldown: 5m", "cooldown: 1m")
@@ -190,6 +192,27 @@ async def test_outputs_that_cannot_be_published_are_a_transient_error_and_change
     with pytest.raises(TransientError):
         await deciding.absorb(record(finding(), 1), stored)
     assert deciding.position(0, stored) == 0
+
+
+async def test_a_hindsight_is_counted_by_its_rule_when_it_is_published(broker: MemoryBroker, clock: FakeClock) -> None:
+    publisher, stored = broker.publisher("decider"), Stored()
+    deciding = Deciding(publisher, InForce(), wakes=Wakes(publisher, clock), bury=unburied)
+    counter = SCORED.labels(rule="crash", reason="untold")
+    before = counter_value(counter)
+    shadow = PLAYBOOK.replace("spec:", "spec:\n  mode: shadow")
+    for offset, entry in enumerate((activated(shadow), finding(), gone(seconds=1))):
+        stored.rows |= (await deciding.absorb(record(entry, offset), stored)).rows
+    assert counter_value(counter) == before + 1
+    await deciding.absorb(record(gone(seconds=1), 2), stored)
+    assert counter_value(counter) == before + 1
+
+
+async def unburied(record: Record, poison: PoisonError) -> None:
+    raise AssertionError(poison)
+
+
+def counter_value(counter: Counter) -> float:
+    return next(sample.value for metric in counter.collect() for sample in metric.samples)
 
 
 def record(entry: InboxEntry, offset: int) -> Record:

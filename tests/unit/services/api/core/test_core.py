@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.api.core.heading import heading
-from services.api.core.projection import changes_of, single_id
+from services.api.core.projection import changes_of, single_id, with_counts
+from services.api.core.rules import rule_statuses
 from services.api.core.timeline import Happening, timeline
 from shared.contracts.actions import Rollback
 from shared.contracts.codec import body_of
 from shared.contracts.inbox import Outcome, Resume
 from shared.contracts.incidents import Decision, Incident, Mode, Note, Phase, Reason, Severity, StepRecord
+from shared.contracts.playbooks import PlaybookInForce, RuleBrief
+from shared.contracts.scores import HINDSIGHTS, Score
 from shared.contracts.workloads import WorkloadRef
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -136,6 +139,31 @@ def test_a_decision_that_a_silence_suppressed_counts_for_it_and_others_count_for
     made = decision(1).model_copy(update={"reason": Reason.SILENCED, "suppressed_by": "silence-1"})
     assert ("HINCRBY", "sre:api:silence:silence-1", "suppressed", "1") in changes_of(made)
     assert not [change for change in changes_of(decision(1)) if change[0] == "HINCRBY"]
+
+
+@given(st.sampled_from(list(Reason)))
+def test_only_a_hindsight_counts_for_its_rule_and_on_its_day(reason: Reason) -> None:
+    made = decision(1).model_copy(update={"reason": reason, "rule": "crash/loop", "at": NOW + timedelta(hours=23)})
+    counted = [change for change in changes_of(made) if change[1].startswith("sre:api:score")]
+    assert bool(counted) is (reason in HINDSIGHTS)
+    if counted:
+        assert counted[0] == ("HINCRBY", "sre:api:score:2030-01-01", f"crash/loop/{reason.value}", "1")
+        assert counted[1] == ("EXPIREAT", "sre:api:score:2030-01-01", str(int((NOW + timedelta(days=31)).timestamp())))
+        assert with_counts({}, {counted[0][2]: "3"}) == {"crash/loop": Score().with_more(reason, times=3)}
+
+
+def test_the_rules_in_force_come_in_their_order_and_then_what_only_has_a_score_left() -> None:
+    briefs = [
+        RuleBrief(name=name, signal="container", severity=Severity.WARNING, mode=mode)
+        for name, mode in (("slow", Mode.SHADOW), ("crash", Mode.LIVE))
+    ]
+    in_force = PlaybookInForce(
+        id="in-force-1", at=NOW, hash="hash", name="bank", mode=Mode.LIVE, rules=tuple(briefs), text=""
+    )
+    scores = {"gone": Score(missed=1), "slow": Score(needless=1, confirmed=3), "before": Score(untold=2)}
+    told = [(one.name, one.mode, one.precision) for one in rule_statuses(in_force, scores)]
+    assert told == [("slow", "shadow", 0.75), ("crash", "live", None), ("before", None, None), ("gone", None, 1.0)]
+    assert [one.name for one in rule_statuses(None, scores)] == ["before", "gone", "slow"]
 
 
 def test_a_decision_is_one_by_its_id_and_an_incident_has_versions() -> None:

@@ -365,7 +365,9 @@ def test_each_decision_counts_once_under_its_rule() -> None:
     story.wake()
     [only] = hindsights(story)
     other = only.model_copy(update={"id": "dec-other", "rule": "slow", "reason": Reason.NEEDLESS})
-    assert scores_of([only, other, only, *(one for one in story.outputs if isinstance(one, Decision))]) == {
+    assert scores_of(
+        [only, other, only.model_copy(), *(one for one in story.outputs if isinstance(one, Decision))]
+    ) == {
         "crash": Score(missed=1),
         "slow": Score(needless=1),
     }
