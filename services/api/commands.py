@@ -94,11 +94,13 @@ def rules(
     if output is Output.JSON:
         print(text)
         return
-    table = Table("rule", "mode", *(one.value for one in HINDSIGHTS), "precision")
+    table = Table(
+        "rule", "mode", *(one.value for one in HINDSIGHTS), Column("precision", no_wrap=True), "predictions held"
+    )
     for one in TypeAdapter(list[RuleStatus]).validate_json(text):
         counts = (str(one.score.of(hindsight)) for hindsight in HINDSIGHTS)
         mode = one.mode.value if one.mode is not None else "not in force"
-        table.add_row(escape(one.name), mode, *counts, one.score.precision_in_words)
+        table.add_row(escape(one.name), mode, *counts, one.score.precision_in_words, one.score.predictions_in_words)
     Console().print(table)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.decider.adapters.export_file import STDOUT, ExportArchive, read_export_file, write_export
 from services.decider.adapters.exporting import export_incident
@@ -248,10 +248,16 @@ def _print_scores(made: list[Placed], output: Output) -> None:
     if output is Output.JSON:
         print(json.dumps({rule: _told(score) for rule, score in scores.items()}, indent=2))
         return
-    table = Table("rule", *(one.value for one in HINDSIGHTS), "precision", title="Scores, replayed")
+    table = Table(
+        "rule",
+        *(one.value for one in HINDSIGHTS),
+        Column("precision", no_wrap=True),
+        "predictions held",
+        title="Scores, replayed",
+    )
     for rule, score in scores.items():
         counts = (str(score.of(one)) for one in HINDSIGHTS)
-        table.add_row(escape(rule), *counts, score.precision_in_words)
+        table.add_row(escape(rule), *counts, score.precision_in_words, score.predictions_in_words)
     Console().print(table)
 
 

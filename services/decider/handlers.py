@@ -17,7 +17,7 @@ from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.inbox import PlaybookActivated, WakeUp
 from shared.contracts.incidents import Decision
 from shared.contracts.model import Message
-from shared.contracts.scores import HINDSIGHTS
+from shared.contracts.scores import SCORED
 from shared.contracts.signals import SIGNALS
 from shared.contracts.topics import INBOX, PLAYBOOKS, Topic
 from shared.contracts.workloads import WorkloadRef
@@ -28,7 +28,7 @@ from shared.kernel.clock import Clock, from_millis
 from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive
 from shared.runtime.health import Check
-from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED, SCORED
+from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED, SCORED_DECISIONS
 
 _TELL_AGAIN_AFTER = timedelta(seconds=30)
 """Where another playbook came into force than that of the file, by a decider that stood still with an older one."""
@@ -157,10 +157,10 @@ class Deciding:
 
 
 def _count(outputs: Sequence[Output]) -> None:
-    """Count hindsights; the labels are bounded by the rules of the playbooks that were in force."""
+    """Count what is scored; the labels are bounded by the rules of the playbooks that were in force."""
     for output in outputs:
-        if isinstance(output, Decision) and output.reason in HINDSIGHTS:
-            SCORED.labels(rule=output.rule, reason=output.reason.value).inc()
+        if isinstance(output, Decision) and output.reason in SCORED:
+            SCORED_DECISIONS.labels(rule=output.rule, reason=output.reason.value).inc()
 
 
 class Wakes:

@@ -56,6 +56,8 @@ class Reason(StrEnum):
     CONFIRMED = "confirmed"
     DIFFERED = "differed"
     UNTOLD = "untold"
+    PREDICTION_HELD = "prediction-held"
+    PREDICTION_NOT_HELD = "prediction-not-held"
     VERIFIED = "verified"
     NOT_VERIFIED = "not-verified"
     REVERT_ORDERED = "revert-ordered"

@@ -9,16 +9,21 @@ from shared.contracts.reasons import Reason
 
 HINDSIGHTS = (Reason.NEEDLESS, Reason.MISSED, Reason.CONFIRMED, Reason.DIFFERED, Reason.UNTOLD)
 """The reasons of decisions that tell what came without an action."""
+PREDICTIONS = (Reason.PREDICTION_HELD, Reason.PREDICTION_NOT_HELD)
+"""The reasons of decisions that tell whether what was predicted of an action held when it was carried out."""
+SCORED = (*HINDSIGHTS, *PREDICTIONS)
 
 
 class Score(Value):
-    """A rule's hindsights, counted."""
+    """A rule's hindsights, and whether the predictions of its actions held, counted."""
 
     needless: int = 0
     missed: int = 0
     confirmed: int = 0
     differed: int = 0
     untold: int = 0
+    prediction_held: int = 0
+    prediction_not_held: int = 0
 
     @property
     def wanted(self) -> int:
@@ -40,19 +45,29 @@ class Score(Value):
         """Return the precision with the counts that it stands on: of two it says little."""
         return f"{100 * self.wanted // self.told} % ({self.wanted} of {self.told})" if self.told else ""
 
-    def of(self, hindsight: Reason) -> int:
-        """Return how often a hindsight was told."""
-        return int(getattr(self, hindsight.value))
+    @property
+    def predictions_in_words(self) -> str:
+        """Return how many predictions held, of how many that were held against what happened."""
+        told = self.prediction_held + self.prediction_not_held
+        return f"{self.prediction_held} of {told}" if told else ""
 
-    def with_more(self, hindsight: Reason, *, times: int = 1) -> Self:
-        """Return the score with a hindsight counted."""
-        return self.model_copy(update={hindsight.value: self.of(hindsight) + times})
+    def of(self, reason: Reason) -> int:
+        """Return how often a scored decision was made for a reason."""
+        return int(getattr(self, _field(reason)))
+
+    def with_more(self, reason: Reason, *, times: int = 1) -> Self:
+        """Return the score with a scored decision counted."""
+        return self.model_copy(update={_field(reason): self.of(reason) + times})
 
 
 def scores_of(decisions: Iterable[Decision]) -> dict[str, Score]:
-    """Return the score of each rule of which any hindsight is told; a decision that is written twice counts once."""
-    told = {one.id: one for one in decisions if one.reason in HINDSIGHTS}
+    """Return the score of each rule of which anything is scored; a decision that is written twice counts once."""
+    told = {one.id: one for one in decisions if one.reason in SCORED}
     scores: dict[str, Score] = {}
     for one in told.values():
         scores[one.rule] = scores.get(one.rule, Score()).with_more(one.reason)
     return dict(sorted(scores.items()))
+
+
+def _field(reason: Reason) -> str:
+    return reason.value.replace("-", "_")

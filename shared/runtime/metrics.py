@@ -36,9 +36,9 @@ HEALINGS_OPEN = Gauge(
     "sre_healings_open",
     "Healings that were done and are neither proven nor given up, as the leader's brake counts them.",
 )
-SCORED = Counter(
+SCORED_DECISIONS = Counter(
     "sre_scored_decisions_total",
-    "Decisions that are counted into a rule's score, by rule and reason: what came without what it was kept from.",
+    "Decisions that are counted into a rule's score, by rule and reason: hindsights, and whether predictions held.",
     ["rule", "reason"],
 )
 LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")

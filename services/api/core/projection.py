@@ -4,7 +4,7 @@ Keys: `sre:api:incidents` (a set ordered by opening), `sre:api:incident:<id>`, a
 decisions, evidence and report; the newest decisions of all; a capped stream of these, for live readers; the playbook in
 force, and what became of its file.
 `sre:api:stops`, the stops in force by their keys.
-`sre:api:score-days` (a set ordered by day), `sre:api:score:<day>` with how often a rule's hindsight was told on it.
+`sre:api:score-days` (a set ordered by day), `sre:api:score:<day>` with how often a rule was scored on it.
 `sre:api:silences` (a set ordered by expiry), `sre:api:silence:<id>` with what it suppressed, and when last.
 """
 
@@ -17,7 +17,7 @@ from shared.contracts.incidents import Decision, Incident, Reason
 from shared.contracts.model import Message, body_of
 from shared.contracts.playbooks import PlaybookInForce, PlaybookLoad
 from shared.contracts.reports import Report
-from shared.contracts.scores import HINDSIGHTS, Score
+from shared.contracts.scores import SCORED, Score
 from shared.contracts.stops import Stop
 from shared.kernel.clock import to_millis
 
@@ -68,7 +68,7 @@ def silence_key(silence: str) -> str:
 
 
 def score_key(day: str) -> str:
-    """Return where it is kept how often which hindsight of which rule was told on a day."""
+    """Return where it is kept how often which rule was scored, and how, on a day."""
     return f"{PREFIX}score:{day}"
 
 
@@ -76,8 +76,8 @@ def with_counts(scores: Mapping[str, Score], counts: Mapping[str, str]) -> dict[
     """Return scores by rule with what a day's key holds counted in."""
     after = dict(scores)
     for name, times in counts.items():
-        rule, _, hindsight = name.rpartition("/")
-        after[rule] = after.get(rule, Score()).with_more(Reason(hindsight), times=int(times))
+        rule, _, reason = name.rpartition("/")
+        after[rule] = after.get(rule, Score()).with_more(Reason(reason), times=int(times))
     return after
 
 
@@ -132,11 +132,11 @@ def _decision(decision: Decision) -> Iterator[Change]:
     if decision.reason is Reason.SILENCED:
         yield "HINCRBY", silence_key(decision.suppressed_by), "suppressed", "1"
         yield "ZADD", SUPPRESSED_AT, "GT", str(to_millis(decision.at)), decision.suppressed_by
-    if decision.reason in HINDSIGHTS:
-        yield from _hindsight(decision, decision.at.date())
+    if decision.reason in SCORED:
+        yield from _scored(decision, decision.at.date())
 
 
-def _hindsight(decision: Decision, day: date) -> Iterator[Change]:
+def _scored(decision: Decision, day: date) -> Iterator[Change]:
     key, oldest = score_key(day.isoformat()), (day - _SCORES_KEPT).toordinal()
     over = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + _SCORES_KEPT
     yield "HINCRBY", key, f"{decision.rule}/{decision.reason.value}", "1"

@@ -157,10 +157,15 @@ function precisionOf({ precision, score }) {
   return `${Math.floor(100 * precision)} % (${wanted} of ${wanted + score.needless})`; // never without its counts
 }
 
+function predictionsOf({ score }) {
+  const told = score.prediction_held + score.prediction_not_held;
+  return told ? `${score.prediction_held} of ${told}` : "";
+}
+
 function ruleRow(rule) {
   const row = document.createElement("tr");
   const { needless, missed, confirmed, differed, untold } = rule.score;
-  const cells = [rule.name, rule.mode ?? "not in force", needless, missed, confirmed, differed, untold, precisionOf(rule)];
+  const cells = [rule.name, rule.mode ?? "not in force", needless, missed, confirmed, differed, untold, precisionOf(rule), predictionsOf(rule)];
   row.append(...cells.map((text) => element("td", text)));
   return row;
 }

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from services.decider.core.foretelling import compare, witness
 from services.decider.core.hindsight import look_at, look_back, watch
 from services.decider.core.language import MANUAL
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
@@ -27,7 +28,9 @@ def decide(
     turn = Turn(state, Cause(entry=entry.id, workload=entry.workload, offset=offset, now=moment), world)
     look_back(turn)  # first by what was known until now: a wake-up that is late changes nothing of it
     watch(turn, entry)
+    witness(turn, entry)
     _take_up(turn, entry)
+    compare(turn)
     look_back(turn)
     moments = [moment for moment in (wake_at(turn), due_at(turn), look_at(turn)) if moment is not None]
     return replace(turn.state, wake_at=min(moments, default=None)), turn.outputs()
@@ -70,8 +73,9 @@ def _health_told(turn: Turn, signal: HealthSignal) -> None:
     before = turn.state.health
     unchanged = before is not None and before.healthy == signal.healthy
     since = before.since if before is not None and unchanged else turn.now
-    revision = signal.revision if isinstance(signal, WorkloadSignal) else 0
-    turn.remember(health=Health(healthy=signal.healthy, since=since, at=turn.now, revision=revision))
+    revision, available = (signal.revision, signal.available) if isinstance(signal, WorkloadSignal) else (0, None)
+    known = Health(healthy=signal.healthy, since=since, at=turn.now, revision=revision, available=available)
+    turn.remember(health=known)
     if signal.deleted:
         turn.remember(tallies={})
     if turn.state.open_incident is None:

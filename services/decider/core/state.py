@@ -18,13 +18,14 @@ from shared.contracts.model import Moment
 class Health:
     """A workload's health as last told: `since` when it is so, `at` when it was last confirmed (inbox time).
 
-    `revision` is that of its template, 0 where none is told.
+    `revision` is that of its template, 0 where none is told; `available` are its replicas, None where none are told.
     """
 
     healthy: bool
     since: Moment
     at: Moment
     revision: int = 0
+    available: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +67,31 @@ class Forgone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """How few replicas a preview said would be available, until the action that it showed is carried out and proven.
+
+    `bound` is what that means by how many there were when it began, `seen` the fewest that were told since then.
+    """
+
+    incident: str
+    rule: str
+    step: int
+    attempt: int
+    action: Action
+    lowest: int
+    bound: int | None = None
+    seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadState:
     """All that is known about one workload; `offset` is the last inbox entry that it has absorbed.
 
     `incident` is the newest, open or ended. `finding` and `found_at` (inbox time) are its latest finding; a person's
     `manual` action takes their place where it opened the incident. `past` are the ids of the last incidents that ended:
     what opened one of them opens no second under the same id. `proofs` are what samples showed since the last order.
-    `forgone` are the actions of which it is not known yet what came without them.
+    `forgone` are the actions of which it is not known yet what came without them, `foretold` is what the newest preview
+    predicted.
     """
 
     offset: int = -1
@@ -88,6 +107,7 @@ class WorkloadState:
     wake_at: Moment | None = None
     past: tuple[str, ...] = ()
     forgone: tuple[Forgone, ...] = ()
+    foretold: Foretold | None = None
 
     @property
     def open_incident(self) -> Incident | None:

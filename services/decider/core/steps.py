@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from services.decider.core.foretelling import foretell
 from services.decider.core.hindsight import forgo
 from services.decider.core.holds import Hold
 from services.decider.core.ladder import Handover, Notice, Plan, Wait
@@ -263,6 +264,7 @@ def _await_approval(turn: Turn, result: Result, plan: Plan) -> None:
     turn.revise(phase=Phase.AWAITING_APPROVAL, reason=Reason.APPROVAL_REQUIRED, deadline=deadline, approval=plan.terms)
     brake = f"; {result.message}" if result.message else ""
     turn.decide(Reason.APPROVAL_REQUIRED, detail=f"{result.action.in_words()}{brake}")
+    foretell(turn, result)
 
 
 def _acted(turn: Turn, result: Result) -> None:

@@ -9,7 +9,7 @@ from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, pla
 from services.decider.core.language import ActionRung, ManualWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import protection_of
-from services.decider.core.state import Forgone, WorkloadState
+from services.decider.core.state import Foretold, Forgone, WorkloadState
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Finding, Pause, Silence
 from shared.contracts.incidents import Decision, Incident, Reason
@@ -159,16 +159,9 @@ class Turn:
             suppressed_by=suppressed_by,
         )
 
-    def decide_about(self, forgone: Forgone, reason: Reason, *, detail: str) -> None:
-        """Note a decision about what was forgone in an incident that has ended, maybe long ago."""
-        self._note(
-            reason,
-            rule=forgone.rule,
-            incident=forgone.incident,
-            step=forgone.step,
-            attempt=forgone.attempt,
-            detail=detail,
-        )
+    def decide_about(self, past: Forgone | Foretold, reason: Reason, *, detail: str) -> None:
+        """Note a decision about what was forgone, or predicted, in an incident that may have ended long ago."""
+        self._note(reason, rule=past.rule, incident=past.incident, step=past.step, attempt=past.attempt, detail=detail)
 
     def emit(self, output: Command | RcaRequest) -> None:
         """Note an output that other services act on."""

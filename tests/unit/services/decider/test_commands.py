@@ -180,9 +180,8 @@ def test_scores_are_told_of_what_rules_were_kept_from_ordering(tmp_path: Path) -
     write_export(path, asyncio.run(_forgone_incident()))
     told = run("replay", path, "--scores", "-o", "json")
     assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout) == {
-        "crash": {"needless": 1, "missed": 0, "confirmed": 0, "differed": 0, "untold": 0, "precision": 0.0}
-    }
+    [(rule, score)] = json.loads(told.stdout).items()
+    assert (rule, score["needless"], score["missed"], score["precision"]) == ("crash", 1, 0, 0.0)
     shown = run("replay", path, "--scores")
     assert "0 % (0 of 1)" in shown.stdout
     assert json.loads(run("replay", path, "--scores", "-o", "json", "--until", "2026-01-01T12:00:05Z").stdout) == {}

@@ -20,7 +20,7 @@ from shared.infra.contiguity import Following, Rows, Step, Table
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import PoisonError, TransientError, UnavailableError
 from shared.runtime.health import Check
-from shared.runtime.metrics import SCORED
+from shared.runtime.metrics import SCORED_DECISIONS
 from tests.fakes.clock import FakeClock
 from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, START, activated, at, finding, gone
 from tests.unit.services.decider.core.histories import Stored
@@ -197,7 +197,7 @@ async def test_outputs_that_cannot_be_published_are_a_transient_error_and_change
 async def test_a_hindsight_is_counted_by_its_rule_when_it_is_published(broker: MemoryBroker, clock: FakeClock) -> None:
     publisher, stored = broker.publisher("decider"), Stored()
     deciding = Deciding(publisher, InForce(), wakes=Wakes(publisher, clock), bury=unburied)
-    counter = SCORED.labels(rule="crash", reason="untold")
+    counter = SCORED_DECISIONS.labels(rule="crash", reason="untold")
     before = counter_value(counter)
     shadow = PLAYBOOK.replace("spec:", "spec:\n  mode: shadow")
     for offset, entry in enumerate((activated(shadow), finding(), gone(seconds=1))):

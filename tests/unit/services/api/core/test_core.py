@@ -14,7 +14,7 @@ from shared.contracts.codec import body_of
 from shared.contracts.inbox import Outcome, Resume
 from shared.contracts.incidents import Decision, Incident, Mode, Note, Phase, Reason, Severity, StepRecord
 from shared.contracts.playbooks import PlaybookInForce, RuleBrief
-from shared.contracts.scores import HINDSIGHTS, Score
+from shared.contracts.scores import SCORED, Score
 from shared.contracts.workloads import WorkloadRef
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -142,10 +142,10 @@ def test_a_decision_that_a_silence_suppressed_counts_for_it_and_others_count_for
 
 
 @given(st.sampled_from(list(Reason)))
-def test_only_a_hindsight_counts_for_its_rule_and_on_its_day(reason: Reason) -> None:
+def test_only_what_is_scored_counts_for_its_rule_and_on_its_day(reason: Reason) -> None:
     made = decision(1).model_copy(update={"reason": reason, "rule": "crash/loop", "at": NOW + timedelta(hours=23)})
     counted = [change for change in changes_of(made) if change[1].startswith("sre:api:score")]
-    assert bool(counted) is (reason in HINDSIGHTS)
+    assert bool(counted) is (reason in SCORED)
     if counted:
         assert counted[0] == ("HINCRBY", "sre:api:score:2030-01-01", f"crash/loop/{reason.value}", "1")
         assert counted[1] == ("EXPIREAT", "sre:api:score:2030-01-01", str(int((NOW + timedelta(days=31)).timestamp())))

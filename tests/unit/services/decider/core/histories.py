@@ -15,6 +15,7 @@ from shared.contracts.codec import Record, body_of, decode, encode
 from shared.contracts.commands import Command
 from shared.contracts.inbox import InboxEntry, Outcome
 from shared.contracts.incidents import Incident, Mode
+from shared.contracts.predictions import Prediction
 from shared.contracts.signals import Signal
 from shared.contracts.topics import INBOX
 from shared.contracts.workloads import ObjectRef
@@ -124,6 +125,10 @@ SILENCED: Sequence[Mapping[str, str]] = (
 PLAYBOOKS: Mapping[str, Playbook] = {
     known.hash: known for known in (load_playbook(text, file="test") for text in TEXTS if text != BROKEN)
 }
+
+
+PREDICTED = Prediction(replaces=("frontend-1",), replaced=1, away=1, available=2, lowest=1)
+"""What each preview predicts."""
 
 
 class Kind(StrEnum):
@@ -392,7 +397,8 @@ def _told_of(commands: Sequence[Command], move: Move, now: int) -> InboxEntry | 
     outcome = move.outcome
     if command.dry_run and move.pick % 4:  # previews mostly go well, or nothing would ever be approved
         outcome = Outcome.DRY_RUN
-    return result(command, seconds=now, outcome=outcome)
+    told_of = result(command, seconds=now, outcome=outcome)
+    return told_of if outcome is not Outcome.DRY_RUN else told_of.model_copy(update={"prediction": PREDICTED})
 
 
 def _answer(story: History, now: int, *, approved: bool, aside: int = 0) -> InboxEntry | None:
