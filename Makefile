@@ -71,7 +71,7 @@ golden: setup ## decide the golden histories anew and write them; the diff shows
 integration: setup ## tests against real parts (Kafka, Valkey), which they start themselves
 	@$(BIN)/pytest tests/contracts tests/integration -q --ignore tests/integration/away
 
-away: setup ## each dependency of each service away in six ways; 6 minutes of a quiet machine, not a part of `make test`
+away: setup ## each dependency of each service away in six ways; 6 minutes, not a part of `make test`
 	@$(BIN)/pytest tests/integration/away -q -s
 
 e2e: setup ## the whole stack as processes: the demo, and the demo while parts of it are killed
