@@ -19,7 +19,7 @@ from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from shared.contracts.actions import RestartPod
-from shared.contracts.actions.base import Done
+from shared.contracts.actions.base import Done, UnansweredError
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
@@ -36,6 +36,7 @@ from shared.kernel.ids import derive
 
 _PAUSED_FOR = timedelta(minutes=1)
 """How soon what a stop holds is ordered anew."""
+_UNANSWERED = "unanswered"
 T = TypeVar("T")
 
 
@@ -107,6 +108,8 @@ class Remediation:
         found = await self._found_done(command) if can_be_told else None
         if found is None and is_new:
             await self._brake.give_back(command)  # of one taken up before, a request may still be on its way
+        if command.action.TRACELESS and not is_new and not command.dry_run:
+            return self._unanswered(command, f"taken up before, and since then: {result.reason}: {result.message}")
         return found or result
 
     async def _tell(self, command: Command, result: Result, *, traceparent: str | None) -> None:
@@ -149,16 +152,25 @@ class Remediation:
         pass_by(CrashPoint.CAPTURED)
         if not dry_run:
             await self._brake.spend(command, census)  # before the act: a crash in between must not grant a free one
-        try:
-            done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
-        except StoppedError as stopped:
-            return self._paused(command, str(stopped), evidence=ref)
-        if isinstance(done, Refused):
-            return self._result(command, Outcome.REFUSED, done.refusal.value, message=done.message, evidence=ref)
+        done = await self._acted(command, ref, dry_run=dry_run)
+        if isinstance(done, Result):
+            return done
         if dry_run:
             return await self._foretold(command, done, ref, message=_would_wait(verdict))
         told = self._result(command, Outcome.APPLIED, Outcome.APPLIED.value, changes=done.changes, evidence=ref)
         return told.model_copy(update={"inverse": done.inverse})
+
+    async def _acted(self, command: Command, evidence: EvidenceRef, *, dry_run: bool) -> Done | Result:
+        """Return what was done, or the result where nothing was, or where that is not known."""
+        try:
+            done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
+        except StoppedError as stopped:
+            return self._paused(command, str(stopped), evidence=evidence)
+        except UnansweredError as unanswered:
+            return self._unanswered(command, str(unanswered), evidence=evidence)
+        if isinstance(done, Refused):
+            return self._result(command, Outcome.REFUSED, done.refusal.value, message=done.message, evidence=evidence)
+        return done
 
     async def _foretold(self, command: Command, done: Done, evidence: EvidenceRef, *, message: str) -> Result:
         """Return the result of a dry run, with what is predicted of it."""
@@ -183,6 +195,10 @@ class Remediation:
         put_off = None if command.reverts else _PAUSED_FOR
         reason = Refusal.PAUSED.value
         return self._result(command, Outcome.REFUSED, reason, message=words, evidence=evidence, retry_after=put_off)
+
+    def _unanswered(self, command: Command, message: str, *, evidence: EvidenceRef | None = None) -> Result:
+        """Return that it may have been done, where nothing tells: never that it was not."""
+        return self._result(command, Outcome.UNKNOWN, _UNANSWERED, message=message, evidence=evidence)
 
     def _braked(self, command: Command, verdict: Verdict) -> Result:
         reason = verdict.refusal.value if verdict.refusal is not None else ""

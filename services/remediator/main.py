@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
 from services.remediator.adapters.acting import Actor
 from services.remediator.adapters.auditing import AuditTrail
+from services.remediator.adapters.calling import Webhooks
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.adapters.eventing import Events
@@ -19,14 +20,17 @@ from services.remediator.adapters.reading import TenuredConsumer
 from services.remediator.adapters.register import Register
 from services.remediator.adapters.stopping import StoppableCluster, Stops
 from services.remediator.adapters.surveying import Survey
+from services.remediator.adapters.webhooks_file import read_webhooks
 from services.remediator.braking import Brake
 from services.remediator.core.urgency import urgency_of_record
+from services.remediator.core.webhooks import Webhook
 from services.remediator.handlers import Remediation
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from services.remediator.terms import Terms
 from services.remediator.trust import Trust
+from shared.contracts.requests import Call
 from shared.contracts.signatures import Keys
 from shared.contracts.topics import COMMANDS
 from shared.infra.broker import Archive, Consumer, Publisher
@@ -53,7 +57,10 @@ _SAFETY = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """What the remediator stands on; `commands` opens all partitions of the commands' topic, `keys` are believed."""
+    """What the remediator stands on; `commands` opens all partitions of the commands' topic, `keys` are believed.
+
+    `webhooks` are those that it may call, by their names.
+    """
 
     publisher: Publisher
     archive: Archive
@@ -61,6 +68,7 @@ class Ports:
     cluster: Cluster
     redis: Redis
     keys: Keys
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict[str, Webhook])
 
 
 class Leadership:
@@ -166,9 +174,7 @@ class Leadership:
         fenced = FencedCluster(self._ports.cluster, tenure=tenure, register=self._register)
         return Remediation(
             self._ports.publisher,
-            lambda workload: Actor(
-                StoppableCluster(fenced, stops, workload), protected_namespaces=self._settings.protected_namespaces
-            ),
+            lambda workload: self._actor(StoppableCluster(fenced, stops, workload), tenure),
             Capture(self._ports.cluster, within=self._settings.evidence_within),
             predictor=Predictor(self._ports.cluster),
             brake=self._brake(tenure),
@@ -179,6 +185,18 @@ class Leadership:
             clock=self._runtime.clock,
             settings=self._settings,
         )
+
+    def _actor(self, cluster: StoppableCluster, tenure: Tenure) -> Actor:
+        webhooks = Webhooks(self._ports.webhooks, clock=self._runtime.clock)
+
+        async def check() -> None:
+            tenure.check()
+            await cluster.check()
+
+        async def call(call: Call, *, command: str, dry_run: bool) -> None:
+            await webhooks.call(call, command=command, check=check, dry_run=dry_run)
+
+        return Actor(cluster, caller=call, protected_namespaces=self._settings.protected_namespaces)
 
     def _brake(self, tenure: Tenure) -> Brake:
         ports = self._ports
@@ -197,6 +215,7 @@ class Leadership:
 async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the one task that runs on them."""
     keys = read_checking_keys(settings.checking_keys_file)  # wrong ones are the operator's to mend, first of all
+    webhooks = read_webhooks(settings.webhooks_file)
     async with (
         KubeClient(settings.kubeconfig) as client,
         connect(settings.redis_url) as redis,
@@ -210,6 +229,7 @@ async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator
             cluster=client,
             redis=redis,
             keys=keys,
+            webhooks=webhooks,
         )
         yield {"lead": Leadership(settings, ports, runtime=runtime).run}
 

@@ -15,6 +15,7 @@ class RemediatorSettings(ServiceSettings):
     redis_url: str = "redis://127.0.0.1:6379/0"
     checking_keys_file: Path
     kubeconfig: Path | None = None
+    webhooks_file: Path | None = None
     dry_run: bool = False
     evidence_within_seconds: float = Field(default=10.0, ge=1.0, le=30.0)
     lease_ttl_seconds: float = Field(default=5.0, ge=1.0, le=60.0)

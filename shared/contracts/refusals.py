@@ -30,6 +30,9 @@ class Refusal(StrEnum):
     CRON_JOB_FORBIDS = "cron-job-forbids"
     STILL_RUNS = "still-runs"
     TEMPLATE_UNBOUNDED = "template-unbounded"
+    WEBHOOK_UNKNOWN = "webhook-unknown"
+    WEBHOOK_AWAY = "webhook-away"
+    WEBHOOK_REFUSES = "webhook-refuses"
     NOT_OURS = "not-ours"
     TOO_FEW_NODES = "too-few-nodes"
     TOO_MANY_PODS = "too-many-pods"
@@ -172,6 +175,24 @@ ADVICE: Mapping[Refusal, Advice] = {
         "result's message has the figure.",
         "Set a deadline in the CronJob's template that its work needs, and the step's `at_most` to that. Of retries "
         "(`backoffLimit`, or `backoffLimitPerIndex`) 6 are the most.",
+    ),
+    Refusal.WEBHOOK_UNKNOWN: Advice(
+        "The step names a webhook that this remediator has no address of (`SRE_WEBHOOKS_FILE`). A playbook cannot name "
+        "an address itself.",
+        "If it is to be called, add it to that file, with its address and its key, and restart the remediators. Else "
+        "mend the name in the playbook.",
+    ),
+    Refusal.WEBHOOK_AWAY: Advice(
+        "No connection to the webhook came about within the step's `deadline`, so nothing was sent: its name is not "
+        "known, nobody listens, or its certificate is not trusted. The result's message says which.",
+        "Look whether it runs, and whether the remediator's namespace may reach it (NetworkPolicy, proxy, DNS). The "
+        "incident tries again as far as its attempts go.",
+    ),
+    Refusal.WEBHOOK_REFUSES: Advice(
+        "The webhook understood and does not do it: it answered with a status of 4xx, or would have the call sent "
+        "elsewhere (3xx), which is not followed. The result's message has the status.",
+        "401 and 403: compare the keys of both sides, and their clocks. 404 and 3xx: mend the address in "
+        "`SRE_WEBHOOKS_FILE`. Else look at the receiver's log, by the `webhook-id`, which is the command.",
     ),
     Refusal.NOT_OURS: Advice(
         "The node was cordoned by somebody else (it lacks the annotation `sre-agent.dev/cordoned`), who has a reason. "

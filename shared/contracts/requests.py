@@ -1,6 +1,7 @@
-"""Requests that can be made of an API server, as values: what is asked is decided apart from the asking."""
+"""Requests, as values: what is asked of an API server, or of a webhook, is decided apart from the asking."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from shared.contracts.model import JsonObject, JsonValue
@@ -70,5 +71,18 @@ class Preview:
     writing: Writing
 
 
-Request = Reading | Writing | Preview
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Tell a webhook something, by the name that the remediator knows it under; answered with nothing.
+
+    It is repeated under the same id while it is not known to have arrived, for as long as `within`. A dry run sends
+    nothing.
+    """
+
+    webhook: str
+    body: JsonObject
+    within: timedelta
+
+
+Request = Reading | Writing | Preview | Call
 Answer = JsonObject | list[JsonObject]

@@ -3,14 +3,26 @@
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from services.remediator.adapters.cluster import Cluster
 from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedError, Written
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Create, Delete, Get, ListAll, Patch, Preview, Reading, Request, Writing
+from shared.contracts.requests import (
+    Answer,
+    Call,
+    Create,
+    Delete,
+    Get,
+    ListAll,
+    Patch,
+    Preview,
+    Reading,
+    Request,
+    Writing,
+)
 from shared.infra.kube import KubeError
 
 _CONFLICT = 409
@@ -32,11 +44,27 @@ class Refused:
     message: str = ""
 
 
-class Actor:
-    """Carry commands out on a cluster, which for what is live is behind the leader's fence."""
+class Caller(Protocol):
+    """Calls webhooks for a command; raises `RefusedError` where nothing was done, `UnansweredError` where it may be."""
 
-    def __init__(self, client: Cluster, *, protected_namespaces: frozenset[str] = frozenset()) -> None:
+    async def __call__(self, call: Call, *, command: str, dry_run: bool) -> None:
+        """Send a call; a dry run sends nothing."""
+        ...
+
+
+async def calls_nobody(call: Call, *, command: str, dry_run: bool) -> None:  # noqa: ARG001 - as a `Caller` is asked
+    """Refuse every call, where no webhook is known."""
+    raise RefusedError(Refusal.WEBHOOK_UNKNOWN, f"{call.webhook} is not among those of the settings: none")
+
+
+class Actor:
+    """Carry commands out on a cluster, which for what is live is behind the leader's fence, and by webhooks."""
+
+    def __init__(
+        self, client: Cluster, *, caller: Caller = calls_nobody, protected_namespaces: frozenset[str] = frozenset()
+    ) -> None:
         self._client = client
+        self._caller = caller
         self._protected_namespaces = protected_namespaces
 
     async def act(self, command: Command, *, token: int, dry_run: bool) -> Done | Refused:
@@ -47,6 +75,7 @@ class Actor:
 
         Raises:
             UnavailableError: the API server does not answer; it may have happened, `has_happened` tells.
+            UnansweredError: a webhook does not; it may have happened, and nothing tells.
         """
         order = self._order(command, token=token, dry_run=dry_run)
         try:
@@ -72,6 +101,9 @@ class Actor:
         async def ask(request: Request) -> Answer:
             if isinstance(request, Get | ListAll):
                 return await self._read(request)
+            if isinstance(request, Call):
+                await self._caller(request, command=order.command, dry_run=order.dry_run)
+                return {}
             if isinstance(request, Preview):
                 return await self._written(request.writing, dry_run=True)
             answer = await self._written(request, dry_run=order.dry_run)
@@ -119,6 +151,8 @@ class Actor:
             token=token,
             dry_run=dry_run,
             reverts=command.reverts,
+            incident=command.incident,
+            rule=command.rule,
         )
 
 

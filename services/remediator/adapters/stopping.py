@@ -160,13 +160,13 @@ class StoppableCluster:
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
         """Create an object, or a subresource such as an eviction."""
         if not dry_run:
-            await self._check()
+            await self.check()
         return await self._client.create(path, body, dry_run=dry_run)
 
     async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
         """Patch an object and return it."""
         if not dry_run:
-            await self._check()
+            await self.check()
         return await self._client.patch(path, body, kind=kind, dry_run=dry_run)
 
     async def delete(
@@ -180,7 +180,7 @@ class StoppableCluster:
     ) -> JsonObject:
         """Delete the object of that uid, and of that version where one is named, within a grace other than its own."""
         if not dry_run:
-            await self._check()
+            await self.check()
         return await self._client.delete(
             path, uid=uid, resource_version=resource_version, grace_seconds=grace_seconds, dry_run=dry_run
         )
@@ -189,7 +189,12 @@ class StoppableCluster:
         """Return the end of a container's log."""
         return await self._client.logs(path, **query)
 
-    async def _check(self) -> None:
+    async def check(self) -> None:
+        """Look for a stop, for what is sent elsewhere than to the cluster.
+
+        Raises:
+            StoppedError: one is in force.
+        """
         stop = await self._stops.over(self._workload)
         if stop is not None:
             raise StoppedError(stop)

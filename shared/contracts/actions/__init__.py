@@ -9,6 +9,7 @@ from typing import Annotated, cast, get_args
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase
+from shared.contracts.actions.call_webhook import CallWebhook, CallWebhookRung
 from shared.contracts.actions.cordon import Cordon, CordonRung
 from shared.contracts.actions.cronjob_suspension import (
     ResumeCronJob,
@@ -54,6 +55,7 @@ AnyAction = (
     | ResumeRollout
     | SuspendCronJob
     | ResumeCronJob
+    | CallWebhook
 )
 ActionRung = (
     RestartPodRung
@@ -75,6 +77,7 @@ ActionRung = (
     | ResumeRolloutRung
     | SuspendCronJobRung
     | ResumeCronJobRung
+    | CallWebhookRung
 )
 """What a step of a playbook says of each."""
 Action = Annotated[AnyAction, Field(discriminator="kind")]

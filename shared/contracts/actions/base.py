@@ -30,7 +30,8 @@ class Order:
     """What a course is told of its command, ordered `at` that moment; a dry run's writes are asked for like any other.
 
     Nothing may be touched that carries a protected label, nor what lies in a protected namespace.
-    `reverts` is the command that it is to undo; empty where it undoes none, or where a person asks to.
+    `reverts` is the command that it is to undo; empty where it undoes none, or where a person asks to. `incident` and
+    `rule` are for whoever is told of it outside of the cluster.
     """
 
     command: str
@@ -41,6 +42,8 @@ class Order:
     token: int
     dry_run: bool
     reverts: str = ""
+    incident: str = ""
+    rule: str = ""
 
     @property
     def marks(self) -> JsonObject:
@@ -84,6 +87,10 @@ class RefusedError(SreAgentError):
         self.refusal, self.message = refusal, message
 
 
+class UnansweredError(SreAgentError):
+    """Signal that a call outside of the cluster may have arrived, and that nothing tells whether it was done."""
+
+
 class OvertakenError(RefusedError):
     """Signal that the object was written between reading and changing; all may be read and judged again."""
 
@@ -108,6 +115,8 @@ class ActionBase(Value, ABC):
     """What the remediator must be allowed to do for it, where the workload lies."""
     EASES: ClassVar[bool] = False
     """Whether it only takes back what was done for a time, so that no brake may hold it up."""
+    TRACELESS: ClassVar[bool] = False
+    """Whether nothing in the cluster tells that it was done: what a leader of before has sent is not known, then."""
 
     @abstractmethod
     def course(self, order: Order) -> Course:

@@ -1,6 +1,7 @@
 """Commands carried out by a process that dies at any of its requests: one effect, one entry in the audit trail."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from sandbox.cluster.patching import Patch, PatchKind
 from sandbox.cluster.resources import DEPLOYMENTS, EVENTS, NAMESPACES
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
-from services.remediator.adapters.acting import Actor
+from services.remediator.adapters.acting import Actor, Caller, calls_nobody
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.eventing import Events
@@ -34,10 +35,13 @@ from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from services.remediator.trail_words import twice_told
-from shared.contracts.actions import SetMemory
+from shared.contracts.actions import CallWebhook, SetMemory
+from shared.contracts.actions.base import RefusedError, UnansweredError
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
+from shared.contracts.refusals import Refusal
+from shared.contracts.requests import Call
 from shared.contracts.topics import INBOX, SPENDINGS
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
@@ -117,6 +121,7 @@ class Stage:
     cluster: Simulation = field(default_factory=lambda: Simulation(manual_clock()))
     effects: list[Effect] = field(default_factory=list[Effect])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    caller: Caller = calls_nobody
 
     def __post_init__(self) -> None:
         container: Document = {"name": "server", "image": "web:v1", "resources": {"limits": {"memory": "128Mi"}}}
@@ -142,7 +147,7 @@ class Stage:
         settings = RemediatorSettings(checking_keys_file=Path("unused"), **self.settings)
         remediation = Remediation(
             publisher,
-            lambda workload: Actor(StoppableCluster(fenced, stops, workload)),
+            lambda workload: Actor(StoppableCluster(fenced, stops, workload), caller=self.caller),
             Capture(cluster),
             brake=Brake(
                 Ledger(publisher, archive, token=term.token, clock=FakeClock(NOW)), Survey(cluster), settings.limits
@@ -296,3 +301,64 @@ async def test_where_the_store_has_forgotten_a_command_it_is_told_again_as_it_wa
     stage.store.restore({})
     await stage.live(asked, Fuse(0, is_after=False))
     assert (len(stage.results), len(stage.effects)) == (1, 1 if asked is ORDERS["applied"] else 0)
+
+
+CALL = command("cmd-call", action=CallWebhook(webhook="pipeline"))
+
+
+def receiver(*answers: BaseException | None) -> tuple[Caller, list[str]]:
+    """Return a caller whose calls end as is said, one after the other, and the ids under which they arrived."""
+    arrived: list[str] = []
+    left = iter(answers)
+
+    async def call(call: Call, *, command: str, dry_run: bool) -> None:
+        if dry_run:
+            return
+        arrived.append(command)
+        if (raised := next(left)) is not None:
+            raise raised
+
+    return call, arrived
+
+
+async def told_of(*answers: BaseException | None) -> tuple[Result, list[str]]:
+    """Return what is told of a call that is delivered as often as it has answers; a leader may be killed at each."""
+    caller, arrived = receiver(*answers)
+    stage = Stage(caller=caller)
+    for _ in answers:
+        with suppress(Killed):
+            await stage.live(CALL, Fuse(0, is_after=False))
+    await stage.trail()
+    return stage.result_of(CALL.id), arrived
+
+
+async def test_a_call_that_was_answered_is_applied_and_says_what_was_sent() -> None:
+    result, arrived = await told_of(None)
+    assert (result.outcome, arrived) == (Outcome.APPLIED, [CALL.id])
+    assert '"incident":"inc-1","rule":"crash-loop"' in result.changes[0]
+
+
+async def test_a_call_that_nobody_answered_may_have_been_done() -> None:
+    result, _ = await told_of(UnansweredError("no answer in time"))
+    assert (result.outcome, result.reason, result.message) == (Outcome.UNKNOWN, "unanswered", "no answer in time")
+
+
+async def test_a_call_that_the_receiver_refuses_is_refused() -> None:
+    result, _ = await told_of(RefusedError(Refusal.WEBHOOK_REFUSES, "it answered 422"))
+    assert (result.outcome, result.reason) == (Outcome.REFUSED, "webhook-refuses")
+
+
+async def test_who_takes_a_call_over_calls_again_under_the_same_id() -> None:
+    result, arrived = await told_of(Killed(), None)
+    assert (result.outcome, arrived) == (Outcome.APPLIED, [CALL.id, CALL.id])
+
+
+async def test_what_a_leader_of_before_may_have_sent_is_never_told_as_refused() -> None:
+    result, _ = await told_of(Killed(), RefusedError(Refusal.WEBHOOK_AWAY, "no connection"))
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "unanswered")
+    assert "webhook-away: no connection" in result.message
+
+
+async def test_a_call_is_settled_once_and_not_made_again() -> None:
+    result, arrived = await told_of(None, None)
+    assert (result.outcome, arrived) == (Outcome.APPLIED, [CALL.id])

@@ -13,7 +13,7 @@ from shared.contracts.actions.base import ActionBase, Done, Order, RefusedError
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import section
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Answer, Create, Delete, Get, ListAll, Patch, Preview, Request, Writing
+from shared.contracts.requests import Answer, Call, Create, Delete, Get, ListAll, Patch, Preview, Request, Writing
 from shared.contracts.workloads import WorkloadRef
 
 T = TypeVar("T")
@@ -47,12 +47,13 @@ class Server:
     @property
     def written(self) -> list[Writing]:
         """Return the requests that change something."""
-        return [one for one in self.asked if not isinstance(one, Get | ListAll | Preview)]
+        return [one for one in self.asked if not isinstance(one, Get | ListAll | Preview | Call)]
 
     @property
     def paths(self) -> list[str]:
         """Return the paths of all requests."""
-        return [one.writing.path if isinstance(one, Preview) else one.path for one in self.asked]
+        asked = (one.writing if isinstance(one, Preview) else one for one in self.asked)
+        return [one.path for one in asked if not isinstance(one, Call)]
 
     def _moved_on(self, conversation: Generator[Any, Answer, T], request: Request) -> Any:
         self.asked.append(request)
@@ -69,7 +70,7 @@ class Server:
         match request:
             case ListAll(path, fields):
                 return [one for at, one in self.objects.items() if _lists(path, at) and _is_selected(one, fields)]
-            case Preview():
+            case Preview() | Call():
                 return {}
             case Create():
                 return self._created(request)
