@@ -27,7 +27,7 @@ from shared.contracts.inbox import (
     SilenceEnded,
     WakeUp,
 )
-from shared.contracts.incidents import Incident, Phase, Reason
+from shared.contracts.incidents import Incident, Mode, Phase, Reason
 from shared.contracts.signals import (
     ContainerSignal,
     ContainerState,
@@ -165,6 +165,13 @@ class Scene:
         """Let a person end the pause."""
         self._pass()
         self._log.take(Resume(**self.identity("resume"), by="ana"))
+
+    def all_is_in(self, mode: Mode) -> None:
+        """Let a playbook come into force that differs by its mode."""
+        self._pass()
+        text = PLAYBOOK.read_text(encoding="utf-8").replace("  mode: live #", f"  mode: {mode.value} #", 1)
+        digest = load_playbook(text, file=PLAYBOOK.name).hash
+        self._log.take(PlaybookActivated(**self.identity("playbook", digest), hash=digest, text=text))
 
     def is_silenced(self, *, minutes: int) -> Silence:
         """Let a person silence the workload."""
@@ -503,6 +510,34 @@ def _protected(scene: Scene) -> None:
 _VERIFIED = (Phase.HEALED, Reason.VERIFIED)
 _HANDED_OVER = (Phase.ESCALATED, Reason.ESCALATED)
 
+
+def _forgone(mode: Mode = Mode.SHADOW) -> Callable[[Scene], None]:
+    def goes(scene: Scene) -> None:
+        scene.all_is_in(mode)
+        scene.becomes(healthy=False)
+        scene.shows("crash-loop")
+        if mode is Mode.DRY_RUN:
+            scene.answered(Outcome.DRY_RUN)
+
+    return goes
+
+
+def _forgone_and_healed(scene: Scene) -> None:
+    _forgone()(scene)
+    scene.becomes(healthy=True)
+    scene.wakes()
+
+
+def _forgone_and_missed(scene: Scene) -> None:
+    _forgone(Mode.DRY_RUN)(scene)
+    scene.wakes()
+
+
+def _forgone_and_confirmed(scene: Scene) -> None:
+    _forgone()(scene)
+    _by_a_person(scene)
+
+
 HISTORIES: Mapping[str, Sequence[Scenario]] = {
     "image-pull": (
         Scenario("healed", _healed("image-pull"), *_VERIFIED),
@@ -558,5 +593,11 @@ HISTORIES: Mapping[str, Sequence[Scenario]] = {
         Scenario("silenced", _silenced, *_VERIFIED),
         Scenario("silenced-while-open", _silenced_while_open, *_HANDED_OVER),
         Scenario("silence-expired", _silenced_until_it_expires, *_VERIFIED),
+    ),
+    "forgone": (
+        Scenario("needless", _forgone_and_healed, Phase.CLOSED, Reason.SHADOW_DONE),
+        Scenario("missed", _forgone_and_missed, Phase.CLOSED, Reason.DRY_RUN_DONE),
+        Scenario("confirmed", _forgone_and_confirmed, *_VERIFIED),
+        Scenario("watched", _forgone(), Phase.CLOSED, Reason.SHADOW_DONE),
     ),
 }
