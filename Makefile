@@ -8,9 +8,10 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders properties plant golden integration away e2e bench bench-rivals bench-replay bench-decide bench-act bench-policies bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders leaders-real properties plant golden integration away e2e bench bench-rivals bench-replay bench-decide bench-act bench-policies bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
+ROUNDS ?= 100
 SEEDS ?= 1000000
 FROM ?= 0
 
@@ -58,6 +59,9 @@ simulate: setup ## the simulation on SEEDS seeds from FROM on, on all processors
 
 leaders: setup ## 1,000 rounds and more of two remediators, of which the leader stands still or dies at each step
 	@LEADER_SEEDS=40 $(BIN)/pytest tests/simulation/test_leaders.py -q -n 2 --dist worksteal
+
+leaders-real: setup ## the same as processes on a real Kubernetes, Kafka and Valkey: ROUNDS that stop a leader, a third as many kill it
+	@LEADER_ROUNDS=$(ROUNDS) $(BIN)/sre-agent cluster run --no-node -- $(BIN)/pytest tests/cluster/test_leaders.py -q -s
 
 properties: setup ## what holds for every history of the decider, on 2,000 histories each
 	@$(BIN)/pytest tests/unit/services/decider/core/test_properties.py -q --hypothesis-profile long

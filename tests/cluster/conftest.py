@@ -25,13 +25,15 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.bank import Bank
 from tests.cluster.campaign import Campaign, run_campaign, table_of
 from tests.cluster.jobs import JOBS, job, jobs
+from tests.cluster.leaders import Led, lead_all
+from tests.cluster.leaders import table_of as table_of_leaders
 from tests.cluster.objects import laid_out as objects
 from tests.cluster.objects import path_of, register
 from tests.cluster.real import Real, the_cluster
 from tests.cluster.rights import KUBERNETES
 from tests.contracts.cluster.backend import until
 
-_TABLE = pytest.StashKey[str]()
+_TABLES = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +46,27 @@ def real() -> Real:
 def campaign(request: pytest.FixtureRequest, real: Real, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     """Return what became of every fault; broken and healed once for all tests."""
     done = run_campaign(real, tmp_path_factory.mktemp("campaign"))
-    request.config.stash[_TABLE] = table_of(done)
+    _show(request.config, "real faults on a real cluster, seconds from the signal", table_of(done))
     return done
 
 
+@pytest.fixture(scope="session")
+def led(request: pytest.FixtureRequest, real: Real, tmp_path_factory: pytest.TempPathFactory) -> Led:
+    """Return what became of every round of two leaders; played once for all tests."""
+    done = lead_all(real, tmp_path_factory.mktemp("leaders"))
+    apply(real.api, register())  # their tokens are above those that other tests write under
+    _show(request.config, "leaders that stand still or are killed at a step", table_of_leaders(done.rounds))
+    return done
+
+
+def _show(config: pytest.Config, title: str, table: str) -> None:
+    config.stash.setdefault(_TABLES, {})[title] = table
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the times of the campaign beside what plain Kubernetes did."""
-    if table := config.stash.get(_TABLE, None):
-        terminalreporter.section("real faults on a real cluster, seconds from the signal")
+    """Show what was measured: the times of the campaign beside what plain Kubernetes did, and the leaders' rounds."""
+    for title, table in config.stash.get(_TABLES, {}).items():
+        terminalreporter.section(title)
         terminalreporter.write_line(table)
 
 
