@@ -11,6 +11,7 @@ from statistics import median
 from tests.cluster.forgetting import Forgotten, forgotten
 from tests.cluster.real import Real
 from tests.cluster.rounds import POINTS, Ended, judged_whole, played, rounds_of, stage
+from tests.cluster.unfenced import unfenced
 from tests.cluster.verdicts import Judgement
 
 ROUNDS = rounds_of(int(os.environ.get("LEADER_ROUNDS", str(len(POINTS)))))
@@ -23,6 +24,7 @@ class Led:
 
     rounds: Sequence[Ended]
     whole: Judgement
+    unfenced: Ended
     forgotten: Sequence[Forgotten]
 
 
@@ -36,7 +38,8 @@ async def _led(real: Real, directory: Path) -> Led:
         forgot = await forgotten(made, FORGOTTEN)
         since = made.log.end()
         rounds = await played(made, ROUNDS)
-        return Led(rounds, await judged_whole(made, since), forgot)
+        whole = await judged_whole(made, since)
+        return Led(rounds, whole, await unfenced(made, len(ROUNDS)), forgot)
 
 
 def table_of(rounds: Sequence[Ended]) -> str:

@@ -25,6 +25,11 @@ def test_stale_writes_were_tried_so_it_was_the_api_server_that_stopped_them(led:
     assert any(ended.judgement.denied for ended in led.rounds)
 
 
+def test_without_the_fence_a_leader_that_was_followed_does_harm_and_it_is_seen(led: Led) -> None:
+    assert len(led.unfenced.judgement.stale) == 1, led.unfenced.story
+    assert any("told as refused" in one for one in led.unfenced.judgement.violations)
+
+
 @pytest.mark.parametrize("how", ["wiped", "an old copy"])
 def test_where_the_store_forgets_while_it_is_led_the_token_never_goes_back(led: Led, how: str) -> None:
     found = [one for one in led.forgotten if one.how == how]
