@@ -1,4 +1,4 @@
-"""What the admission policies cost everybody else: an administrator's change, without them and with them.
+"""What the admission policies cost everybody else: an administrator's change without them, with them, with all of them.
 
 Also how long an API server that has just started denies it, until it knows the policies' parameters. etcd and the API
 server are real; there is no node. The change is a dry run of a patch of a Deployment in a namespace with many
@@ -8,7 +8,7 @@ ReplicaSets, each of which is a parameter of a policy.
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +28,22 @@ from shared.kernel.errors import UnavailableError
 from tests.cluster.objects import workload
 
 REPLICA_SETS = 500
-CHANGES = 400
+CHANGES = 100
 TURNS = 5
 STARTS = 5
 _NAMESPACE = "bank"
 _APPS = f"/apis/apps/v1/namespaces/{_NAMESPACE}"
 _PATH = f"{_APPS}/deployments/target"
-_POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_POLICIES, _BINDINGS = f"{_ADMISSION}/validatingadmissionpolicies", f"{_ADMISSION}/validatingadmissionpolicybindings"
 _MARK: JsonObject = {"metadata": {"annotations": {"bench": "1"}}}
-_SHIPPED = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes" / "admission.yaml"
+_MANIFESTS = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes"
+_SHIPPED, _OPTION = _MANIFESTS / "admission.yaml", _MANIFESTS / "optional" / "revisions.yaml"
+_SETTINGS: Mapping[str, Sequence[Path]] = {
+    "none": (),
+    "as shipped": (_SHIPPED,),
+    "with optional/revisions.yaml": (_SHIPPED, _OPTION),
+}
 _TAKEN_UP_S = 5.0
 """The API server takes policies up by a watch and says nothing of it."""
 
@@ -52,26 +59,31 @@ class Start:
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as directory:
-        without, beneath, starts = asyncio.run(_measured(Path(directory)))
-    _print(without, beneath, starts)
+        changes, starts = asyncio.run(_measured(Path(directory)))
+    _print(changes, starts)
 
 
-async def _measured(directory: Path) -> tuple[Sequence[float], Sequence[float], Sequence[Start]]:
+async def _measured(directory: Path) -> tuple[Mapping[str, Sequence[float]], Sequence[Start]]:
     async with KubernetesCluster(ClusterOptions(directory=directory), report=to_stderr) as cluster:
         async with KubeClient(cluster.plane.kubeconfig) as admin:
             await _furnish(admin)
-            without: list[float] = []
-            beneath: list[float] = []
-            for turn in range(TURNS):
-                to_stderr(f"turn {turn + 1} of {TURNS}: {CHANGES} changes each, with and without policies")
-                beneath.append(await _milliseconds(admin))
-                await _unbind(admin)
-                without.append(await _milliseconds(admin))
-                await _bind(admin)
-        return without, beneath, [await _started(cluster) for _ in range(STARTS)]
+            turns = [await _turn(admin, number) for number in range(TURNS)]
+        changes = {name: [turn[name] for turn in turns] for name in _SETTINGS}
+        return changes, [await _started(cluster) for _ in range(STARTS)]
+
+
+async def _turn(admin: KubeClient, number: int) -> Mapping[str, float]:
+    to_stderr(f"turn {number + 1} of {TURNS}: {CHANGES} changes under each setting")
+    found: dict[str, float] = {}
+    for name, manifests in _SETTINGS.items():
+        await _bind(admin, manifests)
+        found[name] = await _milliseconds(admin)
+    return found
 
 
 async def _furnish(admin: KubeClient) -> None:
+    option = next(one for one in documents(_OPTION) if one["kind"] == "ValidatingAdmissionPolicy")
+    await admin.create(_POLICIES, option)
     await admin.create(f"{_APPS}/deployments", workload("target"))
     for number in range(REPLICA_SETS):
         document = workload(f"past-{number}")
@@ -79,17 +91,14 @@ async def _furnish(admin: KubeClient) -> None:
         await admin.create(f"{_APPS}/replicasets", {**document, "kind": "ReplicaSet", "spec": spec})
 
 
-async def _unbind(admin: KubeClient) -> None:
-    for binding in (await admin.list(_POLICIES)).items:
+async def _bind(admin: KubeClient, manifests: Sequence[Path]) -> None:
+    """Let the policies of these manifests be in force, and no others."""
+    for binding in (await admin.list(_BINDINGS)).items:
         metadata = section(binding, "metadata")
-        await admin.delete(f"{_POLICIES}/{text(metadata, 'name')}", uid=text(metadata, "uid"))
-    await asyncio.sleep(_TAKEN_UP_S)
-
-
-async def _bind(admin: KubeClient) -> None:
-    for document in documents(_SHIPPED):
+        await admin.delete(f"{_BINDINGS}/{text(metadata, 'name')}", uid=text(metadata, "uid"))
+    for document in documents(*manifests):
         if document["kind"] == "ValidatingAdmissionPolicyBinding":
-            await admin.create(_POLICIES, document)
+            await admin.create(_BINDINGS, document)
     await asyncio.sleep(_TAKEN_UP_S)
 
 
@@ -114,30 +123,30 @@ async def _started(cluster: KubernetesCluster) -> Start:
 
 
 async def _until_it_passes(admin: KubeClient) -> Start:
-    answered_at: float | None = None
     denied: list[str] = []
+    denied_from: float | None = None
     while True:
         try:
             with suppress(UnavailableError):
                 await admin.patch(_PATH, _MARK, kind=PatchType.MERGE, dry_run=True)
-                return Start(time.perf_counter() - (answered_at or time.perf_counter()), denied)
+                return Start(time.perf_counter() - denied_from if denied_from else 0.0, denied)
         except KubeError as refused:
             denied.append(f"{refused.status} {refused.message}")
-            answered_at = answered_at or time.perf_counter()
+            denied_from = denied_from or time.perf_counter()
         await asyncio.sleep(0.02)
 
 
-def _print(without: Sequence[float], beneath: Sequence[float], starts: Sequence[Start]) -> None:
+def _print(changes: Mapping[str, Sequence[float]], starts: Sequence[Start]) -> None:
     console = Console()
     console.print(f"[dim]{machine()}[/dim]")
     table = Table(title=f"An administrator's change of a Deployment beside {REPLICA_SETS} ReplicaSets, dry run")
-    for name in ("policies", "median of medians", "least", "most"):
+    for name in ("policies", "median of medians", "least", "most", "as long as without"):
         table.add_column(name)
-    for name, told in (("none", without), ("as shipped", beneath)):
-        table.add_row(name, *(f"{value:.2f} ms" for value in (median(told), min(told), max(told))))
+    for name, told in changes.items():
+        ratio = median(one / other for one, other in zip(told, changes["none"], strict=True))
+        cells = (f"{value:.2f} ms" for value in (median(told), min(told), max(told)))
+        table.add_row(name, *cells, f"{ratio:.2f} times")
     console.print(table)
-    ratio = median(one / other for one, other in zip(beneath, without, strict=True))
-    console.print(f"with the policies it takes {ratio:.2f} times as long")
     starts_table = Table(title="After a kill of the API server, from its first answer to the first change that passes")
     for name in ("seconds", "denied meanwhile", "the last of them"):
         starts_table.add_column(name)

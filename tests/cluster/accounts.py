@@ -6,7 +6,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.cluster.rights import KUBERNETES
 from tests.contracts.cluster.backend import until
 
 REAL = "SRE_TEST_KUBECONFIG"
-MANIFESTS = (KUBERNETES / "rbac.yaml", KUBERNETES / "admission.yaml")
+MANIFESTS = tuple(KUBERNETES / name for name in ("rbac.yaml", "admission.yaml", "optional/revisions.yaml"))
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -87,12 +87,17 @@ def apply(api: client.ApiClient, document: Any) -> None:
     assert answer.status in {200, 201}, answer
 
 
+def applied() -> Iterator[Any]:
+    """Yield the documents that are in force in the tests: what is shipped, and the policy that is an option."""
+    for path in MANIFESTS:
+        yield from yaml.safe_load_all(path.read_text())
+
+
 def apply_rights(api: client.ApiClient) -> None:
     """Apply the shipped accounts, roles, policies and the namespace that is healed; return when they are in force."""
     apply(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": BANK}})
-    for path in MANIFESTS:
-        for document in yaml.safe_load_all(path.read_text()):
-            apply(api, document)
+    for document in applied():
+        apply(api, document)
     apply(api, register())
     _until_in_force(api)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, apply, ask, connect, connect_as
+from tests.cluster.accounts import JSON_PATCH, MERGE, Answer, applied, apply, ask, connect, connect_as
 from tests.cluster.forbidden import (
     FORBIDDEN,
     NOBODY,
@@ -38,7 +38,7 @@ from tests.cluster.objects import (
     waiting_pod,
     workload,
 )
-from tests.cluster.rights import AGENT, shipped
+from tests.cluster.rights import AGENT
 from tests.contracts.cluster.backend import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("laid_out")]
@@ -519,7 +519,7 @@ def test_each_policy_is_well_typed_and_bound_to_deny(admin: client.ApiClient) ->
         if one.metadata.name.startswith("sre-agent-")
     }
     bindings = {one.spec.policy_name: one.spec for one in found.list_validating_admission_policy_binding().items}
-    assert policies.keys() == {one["metadata"]["name"] for one in shipped() if one["kind"].endswith("AdmissionPolicy")}
+    assert policies.keys() == {one["metadata"]["name"] for one in applied() if one["kind"].endswith("AdmissionPolicy")}
     for name, policy in policies.items():
         assert policy.spec.failure_policy == "Fail"
         assert bindings[name].validation_actions == ["Deny"]

@@ -111,7 +111,11 @@ def test_the_remediators_roles_are_what_its_actions_need() -> None:
     assert granted()["remediator"] == changing | register | brake | stops | sizers | predicted
 
 
-OPTIONAL = {"nodes.yaml": {"cordon", "uncordon", "drain"}, "jobs.yaml": {"retry-job", "run-job"}}
+OPTIONAL = {
+    "nodes.yaml": {"cordon", "uncordon", "drain"},
+    "jobs.yaml": {"retry-job", "run-job"},
+    "revisions.yaml": set[str](),
+}
 """What each optional binding lets the remediator do."""
 
 
@@ -145,12 +149,16 @@ def right_on(path: str, verb: str) -> Right:
     return Right(rest[0] if root == "apis" else "", [one for one in rest if one != "{}"][-1], verb)
 
 
+def all_there_is() -> list[Any]:
+    return [*kubernetes(), *chain(*map(optional, OPTIONAL))]
+
+
 def policies() -> list[Any]:
-    return [one for one in kubernetes() if one["kind"] == "ValidatingAdmissionPolicy"]
+    return [one for one in all_there_is() if one["kind"] == "ValidatingAdmissionPolicy"]
 
 
 def test_each_policy_holds_the_remediator_alone_fails_closed_and_is_bound_to_deny() -> None:
-    bound = {one["spec"]["policyName"]: one["spec"] for one in kubernetes() if one["kind"].endswith("PolicyBinding")}
+    bound = {one["spec"]["policyName"]: one["spec"] for one in all_there_is() if one["kind"].endswith("PolicyBinding")}
     for policy in policies():
         assert policy["spec"]["failurePolicy"] == "Fail"
         assert [one["expression"] for one in policy["spec"]["matchConditions"]] == [
@@ -161,7 +169,7 @@ def test_each_policy_holds_the_remediator_alone_fails_closed_and_is_bound_to_den
 
 def test_a_parameter_that_is_missing_denies_nobody() -> None:
     """It is looked up before the conditions that tell whose request it is: denying would hold every account."""
-    bindings = [one["spec"] for one in kubernetes() if one["kind"].endswith("PolicyBinding")]
+    bindings = [one["spec"] for one in all_there_is() if one["kind"].endswith("PolicyBinding")]
     told = [one["paramRef"]["parameterNotFoundAction"] for one in bindings if "paramRef" in one]
     assert told == ["Allow"] * 4
 
