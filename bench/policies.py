@@ -29,7 +29,7 @@ from tests.cluster.objects import workload
 
 REPLICA_SETS = 500
 CHANGES = 100
-TURNS = 5
+TURNS = 3
 STARTS = 5
 _NAMESPACE = "bank"
 _APPS = f"/apis/apps/v1/namespaces/{_NAMESPACE}"
