@@ -8,13 +8,12 @@ from typing import Any
 from shared.contracts.actions.evictions import eviction_of
 from shared.contracts.actions.marks import TOKEN_ANNOTATION
 from shared.infra.crashing import CrashPoint
-from shared.infra.kube import KubeError
+from shared.infra.kube import KubeError, PatchType
 from tests.cluster.objects import BANK
 from tests.cluster.rounds import NEXT, Ended, Round, Stage, passed
 from tests.integration.service_process import until
 
-_BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
-_FENCE = f"{_BINDINGS}/sre-agent-remediator-fence"
+_FENCE = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/sre-agent-remediator-fence"
 _FORBIDDEN = 403
 _TRIES = 5
 UNSEEN = Round(CrashPoint.WRITE_CHECKED, 1, signal.SIGSTOP, expires=True)
@@ -33,18 +32,22 @@ async def unfenced(stage: Stage, number: int) -> Ended:
 
 @asynccontextmanager
 async def _without_fence(stage: Stage) -> AsyncGenerator[None]:
-    found: Any = await stage.admin.get(_FENCE)
-    await stage.admin.delete(_FENCE, uid=found["metadata"]["uid"])
+    await _answer(stage, "Audit")
     try:
         await until(lambda: _is_open(stage))
         yield
     finally:
-        await stage.admin.create(_BINDINGS, {**found, "metadata": {"name": found["metadata"]["name"]}})
+        await _answer(stage, "Deny")
 
     async def is_shut() -> bool:
         return not await _is_open(stage)
 
     await until(is_shut)
+
+
+async def _answer(stage: Stage, action: str) -> None:
+    """Let the fence deny, or only note; without its binding the API server would stop to watch the register for good."""
+    await stage.admin.patch(_FENCE, {"spec": {"validationActions": [action]}}, kind=PatchType.MERGE)
 
 
 async def _is_open(stage: Stage) -> bool:
