@@ -46,7 +46,7 @@ async def _without_fence(stage: Stage) -> AsyncGenerator[None]:
 
 
 async def _answer(stage: Stage, action: str) -> None:
-    """Let the fence deny, or only note; without its binding the API server would stop to watch the register for good."""
+    """Let the fence deny, or only note; with no binding the API server would stop to watch the register for good."""
     await stage.admin.patch(_FENCE, {"spec": {"validationActions": [action]}}, kind=PatchType.MERGE)
 
 
