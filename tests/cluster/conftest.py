@@ -4,7 +4,7 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ import yaml
 from kubernetes import client
 
 from sandbox.kubernetes.accounts import ACCOUNTS
+from services.remediator.adapters.acting import Actor
+from shared.infra.kube import KubeClient
 from tests.cluster.accounts import (
     REAL,
     apply,
@@ -27,6 +29,8 @@ from tests.cluster.campaign import Campaign, run_campaign, table_of
 from tests.cluster.jobs import JOBS, job, jobs
 from tests.cluster.leaders import Led, lead_all
 from tests.cluster.leaders import table_of as table_of_leaders
+from tests.cluster.leading import TOKEN_NOW
+from tests.cluster.leading import led as behind_the_fence
 from tests.cluster.objects import laid_out as objects
 from tests.cluster.objects import path_of, register
 from tests.cluster.real import Real, the_cluster
@@ -110,6 +114,13 @@ def laid_out(admin: client.ApiClient) -> Generator[None]:
     yield
     for document in (one for one in objects() if one["kind"] != "Namespace"):
         ask(admin, "DELETE", path_of(document), body={"gracePeriodSeconds": 0})
+
+
+@pytest.fixture
+async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
+    """Yield what carries commands out, with the remediator's own account."""
+    async with KubeClient(kubeconfigs["remediator"]) as opened:
+        yield Actor(behind_the_fence(opened, token=TOKEN_NOW))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,31 +14,15 @@ import pytest
 from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import Action, RestartPod, Rollback
 from shared.contracts.actions.base import Done
-from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.contracts.refusals import Refusal
 from shared.infra.kube import KubeClient
 from tests.cluster.bank import BROKEN_IMAGE, MEBIBYTE, MORE_MEMORY, SOUND_IMAGE, Bank, command, restart_of
-from tests.cluster.leading import led
+from tests.cluster.leading import TOKEN_NOW, led, live, preview
 from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, running, waiting_pod
 from tests.contracts.cluster.backend import until
 
 pytestmark = pytest.mark.cluster
-TOKEN_NOW = 7
-
-
-@pytest.fixture
-async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
-    async with KubeClient(kubeconfigs["remediator"]) as opened:
-        yield Actor(led(opened, token=TOKEN_NOW))
-
-
-async def live(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=TOKEN_NOW, dry_run=False)
-
-
-async def preview(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=TOKEN_NOW, dry_run=True)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "Job"])

@@ -4,8 +4,7 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,10 +15,9 @@ from shared.contracts.actions import Action, ExpandVolume, RestoreService, Scale
 from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
-from shared.infra.kube import KubeClient
 from tests.cluster.accounts import JSON_PATCH, ask
 from tests.cluster.bank import Bank, command
-from tests.cluster.leading import led
+from tests.cluster.leading import live, preview
 from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, path_of, running, workload
 from tests.cluster.things import FIXED, asked_of, autoscaler, bound, bounds_of, claim, service, user_of, with_status
 
@@ -30,20 +28,6 @@ MORE_PODS = ScaleHpa(by=2, at_most=4)
 MORE_ROOM = ExpandVolume(claim="books", factor=1.5, cap_bytes=4 * GIBIBYTE)
 RESTORE = RestoreService(service="web")
 KEDA = {"labels": {"scaledobject.keda.sh/name": "web"}}
-
-
-@pytest.fixture
-async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
-    async with KubeClient(kubeconfigs["remediator"]) as opened:
-        yield Actor(led(opened, token=7))
-
-
-async def live(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=7, dry_run=False)
-
-
-async def preview(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=7, dry_run=True)
 
 
 def told(answer: Done | Refused) -> tuple[str, ...]:

@@ -4,8 +4,7 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,33 +12,16 @@ import pytest
 from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import Action, DeletePod, RetryJob
 from shared.contracts.actions.base import Done
-from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
-from shared.infra.kube import KubeClient
 from tests.cluster.accounts import ask
 from tests.cluster.bank import PODS, Bank, command, pod_of
 from tests.cluster.jobs import has_failed, job, jobs
-from tests.cluster.leading import led
+from tests.cluster.leading import live, preview
 from tests.cluster.objects import BANK, PROTECTED, container, waiting_pod, workload
 from tests.contracts.cluster.backend import until
 
 pytestmark = pytest.mark.cluster
-TOKEN_NOW = 7
 HELD = "example.com/held"
-
-
-@pytest.fixture
-async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
-    async with KubeClient(kubeconfigs["remediator"]) as opened:
-        yield Actor(led(opened, token=TOKEN_NOW))
-
-
-async def live(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=TOKEN_NOW, dry_run=False)
-
-
-async def preview(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=TOKEN_NOW, dry_run=True)
 
 
 def deletion(pod: Any, *, force: bool = False) -> DeletePod:

@@ -4,8 +4,7 @@
 # pyright: basic, reportArgumentType=false, reportOptionalMemberAccess=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from pathlib import Path
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -14,36 +13,19 @@ from kubernetes import client
 from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import RunJob
 from shared.contracts.actions.base import Done
-from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
-from shared.infra.kube import KubeClient
 from tests.cluster.accounts import apply, ask
 from tests.cluster.bank import Bank, command
 from tests.cluster.forbidden import FORBIDDEN_JOBS, TEMPLATES, Forbidden, denied_by
 from tests.cluster.jobs import JOBS, has_failed, jobs, made_of, template
-from tests.cluster.leading import led
+from tests.cluster.leading import live, preview
 from tests.cluster.objects import PROTECTED, path_of, register, workload
 from tests.contracts.cluster.backend import until
 
 pytestmark = pytest.mark.cluster
-TOKEN_NOW = 7
 ACTION = RunJob(cronjob="reindex", at_most_seconds=60)
 STOP = {"sre-agent.dev/pause": "ann"}
 Clients = dict[str, client.ApiClient]
-
-
-@pytest.fixture
-async def actor(kubeconfigs: dict[str, Path]) -> AsyncGenerator[Actor]:
-    async with KubeClient(kubeconfigs["remediator"]) as opened:
-        yield Actor(led(opened, token=TOKEN_NOW))
-
-
-async def live(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=TOKEN_NOW, dry_run=False)
-
-
-async def preview(actor: Actor, ordered: Command) -> Done | Refused:
-    return await actor.act(ordered, token=TOKEN_NOW, dry_run=True)
 
 
 def web_and(bank: Bank, cron: Any) -> Any:
