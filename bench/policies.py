@@ -92,7 +92,10 @@ async def _furnish(admin: KubeClient) -> None:
 
 
 async def _bind(admin: KubeClient, manifests: Sequence[Path]) -> None:
-    """Let the policies of these manifests be in force, and no others."""
+    """Let the policies of these manifests be in force, and no others.
+
+    What the API server knows of the parameters it keeps from then on (docs/adr/0017): all were there before.
+    """
     for binding in (await admin.list(_BINDINGS)).items:
         metadata = section(binding, "metadata")
         await admin.delete(f"{_BINDINGS}/{text(metadata, 'name')}", uid=text(metadata, "uid"))
