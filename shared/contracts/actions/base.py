@@ -50,9 +50,9 @@ class Order:
         """Return the annotations that a change for this command carries."""
         return marks_of(self.command, self.token)
 
-    def metadata_for(self, source: JsonObject) -> JsonObject:
+    def metadata_for(self, source: JsonObject, marks: JsonObject | None = None) -> JsonObject:
         """Return the metadata of a patch: the marks, and the version that was read, so that no other is changed."""
-        return {"resourceVersion": version_of(source), "annotations": self.marks}
+        return {"resourceVersion": version_of(source), "annotations": self.marks if marks is None else marks}
 
     def marks_with(self, field: str, *, before: str, after: str) -> JsonObject:
         """Return the marks of a change that somebody may undo: with what it changes, from what to what."""

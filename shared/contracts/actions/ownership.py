@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
+from typing import Literal, cast
 
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.objects import annotations_of, section, sections, text
@@ -21,6 +21,7 @@ REPLICAS = ("spec", "replicas")
 Step = str | tuple[str, str]
 """A field by its name; or an item of a list by a key of it and the key's value."""
 FieldPath = tuple[Step, ...]
+Resource = Literal["cpu", "memory"]
 
 
 class Owner(StrEnum):
@@ -94,12 +95,13 @@ def scaler_of(workload: WorkloadRef, autoscalers: Iterable[JsonObject]) -> Owner
 
 
 def sizer_of(
-    workload: JsonObject, ref: WorkloadRef, autoscalers: Iterable[JsonObject], *, container: str
+    workload: JsonObject, ref: WorkloadRef, autoscalers: Iterable[JsonObject], *, container: str, resource: Resource
 ) -> Ownership | None:
-    """Return the VerticalPodAutoscaler that sets a container's memory as pods are made, unless we may all the same."""
+    """Return the VerticalPodAutoscaler that sizes a container as pods are made, unless we may all the same."""
     if Owner.VPA in _allowed_by(workload):
         return None
-    found = (one for one in autoscalers if _names(section(one, "spec", "targetRef"), ref) and _sizes(one, container))
+    theirs = (one for one in autoscalers if _names(section(one, "spec", "targetRef"), ref))
+    found = (one for one in theirs if _sizes(one, container, resource))
     return next((Ownership(Owner.VPA, _named(one)) for one in found), None)
 
 
@@ -114,7 +116,7 @@ def in_words(path: FieldPath) -> str:
     return "".join(f"[{step[1]}]" if isinstance(step, tuple) else f".{step}" for step in path).removeprefix(".")
 
 
-def _resource_of(container: str, bound: str, resource: str) -> FieldPath:
+def _resource_of(container: str, bound: str, resource: Resource) -> FieldPath:
     return (*TEMPLATE, "spec", "containers", ("name", container), "resources", bound, resource)
 
 
@@ -181,14 +183,14 @@ def _named(source: JsonObject) -> str:
     return text(section(source, "metadata"), "name")
 
 
-def _sizes(autoscaler: JsonObject, container: str) -> bool:
-    """Tell whether a VerticalPodAutoscaler sets the memory of a container: where nothing is said it does."""
+def _sizes(autoscaler: JsonObject, container: str, resource: Resource) -> bool:
+    """Tell whether a VerticalPodAutoscaler sets a resource of a container: where nothing is said it does."""
     if text(section(autoscaler, "spec", "updatePolicy"), "updateMode") in _IDLE_MODES:
         return False
     policies = {text(one, "containerName"): one for one in _policies(autoscaler)}
     policy = policies.get(container, policies.get("*", cast("JsonObject", {})))
     resources = policy.get("controlledResources")
-    return text(policy, "mode") not in _IDLE_MODES and (not isinstance(resources, list) or "memory" in resources)
+    return text(policy, "mode") not in _IDLE_MODES and (not isinstance(resources, list) or resource in resources)
 
 
 def _policies(autoscaler: JsonObject) -> Iterator[JsonObject]:

@@ -4,15 +4,26 @@ from collections.abc import Generator, Mapping, Sequence
 
 from shared.contracts.actions.base import Order, RefusedError, read, read_all
 from shared.contracts.actions.marks import STOP_ANNOTATION, change_of
-from shared.contracts.actions.ownership import FieldPath, in_words, last_writer_of, owner_of, scaler_of, sizer_of
+from shared.contracts.actions.ownership import (
+    FieldPath,
+    Resource,
+    in_words,
+    last_writer_of,
+    owner_of,
+    scaler_of,
+    sizer_of,
+)
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import annotations_of, controller_of, section, text
 from shared.contracts.paths import COLLECTIONS, VERTICAL_AUTOSCALERS, collection_of, path_of
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Answer, Get, ListAll
+from shared.contracts.rights import Right
 from shared.contracts.workloads import WorkloadRef
 
 PROTECTED_LABEL = "sre-agent.dev/protected"
+READS_SIZERS = frozenset({Right("autoscaling.k8s.io", "verticalpodautoscalers", "list")})
+"""What it takes to learn who sizes pods."""
 _LABELLED = ((), ("spec", "template"), ("spec", "jobTemplate"), ("spec", "jobTemplate", "spec", "template"))
 """Where an object carries labels: its own, those of its pods, of a CronJob's Jobs, and of their pods."""
 
@@ -110,16 +121,18 @@ def check_unowned(source: JsonObject, path: FieldPath) -> None:
         raise RefusedError(Refusal.OWNED_BY_OTHER, f"{in_words(path)}: {ownership}")
 
 
-def check_unsized(workload: JsonObject, order: Order, *, container: str) -> Generator[ListAll, Answer, None]:
-    """Ask for the autoscalers that set the memory of pods when they are made; a cluster may have none such.
+def check_unsized(
+    workload: JsonObject, order: Order, *, container: str, resource: Resource
+) -> Generator[ListAll, Answer, None]:
+    """Ask for the autoscalers that size pods when they are made; a cluster may have none such.
 
     Raises:
-        RefusedError: one sets that of the container.
+        RefusedError: one sets that resource of the container.
     """
-    known = yield from _sizers(order.workload.namespace)
-    ownership = sizer_of(workload, order.workload, known, container=container)
+    known = yield from read_all(VERTICAL_AUTOSCALERS.format(order.workload.namespace))
+    ownership = sizer_of(workload, order.workload, known, container=container, resource=resource)
     if ownership is not None:
-        raise RefusedError(Refusal.OWNED_BY_OTHER, f"memory of container {container}: {ownership}")
+        raise RefusedError(Refusal.OWNED_BY_OTHER, f"{resource} of container {container}: {ownership}")
 
 
 def check_not_undone(source: JsonObject, path: FieldPath, *, present: str) -> None:
@@ -165,15 +178,6 @@ def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
     if any(one.get(PROTECTED_LABEL) == "true" for one in carried):
         return True
     return any(one.get(key) in values for one in carried for key, values in by.items())
-
-
-def _sizers(namespace: str) -> Generator[ListAll, Answer, list[JsonObject]]:
-    try:
-        return (yield from read_all(VERTICAL_AUTOSCALERS.format(namespace)))
-    except RefusedError as refused:
-        if refused.refusal is Refusal.TARGET_GONE:
-            return []
-        raise
 
 
 def _owner_of(source: JsonObject, namespace: str) -> WorkloadRef | None:

@@ -11,7 +11,8 @@ from typing import ClassVar, Literal, cast
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
 from shared.contracts.actions.former import FORMER_ANNOTATION, Direction, Former, forgetting, former_of, keeping
 from shared.contracts.actions.marks import operations_of
-from shared.contracts.actions.preconditions import check_unowned, path_to, read_unprotected
+from shared.contracts.actions.ownership import in_words
+from shared.contracts.actions.preconditions import check_not_undone, check_unowned, path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.objects import annotations_of, section, sections, text, version_of
@@ -26,6 +27,8 @@ from shared.contracts.workloads import WorkloadRef
 _KIND = "Service"
 _LABEL = "service"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_ROUTING = ("spec",)
+"""Where selector and ports lie."""
 
 
 class RestoreService(ActionBase):
@@ -67,6 +70,7 @@ class RestoreService(ActionBase):
 
     def _declared(self, service: JsonObject, workload: JsonObject) -> JsonObject:
         _check_unmade(service)
+        check_not_undone(service, _ROUTING, present=_in_words(section(service, "spec")))
         declared = section(_applied(service), "spec")
         selector, ports = section(declared, "selector"), list(sections(declared, "ports"))
         if not selector or not ports or _is_as(section(service, "spec"), declared):
@@ -79,8 +83,10 @@ class RestoreService(ActionBase):
 
     def _kept(self, service: JsonObject, wanted: JsonObject, order: Order) -> JsonObject:
         """Return the annotations of the change."""
-        metadata = order.metadata_for(service)
-        former = Former(_routing(section(service, "spec")), wanted)
+        before = _routing(section(service, "spec"))
+        marks = order.marks_with(in_words(_ROUTING), before=_in_words(before), after=_in_words(wanted))
+        metadata = order.metadata_for(service, marks)
+        former = Former(before, wanted)
         told = keeping(metadata, former, order) if self.direction == "forth" else forgetting(metadata)
         return section(told, "annotations")
 
@@ -198,6 +204,10 @@ def _lines(name: str, before: JsonObject, after: JsonObject) -> Iterator[str]:
         yield f"service {name}: selector: {_pairs(before)} → {_pairs(after)}"
     if _ports(before) != _ports(after):
         yield f"service {name}: ports: {_ports(before)} → {_ports(after)}"
+
+
+def _in_words(spec: JsonObject) -> str:
+    return f"{_pairs(spec)} {_ports(spec)}"
 
 
 def _pairs(spec: JsonObject) -> str:

@@ -6,8 +6,14 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
-from shared.contracts.actions.ownership import REPLICAS
-from shared.contracts.actions.preconditions import check_no_autoscaler, check_unowned, path_to, read_unprotected
+from shared.contracts.actions.ownership import REPLICAS, in_words
+from shared.contracts.actions.preconditions import (
+    check_no_autoscaler,
+    check_not_undone,
+    check_unowned,
+    path_to,
+    read_unprotected,
+)
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.objects import number, section
 from shared.contracts.refusals import Refusal
@@ -43,9 +49,11 @@ class Scale(ActionBase):
         workload = yield from read_unprotected(path, order)
         before = number(section(workload, "spec"), "replicas", default=1)
         after = self._wanted(before)
+        check_not_undone(workload, REPLICAS, present=str(before))
         check_unowned(workload, REPLICAS)
         yield from check_no_autoscaler(order)
-        metadata = order.metadata_for(workload)
+        marks = order.marks_with(in_words(REPLICAS), before=str(before), after=str(after))
+        metadata = order.metadata_for(workload, marks)
         yield Patch(path, {"metadata": metadata, "spec": {"replicas": after}}, PatchType.MERGE)
         back = Scale(by=before - after, least=before, most=before, from_replicas=after)
         return Done((f"replicas: {before} → {after}",), inverse=back)

@@ -8,7 +8,14 @@ from pydantic import Field
 from shared.contracts.actions.base import ActionBase, Course, Done, Inquiry, Order, RefusedError, read_all
 from shared.contracts.actions.former import Direction, Former, forgetting, former_of, keeping
 from shared.contracts.actions.marks import is_marked
-from shared.contracts.actions.preconditions import check_unowned, path_to, read_unprotected, refuse_protected
+from shared.contracts.actions.ownership import in_words
+from shared.contracts.actions.preconditions import (
+    check_not_undone,
+    check_unowned,
+    path_to,
+    read_unprotected,
+    refuse_protected,
+)
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import labels_of, number, section, sections, text
@@ -87,10 +94,12 @@ class ScaleHpa(ActionBase):
         return number(former.found, self.bound)
 
     def _metadata(self, autoscaler: JsonObject, order: Order, after: int) -> JsonObject:
-        metadata = order.metadata_for(autoscaler)
+        before = _bound(autoscaler, self.bound)
+        marks = order.marks_with(in_words(("spec", self.bound)), before=str(before), after=str(after))
+        metadata = order.metadata_for(autoscaler, marks)
         if self.direction == "back":
             return forgetting(metadata)
-        former = Former({self.bound: _bound(autoscaler, self.bound)}, {self.bound: after})
+        former = Former({self.bound: before}, {self.bound: after})
         return keeping(metadata, former, order)
 
 
@@ -160,7 +169,9 @@ def _check_unmade(autoscaler: JsonObject, bound: Bound) -> None:
     made = next((text(one, "kind") for one in sections(autoscaler, "metadata", "ownerReferences")), "")
     if made or _KEDA_LABEL in labels_of(autoscaler):
         raise RefusedError(Refusal.OWNED_BY_OTHER, f"the autoscaler is made by {made or 'KEDA'}")
-    check_unowned(autoscaler, ("spec", bound))
+    field = ("spec", bound)
+    check_not_undone(autoscaler, field, present=str(_bound(autoscaler, bound)))
+    check_unowned(autoscaler, field)
 
 
 def _bound(autoscaler: JsonObject, bound: Bound) -> int:

@@ -9,8 +9,15 @@ from pydantic import Field
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
 from shared.contracts.actions.former import Direction, Former, forgetting, former_of, keeping
-from shared.contracts.actions.ownership import cpu_of
-from shared.contracts.actions.preconditions import check_unowned, path_to, read_unprotected
+from shared.contracts.actions.ownership import cpu_of, in_words
+from shared.contracts.actions.preconditions import (
+    READS_SIZERS,
+    check_not_undone,
+    check_unowned,
+    check_unsized,
+    path_to,
+    read_unprotected,
+)
 from shared.contracts.actions.resources import container_named, template_with, told
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject
@@ -30,7 +37,9 @@ class SetCpu(ActionBase):
 
     HEALS: ClassVar[str] = "a container that is throttled at its CPU limit, or gets too small a share of a busy node"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-    RIGHTS: ClassVar[frozenset[Right]] = rights_on(WORKLOADS, verbs=["get", "patch"], group="apps") | READS_BUDGETS
+    RIGHTS: ClassVar[frozenset[Right]] = (
+        rights_on(WORKLOADS, verbs=["get", "patch"], group="apps") | READS_BUDGETS | READS_SIZERS
+    )
 
     kind: Literal["set-cpu"] = "set-cpu"
     container: str
@@ -43,14 +52,16 @@ class SetCpu(ActionBase):
         path = path_to(order.workload, kinds=self.KINDS)
         workload = yield from read_unprotected(path, order)
         held = _held(container_named(workload, self.container))
-        metadata = order.metadata_for(workload)
         if self.direction == "back":
-            wanted, metadata = self._former(held, workload, order), forgetting(metadata)
+            wanted = self._former(held, workload, order)
         else:
             wanted = self._raised(held)
-            self._check_unowned(workload, wanted)
+            self._check_free(workload, held)
+            yield from check_unsized(workload, order, container=self.container, resource="cpu")
             yield from check_budgets(workload, order)
-            metadata = keeping(metadata, self._kept(held, wanted), order)
+        metadata = order.metadata_for(workload, self._marks(held, wanted, order))
+        is_back = self.direction == "back"
+        metadata = forgetting(metadata) if is_back else keeping(metadata, self._kept(held, wanted), order)
         body: JsonObject = {"metadata": metadata, "spec": template_with(self.container, "cpu", wanted)}
         yield Patch(path, body, PatchType.STRATEGIC)
         return Done(tuple(self._lines(held, wanted)))
@@ -74,12 +85,19 @@ class SetCpu(ActionBase):
             raise RefusedError(Refusal.CAP_REACHED)
         return {bound: format_millis(millis) for bound, millis in wanted.items()}
 
-    def _check_unowned(self, workload: JsonObject, wanted: Mapping[str, str]) -> None:
-        for bound in wanted:
-            check_unowned(workload, cpu_of(self.container, bound))
+    def _check_free(self, workload: JsonObject, held: Mapping[str, str]) -> None:
+        for bound, quantity in held.items():
+            field = cpu_of(self.container, bound)
+            check_not_undone(workload, field, present=_canonical(quantity))
+            check_unowned(workload, field)
 
     def _multiplied(self, millis: int) -> int:
         return max(millis, min(math.ceil(millis * self.factor), self.cap_millis))
+
+    def _marks(self, held: Mapping[str, str], wanted: Mapping[str, str], order: Order) -> JsonObject:
+        bound = next(iter(wanted))
+        before, after = _canonical(held[bound]), _canonical(wanted[bound])
+        return order.marks_with(in_words(cpu_of(self.container, bound)), before=before, after=after)
 
     def _kept(self, held: Mapping[str, str], wanted: Mapping[str, str]) -> Former:
         return Former({**held, "container": self.container}, {**wanted, "container": self.container})
@@ -159,6 +177,11 @@ def _held(container: JsonObject) -> Mapping[str, str]:
 
 def _quantities(kept: JsonObject) -> Mapping[str, str]:
     return {bound: str(kept[bound]) for bound in _BOUNDS if bound in kept}
+
+
+def _canonical(quantity: str) -> str:
+    """Return a quantity as it is always written, however somebody wrote it."""
+    return format_millis(_millis({"": quantity})[""])
 
 
 def _millis(bounds: Mapping[str, str]) -> Mapping[str, int]:

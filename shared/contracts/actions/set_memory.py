@@ -9,6 +9,7 @@ from shared.contracts.actions.base import ActionBase, Course, Done, Order, Refus
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
 from shared.contracts.actions.ownership import in_words, memory_of
 from shared.contracts.actions.preconditions import (
+    READS_SIZERS,
     check_not_undone,
     check_unowned,
     check_unsized,
@@ -35,9 +36,7 @@ class SetMemory(ActionBase):
     HEALS: ClassVar[str] = "a container that needs more memory than its limit gives it, and is killed for it"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
     RIGHTS: ClassVar[frozenset[Right]] = (
-        rights_on(WORKLOADS, verbs=["get", "patch"], group="apps")
-        | READS_BUDGETS
-        | {Right("autoscaling.k8s.io", "verticalpodautoscalers", "list")}
+        rights_on(WORKLOADS, verbs=["get", "patch"], group="apps") | READS_BUDGETS | READS_SIZERS
     )
 
     kind: Literal["set-memory"] = "set-memory"
@@ -50,9 +49,9 @@ class SetMemory(ActionBase):
         path = path_to(order.workload, kinds=self.KINDS)
         workload = yield from read_unprotected(path, order)
         resources, lines = self._resources(workload)
-        yield from check_unsized(workload, order, container=self.container)
+        yield from check_unsized(workload, order, container=self.container, resource="memory")
         yield from check_budgets(workload, order)
-        metadata: JsonObject = {**order.metadata_for(workload), "annotations": self._marks(order)}
+        metadata = order.metadata_for(workload, self._marks(order))
         spec = template_with(self.container, "memory", resources)
         yield Patch(path, {"metadata": metadata, "spec": spec}, PatchType.STRATEGIC)
         return Done(lines)

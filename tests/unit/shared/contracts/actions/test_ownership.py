@@ -12,6 +12,7 @@ from shared.contracts.actions.ownership import (
     FieldPath,
     Owner,
     Ownership,
+    Resource,
     in_words,
     last_writer_of,
     memory_of,
@@ -24,6 +25,9 @@ from tests.unit.shared.contracts.actions.conversation import WEB
 from tests.unit.shared.contracts.actions.objects import deployment, written_by
 
 LIMIT = memory_of("c0", "limits")
+
+
+BOTH, NEITHER = frozenset({"cpu", "memory"}), frozenset[str]()
 
 
 def managed(fields: Any, *, manager: str = "argocd-controller", **more: Any) -> Any:
@@ -148,32 +152,34 @@ def test_who_scales_a_workload_is_the_autoscaler_that_names_it(
 
 
 @pytest.mark.parametrize(
-    ("mode", "policies", "is_sized"),
+    ("mode", "policies", "sized"),
     [
-        ("", [], True),
-        ("Auto", [], True),
-        ("Initial", [], True),
-        ("Off", [], False),
-        ("Auto", [{"containerName": "c0", "mode": "Off"}], False),
-        ("Auto", [{"containerName": "*", "mode": "Off"}], False),
-        ("Auto", [{"containerName": "*", "mode": "Off"}, {"containerName": "c0", "mode": "Auto"}], True),
-        ("Auto", [{"containerName": "other", "mode": "Off"}], True),
-        ("Auto", [{"containerName": "c0", "controlledResources": ["cpu"]}], False),
-        ("Auto", [{"containerName": "c0", "controlledResources": ["cpu", "memory"]}], True),
+        ("", [], BOTH),
+        ("Auto", [], BOTH),
+        ("Initial", [], BOTH),
+        ("Off", [], NEITHER),
+        ("Auto", [{"containerName": "c0", "mode": "Off"}], NEITHER),
+        ("Auto", [{"containerName": "*", "mode": "Off"}], NEITHER),
+        ("Auto", [{"containerName": "*", "mode": "Off"}, {"containerName": "c0", "mode": "Auto"}], BOTH),
+        ("Auto", [{"containerName": "other", "mode": "Off"}], BOTH),
+        ("Auto", [{"containerName": "c0", "controlledResources": ["cpu"]}], frozenset({"cpu"})),
+        ("Auto", [{"containerName": "c0", "controlledResources": ["memory"]}], frozenset({"memory"})),
+        ("Auto", [{"containerName": "c0", "controlledResources": ["cpu", "memory"]}], BOTH),
     ],
 )
-def test_who_sizes_a_container_is_the_autoscaler_that_sets_its_memory(mode: str, policies: Any, is_sized: bool) -> None:
+@pytest.mark.parametrize("resource", ["cpu", "memory"])
+def test_who_sizes_a_container_is_the_autoscaler_that_sets_that_resource(
+    mode: str, policies: Any, sized: frozenset[str], resource: Resource
+) -> None:
     policy = {"updatePolicy": {"updateMode": mode}} if mode else {}
     spec = {"targetRef": {"kind": "Deployment", "name": "web"}, "resourcePolicy": {"containerPolicies": policies}}
     autoscaler: Any = {"metadata": {"name": "sizer"}, "spec": {**spec, **policy}}
-    expected = Ownership(Owner.VPA, "sizer") if is_sized else None
-    assert sizer_of(deployment(), WEB, [autoscaler], container="c0") == expected
+    expected = Ownership(Owner.VPA, "sizer") if resource in sized else None
+    assert sizer_of(deployment(), WEB, [autoscaler], container="c0", resource=resource) == expected
     allowing: Any = {"metadata": {"annotations": {"sre-agent.dev/despite-owner": "vpa"}}}
-    assert sizer_of(allowing, WEB, [autoscaler], container="c0") is None
-    assert (
-        sizer_of(deployment(), WorkloadRef(kind="Deployment", namespace="bank", name="b"), [autoscaler], container="c0")
-        is None
-    )
+    assert sizer_of(allowing, WEB, [autoscaler], container="c0", resource=resource) is None
+    other = WorkloadRef(kind="Deployment", namespace="bank", name="b")
+    assert sizer_of(deployment(), other, [autoscaler], container="c0", resource=resource) is None
 
 
 def test_the_last_writer_is_the_one_whose_entry_is_the_newest() -> None:

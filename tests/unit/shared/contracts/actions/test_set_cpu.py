@@ -10,12 +10,13 @@ from shared.contracts.actions.base import Done
 from shared.contracts.actions.former import FORMER_ANNOTATION
 from shared.contracts.actions.marks import is_marked
 from shared.contracts.actions.set_cpu import SetCpu, SetCpuRung
+from shared.contracts.paths import VERTICAL_AUTOSCALERS
 from shared.contracts.reasons import Reason
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.quantities import format_millis, parse_millis
 from tests.unit.services.decider.core.build import container, health, sample
-from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome
+from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
 from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment
 
 TWICE = SetCpu(container="c0", factor=2, cap_millis=4000)
@@ -97,6 +98,14 @@ def test_a_limit_whose_owner_keeps_it_stays() -> None:
     found["metadata"]["labels"] = {"argocd.argoproj.io/instance": "bank"}
     asked = Server({DEPLOYMENT: found})
     assert (outcome(asked, TWICE), asked.written) == (Refusal.OWNED_BY_OTHER, [])
+
+
+def test_the_cpu_of_a_container_that_an_autoscaler_sizes_is_left_to_it() -> None:
+    sizer = {"metadata": {"name": "sizer"}, "spec": {"targetRef": {"kind": "Deployment", "name": "web"}}}
+    sizers = VERTICAL_AUTOSCALERS.format("bank")
+    asked = Server({DEPLOYMENT: given_cpu(limits="500m"), f"{sizers}/sizer": sizer})
+    assert refused(asked, TWICE) == (Refusal.OWNED_BY_OTHER, "cpu of container c0: vpa (sizer)")
+    assert asked.written == []
 
 
 def test_a_rollout_that_a_budget_does_not_allow_is_not_begun_but_undone_all_the_same() -> None:
