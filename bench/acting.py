@@ -38,7 +38,7 @@ from shared.contracts.codec import decode
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
 from shared.contracts.model import JsonObject
-from shared.contracts.objects import section, text
+from shared.contracts.objects import OUR_COMPONENT, section, text
 from shared.contracts.topics import COMMANDS, INBOX
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.kafka import KafkaArchive, KafkaPublisher, create_topics
@@ -330,7 +330,8 @@ def _event(name: str) -> dict[str, Any]:
         "reason": "Bench",
         "message": "made again",
         "type": "Normal",
-        "source": {"component": "bench"},
+        "source": {"component": OUR_COMPONENT},
+        "reportingComponent": OUR_COMPONENT,
     }
 
 
