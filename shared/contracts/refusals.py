@@ -250,7 +250,7 @@ ADVICE: Mapping[Refusal, Advice] = {
         "There is nothing to set back: the object does not say (`sre-agent.dev/former`) what the command that is to be "
         "undone found in its place. The change was never made, or another came after it, or somebody took that away. "
         "A Service that is to be restored does not say what it was declared with (`kubectl apply`), or is just that.",
-        "Look what the object says now, and what the incident's step changed (`sre-agent incidents show ID`); set it "
+        "Look what the object says now, and what the incident's step changed (`sre-agent incident ID`); set it "
         "back by hand where that is right.",
     ),
     Refusal.NO_LIMIT: Advice(
