@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from shared.contracts.actions import ACTIONS, RUNGS
 from shared.contracts.actions.base import ActionBase
+from shared.contracts.actions.rung import ActionRungBase
 
 _HEAD = """\
 # Actions
@@ -26,9 +27,18 @@ def _section(kind: str, action: type[ActionBase]) -> Iterator[str]:
     yield f"- **Heals** {action.HEALS}."
     yield f"- **Done to** a {', '.join(sorted(action.KINDS))}."
     yield f"- **How:** {_first_line(action.course)}"
-    yield f"- **Undone by:** {_first_line(action.inverse) if action.inverse is not ActionBase.inverse else 'nothing.'}"
+    yield f"- **Undone by:** {_undoing(kind, action)}"
     yield f"- **Needs** {', '.join(f'`{right}`' for right in sorted(action.RIGHTS))}."
     yield f"- **In a playbook:** {'as a step' if kind in RUNGS else 'no; a person asks for it, or it undoes another'}."
+
+
+def _undoing(kind: str, action: type[ActionBase]) -> str:
+    """Return what undoes an action; where its rung is undone but it has no inverse, its result brings one."""
+    if action.inverse is not ActionBase.inverse:
+        return _first_line(action.inverse)
+    rung = RUNGS.get(kind)
+    is_told = rung is not None and rung.is_undone is not ActionRungBase.is_undone
+    return "What its result brings: only the object tells what was there before." if is_told else "nothing."
 
 
 def _first_line(documented: object) -> str:
