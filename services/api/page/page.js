@@ -12,9 +12,10 @@ function element(name, text, className = "") {
 
 async function ask(path, options = {}) {
   const answer = await fetch(path, options);
-  const told = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(told.detail), { reason: told.reason });
-  return told;
+  if (answer.ok) return answer.json();
+  const told = await answer.json().catch(() => null); // a proxy before the API answers in HTML
+  const detail = told?.detail ?? `The API cannot be reached: ${answer.status} ${answer.statusText}`.trim();
+  throw Object.assign(new Error(detail), { reason: told?.reason });
 }
 
 function say(id, text) {
@@ -22,10 +23,15 @@ function say(id, text) {
   byId(id).hidden = !text;
 }
 
-const clock = (moment) => new Date(moment).toLocaleTimeString();
+function clock(moment) {
+  const at = new Date(moment);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return isToday ? at.toLocaleTimeString() : at.toLocaleString();
+}
+
 const workloadOf = (one) => `${one.workload.namespace}/${one.workload.kind}/${one.workload.name}`;
 
-function healedAfter(incident) {
+function endedAfter(incident) {
   if (!incident.closed_at) return "";
   return `${((new Date(incident.closed_at) - new Date(incident.signal_at)) / 1000).toFixed(1)} s`;
 }
@@ -34,12 +40,12 @@ function incidentRow(incident) {
   const row = document.createElement("tr");
   if (incident.id === chosen) row.className = "chosen";
   const open = element("button", workloadOf(incident), "link");
-  open.addEventListener("click", () => show(incident.id));
+  open.addEventListener("click", () => choose(incident.id));
   const workload = document.createElement("td");
   workload.append(open);
   row.append(
     element("td", clock(incident.opened_at)), workload, element("td", incident.rule),
-    element("td", incident.phase, incident.phase), element("td", healedAfter(incident)),
+    element("td", incident.phase, incident.phase), element("td", endedAfter(incident)),
   );
   return row;
 }
@@ -58,6 +64,15 @@ function timelineLine(entry) {
   at.dateTime = entry.at;
   line.append(at, element("span", entry.reason), element("span", entry.detail));
   return line;
+}
+
+async function choose(id) {
+  say("refusal", ""); // it may be about another one
+  try {
+    await show(id);
+  } catch (refusal) {
+    say("trouble", refusal.message);
+  }
 }
 
 async function showReport(id) {
@@ -219,19 +234,44 @@ async function refresh() {
     await showIncidents();
     await showRules();
     if (chosen) await show(chosen);
+    say("trouble", "");
   } catch (refusal) {
-    say("refusal", refusal.message);
+    say("trouble", refusal.message);
   }
+}
+
+let isAnswering = true;
+let isStreaming = false;
+let hasStreamed = false;
+function showLive() {
+  const stream = isStreaming ? "live" : hasStreamed ? "reconnecting" : "connecting";
+  byId("live").textContent = isAnswering ? stream : "the API does not answer";
+}
+
+async function pollStatus() {
+  const wasAnswering = isAnswering;
+  try {
+    await showStatus();
+    isAnswering = true;
+  } catch {
+    isAnswering = false;
+  }
+  showLive();
+  if (isAnswering && (!wasAnswering || !byId("trouble").hidden)) refreshSoon();
 }
 
 function follow() {
   const stream = new EventSource("/v1/stream");
-  stream.onopen = () => { byId("live").textContent = "live"; refreshSoon(); };
-  stream.onerror = () => { byId("live").textContent = "reconnecting"; };
+  stream.onopen = () => { isStreaming = hasStreamed = true; showLive(); refreshSoon(); };
+  stream.onerror = () => {
+    isStreaming = false;
+    showLive();
+    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 2000); // refused: the browser does not try again
+  };
   for (const type of ["incident", "decision", "rca.report"]) stream.addEventListener(type, refreshSoon);
 }
 
 await refresh();
-await showStatus();
-setInterval(() => showStatus().catch(() => { byId("live").textContent = "the API does not answer"; }), 2000);
+await pollStatus();
+setInterval(pollStatus, 2000);
 follow();
