@@ -25,7 +25,7 @@ from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.paths import path_of
 from shared.contracts.stops import API_KEY, EVERYTHING, Stop, Way
 from shared.contracts.topics import STOPS
-from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
+from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Archive, Publisher
 from shared.infra.kube import KubeError, Listing, PatchType
 from shared.kernel.clock import Clock
@@ -266,8 +266,7 @@ def _path(place: Place) -> str | None:
         return f"/api/v1/namespaces/{AGENT_NAMESPACE}"
     if "/" not in place.scope:
         return f"/api/v1/namespaces/{place.scope}"
-    workload = WorkloadRef.parse(place.scope)
-    return path_of(workload) if workload.namespace != CLUSTER_SCOPE else None
+    return path_of(WorkloadRef.parse(place.scope))
 
 
 def _now() -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.cluster.clock import manual_clock
 from sandbox.cluster.patching import Patch, PatchKind
-from sandbox.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, Resource
+from sandbox.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, Resource
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
 from services.remediator.adapters import stopping
@@ -16,6 +16,7 @@ from services.remediator.adapters.stopping import StoppableCluster, StoppedError
 from shared.contracts.codec import Record, decode
 from shared.contracts.stops import Stop, Way
 from shared.contracts.topics import STOPS
+from shared.contracts.workloads import WorkloadRef
 from shared.infra.kube import KubeError, PatchType
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import UnavailableError
@@ -126,6 +127,17 @@ async def test_a_stop_of_another_namespace_or_workload_holds_nothing_here() -> N
     stage = Stage()
     stage.cluster.api.create(Target(NAMESPACES), {"metadata": {"name": "shop"}})
     stage.annotate(NAMESPACES, "", "shop", "ann: disk full")
+    assert await stage.stops.over(WEB) is None
+
+
+async def test_a_stop_on_a_node_holds_what_is_done_to_the_node() -> None:
+    stage = Stage()
+    node = WorkloadRef(kind="Node", namespace="-", name="node-1")
+    assert await stage.stops.over(node) is None
+    stage.annotate(NODES, "", "node-1", "ann: disk full")
+    stop = await stage.stops.over(node)
+    assert stop is not None
+    assert (stop.scope, stop.by) == (node.key, "ann")
     assert await stage.stops.over(WEB) is None
 
 
