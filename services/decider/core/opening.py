@@ -59,12 +59,13 @@ def observed(turn: Turn, seen: Observation) -> None:
 
 
 def open_due(turn: Turn) -> None:
-    """Open the incident for which only time was lacking, if its time has come; one at a time, in the rules' order."""
+    """Open the incident for which only time was lacking, if its time has come; one at a time, in the keys' order."""
     for key in sorted(turn.state.tallies):
-        rule, tally = turn.rule_named(rule_of_key(key)), turn.state.tallies[key]
         if turn.state.open_incident is not None:
             return
-        if rule is not None and _is_due(turn, rule, tally):
+        rule, tally = turn.rule_named(rule_of_key(key)), turn.state.tallies.get(key)
+        # one that ended at once, of the same rule, has taken the tallies of all its groups with it
+        if rule is not None and tally is not None and _is_due(turn, rule, tally):
             _open_if_allowed(turn, key, rule)
 
 
@@ -211,6 +212,7 @@ def _next_look(turn: Turn, rule: Rule) -> datetime:
 
 
 def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
+    turn.leave()
     incident = incident_of(turn, finding.workload, rule=rule.name, cause=finding.id)
     turn.remember(
         incident=incident.model_copy(

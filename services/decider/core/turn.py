@@ -167,8 +167,14 @@ class Turn:
         """Note an output that other services act on."""
         self._outputs.append(output)
 
+    def leave(self) -> None:
+        """Note the incident as it stands, if it changed in this turn: another one is to take its place."""
+        incident = self.state.incident
+        if incident is not None and incident != self._before:
+            self._outputs.append(incident)
+
     def outputs(self) -> tuple[Output, ...]:
-        """Return all outputs; the incident once, as it stands at the end, if it changed."""
+        """Return all outputs; each incident that changed once, as it stood at the end or when the next one opened."""
         incident = self.state.incident
         changed = incident is not None and incident != self._before
         return (*self._outputs, incident) if changed and incident is not None else tuple(self._outputs)

@@ -9,8 +9,18 @@ from services.decider.core.matching import index_rules, match
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.trial import Made, try_cases
 from shared.contracts.inbox import Observation
-from shared.contracts.incidents import Reason
-from tests.unit.services.decider.core.build import activated, at, container, finding, health, history, pod, result
+from shared.contracts.incidents import Incident, Reason
+from tests.unit.services.decider.core.build import (
+    activated,
+    at,
+    container,
+    finding,
+    health,
+    history,
+    pod,
+    result,
+    wake_up,
+)
 
 HEAD = """\
 apiVersion: sre-agent.dev/v1alpha1
@@ -386,6 +396,30 @@ def test_what_holds_through_another_rules_incident_opens_its_own_when_that_is_ov
     story.take(result(story.commands[0], seconds=11), seconds=11)
     story.take(health(healthy=True, seconds=370), seconds=370)
     assert story.incident.rule == "crash"
+    while story.workload.wake_at is not None:
+        story.wake()
+    assert (story.incident.rule, story.reasons[-2:]) == ("hung", [Reason.INCIDENT_OPENED, Reason.ESCALATED])
+
+
+def test_an_incident_that_ends_in_the_turn_in_which_the_next_one_opens_is_told_as_ended() -> None:
+    story = history(TWO)
+    story.take(finding("hung", reason="Hung", seconds=0), seconds=0)
+    story.take(finding("crash", reason="Error", seconds=10), seconds=10)
+    story.take(result(story.commands[0], seconds=11), seconds=11)
+    story.take(health(healthy=True, seconds=30), seconds=30)
+    told = story.take(wake_up(at(400)), seconds=400)
+    assert [(one.rule, one.phase.is_final) for one in told if isinstance(one, Incident)] == [
+        ("crash", True),
+        ("hung", True),
+    ]
+
+
+def test_of_two_groups_the_incident_of_one_that_ends_at_once_takes_what_the_other_held_with_it() -> None:
+    words = "{name: hung, signal: container, by: [workload, container], for: 5m, ladder: [{action: escalate}]}"
+    story = history(HEAD + f"    - {words}\n")
+    for place, group in enumerate(("a", "b")):
+        found = finding("hung", reason="Hung", seconds=place)
+        story.take(found.model_copy(update={"group": group, "id": group}), seconds=place)
     while story.workload.wake_at is not None:
         story.wake()
     assert (story.incident.rule, story.reasons[-2:]) == ("hung", [Reason.INCIDENT_OPENED, Reason.ESCALATED])
