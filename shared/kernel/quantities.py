@@ -10,6 +10,12 @@ _DECIMAL = {letter: Decimal(1000) ** power for power, letter in enumerate("kMGTP
 _SMALL = {"n": Decimal(10) ** -9, "u": Decimal(10) ** -6, "m": Decimal(10) ** -3, "": Decimal(1)}
 _FACTORS = _BINARY | _DECIMAL | _SMALL
 _MOST = Decimal(2**63 - 1)
+_DIGITS = 18
+
+
+def parse_whole(text: str) -> int | None:
+    """Return a whole number as objects write counts and percentages; None of anything else, or beyond all of these."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def parse_quantity(text: str) -> Decimal:

@@ -103,7 +103,10 @@ def with_finding(tally: Tally, finding: Finding, *, words: RuleWords, now: datet
         silence = FRESH if words.signal == "sample" else timedelta.max
         held = _held_with(tally.held, object_of(finding.signal), moment, now=now, silence=silence)
         return replace(_newest(tally, finding), held=held)
-    hits = _with(tally.hits, _hit(finding, words=words, moment=moment, now=now))
+    hit = _hit(finding, words=words, moment=moment, now=now)
+    if hit is None:
+        return tally
+    hits = _with(tally.hits, hit)
     if words.without is not None:
         return _answered(replace(_newest(tally, finding), hits=hits[:MOST_COUNTED]), words.without)
     counted = replace(tally, hits=_needed(_within(hits, words.window.within), words.window))
@@ -148,15 +151,23 @@ def _newest(tally: Tally, finding: Finding) -> Tally:
     return tally if known is not None and known.at > finding.at else replace(tally, finding=finding)
 
 
-def _hit(finding: Finding, *, words: RuleWords, moment: datetime, now: datetime) -> Hit:
+def _hit(finding: Finding, *, words: RuleWords, moment: datetime, now: datetime) -> Hit | None:
+    """Return what a finding counts for; None where it is of an earlier wording, and carries no number for a rate."""
     window, signal = words.window, finding.signal
     hit = Hit(moment, signal.id, told=now if words.without else None)
     if window.distinct:
         return replace(hit, value=str(fact_of(facts_of(signal), window.distinct)))
     if window.of:
-        amount = fact_of(facts_of(signal), window.of)
-        return replace(hit, amount=float(str(amount)), object=object_of(signal))
+        amount = _number(fact_of(facts_of(signal), window.of))
+        return None if amount is None else replace(hit, amount=amount, object=object_of(signal))
     return hit
+
+
+def _number(fact: object) -> float | None:
+    try:
+        return float(str(fact))
+    except ValueError:
+        return None
 
 
 def _with(hits: Iterable[Hit], hit: Hit) -> tuple[Hit, ...]:

@@ -8,6 +8,7 @@ from services.remediator.core.evidence import controller_name, name_of
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.objects import condition, number, section, text
 from shared.contracts.workloads import WorkloadRef
+from shared.kernel.quantities import parse_whole
 
 _TEMPLATE_HASH = "pod-template-hash"
 _QUARTER = "25%"
@@ -123,14 +124,15 @@ _BY_KIND: Mapping[str, Callable[[JsonObject, Sequence[JsonObject]], Rollout]] = 
 
 def _share(told: JsonValue, of: int, rounded: Callable[[float], int]) -> int:
     """Return a number, or a percentage of another."""
-    if isinstance(told, str) and told.removesuffix("%").isdecimal():
-        return rounded(int(told.removesuffix("%")) * of / 100)
+    percent = parse_whole(told.removesuffix("%")) if isinstance(told, str) else None
+    if percent is not None:
+        return rounded(percent * of / 100)
     return max(told, 0) if isinstance(told, int) and not isinstance(told, bool) else 0
 
 
 def _ordinal(pod: JsonObject) -> int:
     told = name_of(pod).rpartition("-")[2]
-    return int(told) if told.isdecimal() else 0
+    return parse_whole(told) or 0
 
 
 def _template(source: JsonObject) -> tuple[JsonObject, JsonObject]:

@@ -8,6 +8,7 @@ from shared.contracts.objects import number, section, sections, text
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Answer, ListAll
 from shared.contracts.rights import Right
+from shared.kernel.quantities import parse_whole
 
 READS_BUDGETS = frozenset({Right("policy", "poddisruptionbudgets", "list")})
 _QUARTER = "25%"
@@ -109,7 +110,7 @@ def _share(told: JsonValue, total: int, *, is_rounded_up: bool) -> int:
     """Return a number, or a percentage of a total; all of it where it is neither."""
     if isinstance(told, int):
         return told
-    percent = str(told).removesuffix("%")
-    if not percent.isdecimal():
+    percent = parse_whole(str(told).removesuffix("%"))
+    if percent is None:
         return total
-    return -(-total * int(percent) // 100) if is_rounded_up else total * int(percent) // 100
+    return -(-total * percent // 100) if is_rounded_up else total * percent // 100

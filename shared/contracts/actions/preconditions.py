@@ -24,6 +24,8 @@ from shared.contracts.workloads import WorkloadRef
 PROTECTED_LABEL = "sre-agent.dev/protected"
 READS_SIZERS = frozenset({Right("autoscaling.k8s.io", "verticalpodautoscalers", "list")})
 """What it takes to learn who sizes pods."""
+_QUOTED = 63
+"""How much of a name is quoted that may be of any length."""
 _LABELLED = ((), ("spec", "template"), ("spec", "jobTemplate"), ("spec", "jobTemplate", "spec", "template"))
 """Where an object carries labels: its own, those of its pods, of a CronJob's Jobs, and of their pods."""
 
@@ -181,7 +183,16 @@ def is_protected(source: JsonObject, by: Mapping[str, Sequence[str]]) -> bool:
 
 
 def _owner_of(source: JsonObject, namespace: str) -> WorkloadRef | None:
+    """Return who controls an object; None if nobody does.
+
+    Raises:
+        RefusedError: who does cannot be told.
+    """
     owner = controller_of(source)
     if owner is None:
         return None
-    return WorkloadRef(kind=str(owner.get("kind")), namespace=namespace, name=str(owner.get("name")))
+    kind, name = str(owner.get("kind")), str(owner.get("name"))
+    ref = WorkloadRef.named(kind, name, namespace=namespace)
+    if ref is None:  # nothing but that the two are not empty is asked of whoever writes them
+        raise RefusedError(Refusal.KIND_NOT_SUPPORTED, f"its owner {kind[:_QUOTED]}/{name[:_QUOTED]} cannot be read")
+    return ref

@@ -18,6 +18,7 @@ from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Patch, PatchType
 from shared.contracts.rights import Right, rights_on
 from shared.contracts.signals import ContainerSignal, Signal
+from shared.kernel.quantities import parse_whole
 
 _REVISION = "deployment.kubernetes.io/revision"
 _TEMPLATE_HASH = "pod-template-hash"
@@ -107,7 +108,7 @@ def _is_owned(replica_set: JsonObject, deployment: JsonObject) -> bool:
 def _revision_of(replica_set: JsonObject) -> int:
     """Return the number of a ReplicaSet's revision; 0 if it has none."""
     told = str(annotations_of(replica_set).get(_REVISION) or "")
-    return int(told) if told.isdecimal() else 0
+    return parse_whole(told) or 0
 
 
 def _template_hash_of(replica_set: JsonObject) -> str:

@@ -446,3 +446,12 @@ def test_an_incident_that_is_due_and_barred_says_so_once_and_opens_when_nothing_
     story.take(activated(TWO), seconds=1000)
     story.wake()
     assert story.reasons[-2:] == [Reason.INCIDENT_OPENED, Reason.ESCALATED]
+
+
+def test_a_finding_of_an_earlier_wording_that_carries_no_number_counts_for_no_rate() -> None:
+    rule = (
+        "{name: crash, signal: sample, window: {rate: 2, per: 1m, of: value, within: 5m}, ladder: [{action: escalate}]}"
+    )
+    story = history(HEAD + f"    - {rule}\n")
+    story.take(finding("crash", seconds=0), seconds=0)
+    assert (story.workload.incident, len(story.reasons)) == (None, 1)

@@ -50,6 +50,7 @@ def budget(desired: int | None, **selector: Any) -> Any:
         (rolling(**taking(0, 1)), 4),
         (rolling(**taking(0, 0)), 3),
         (rolling(**taking("tea")), 0),
+        (rolling(**taking("9" * 5_000 + "%")), 0),
         (rolling(**taking(9)), 0),
         (rolling(type="Recreate"), 0),
         (rolling("StatefulSet"), 3),

@@ -63,6 +63,8 @@ LOOP = pod(owner=("Pod", "web-1"))
         ({POD: pod(uid="another")}, Refusal.TARGET_REPLACED),
         ({POD: pod(owner=None)}, Refusal.NO_CONTROLLER),
         ({POD: pod(owner=("Gadget", "web"))}, Refusal.NOT_OF_WORKLOAD),
+        ({POD: pod(owner=("Gadget", "a/b"))}, Refusal.KIND_NOT_SUPPORTED),
+        ({POD: pod(owner=("Gadget", "a" * 300))}, Refusal.KIND_NOT_SUPPORTED),
         ({POD: LOOP}, Refusal.NOT_OF_WORKLOAD),
         ({POD: OTHER}, Refusal.TARGET_GONE),
         ({POD: OTHER, f"{REPLICA_SETS}/other": {"metadata": {"name": "other"}}}, Refusal.NOT_OF_WORKLOAD),
