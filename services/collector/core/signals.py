@@ -32,12 +32,12 @@ from shared.contracts.signals import (
 )
 from shared.contracts.workloads import CLUSTER_SCOPE, ObjectRef, WorkloadRef
 from shared.kernel.ids import derive
+from shared.kernel.quantities import parse_whole
 
 _MESSAGE_CHARS = 1_000
 _STATUSES, _SPECS = ("initContainerStatuses", "containerStatuses"), ("initContainers", "containers")
 """Ephemeral containers are a person's, for debugging: how they end is no fault of the workload."""
 _TEMPLATE_HASH = "pod-template-hash"
-_REVISION_DIGITS = 19
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -232,8 +232,7 @@ def _counts(source: JsonObject, kind: str) -> tuple[int, int, int, int, int]:
 
 
 def _revision(metadata: JsonObject) -> int:
-    told = text(section(metadata, "annotations"), _REVISION)
-    return int(told) if told.isdecimal() and len(told) < _REVISION_DIGITS else 0
+    return parse_whole(text(section(metadata, "annotations"), _REVISION)) or 0
 
 
 def _id(cluster: str, target: ObjectRef, part: str = "") -> str:
