@@ -137,12 +137,6 @@ def _person_acts(turn: Turn, manual: ManualAction) -> None:
         return
     incident = incident_of(turn, manual.workload, rule=MANUAL, cause=manual.id)
     summary = manual.note or f"asked for by {manual.by}"
-    turn.remember(
-        incident=incident.model_copy(update={"summary": summary}),
-        finding=None,
-        found_at=None,
-        manual=manual,
-        explained=False,
-    )
+    turn.begin(incident.model_copy(update={"summary": summary}), finding=None, found_at=None, manual=manual)
     turn.decide(Reason.MANUAL_ACTION, detail=f"by {manual.by}")
     start_step(turn)

@@ -212,10 +212,9 @@ def _next_look(turn: Turn, rule: Rule) -> datetime:
 
 
 def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
-    turn.leave()
     incident = incident_of(turn, finding.workload, rule=rule.name, cause=finding.id)
-    turn.remember(
-        incident=incident.model_copy(
+    turn.begin(
+        incident.model_copy(
             update={
                 "severity": rule.words.severity,
                 "summary": _summary(rule, finding),
@@ -229,7 +228,6 @@ def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
         finding=finding,
         found_at=turn.now,
         manual=None,
-        explained=False,
     )
     turn.decide(Reason.INCIDENT_OPENED)
     start_step(turn)

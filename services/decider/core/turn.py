@@ -167,17 +167,14 @@ class Turn:
         """Note an output that other services act on."""
         self._outputs.append(output)
 
-    def leave(self) -> None:
-        """Note the incident as it stands, if it changed in this turn: another one is to take its place."""
-        incident = self.state.incident
-        if incident is not None and incident != self._before:
-            self._outputs.append(incident)
+    def begin(self, incident: Incident, **fields: Any) -> None:  # noqa: ANN401 - checked by the dataclass it replaces
+        """Put a new incident in the place of the present one, which is told as it stands if it changed in this turn."""
+        self._outputs += self._changed
+        self.remember(incident=incident, explained=False, **fields)
 
     def outputs(self) -> tuple[Output, ...]:
         """Return all outputs; each incident that changed once, as it stood at the end or when the next one opened."""
-        incident = self.state.incident
-        changed = incident is not None and incident != self._before
-        return (*self._outputs, incident) if changed and incident is not None else tuple(self._outputs)
+        return (*self._outputs, *self._changed)
 
     def _note(self, reason: Reason, **about: Any) -> None:  # noqa: ANN401 - checked by the model
         self._outputs.append(
@@ -194,6 +191,11 @@ class Turn:
         self._decided += 1
 
     @property
-    def _concerns_incident(self) -> bool:
+    def _changed(self) -> tuple[Incident, ...]:
+        """Return the incident, if this turn changed it."""
         incident = self.state.incident
-        return incident is not None and (not incident.phase.is_final or incident != self._before)
+        return (incident,) if incident is not None and incident != self._before else ()
+
+    @property
+    def _concerns_incident(self) -> bool:
+        return self.state.open_incident is not None or bool(self._changed)

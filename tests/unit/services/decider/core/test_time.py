@@ -11,6 +11,7 @@ from services.decider.core.trial import Made, try_cases
 from shared.contracts.inbox import Observation
 from shared.contracts.incidents import Incident, Reason
 from tests.unit.services.decider.core.build import (
+    History,
     activated,
     at,
     container,
@@ -389,11 +390,17 @@ TWO = (
 )
 
 
-def test_what_holds_through_another_rules_incident_opens_its_own_when_that_is_over() -> None:
+def crashed_while_hung() -> History:
+    """Return a history in which one rule's action is applied while another's finding holds."""
     story = history(TWO)
     story.take(finding("hung", reason="Hung", seconds=0), seconds=0)
     story.take(finding("crash", reason="Error", seconds=10), seconds=10)
     story.take(result(story.commands[0], seconds=11), seconds=11)
+    return story
+
+
+def test_what_holds_through_another_rules_incident_opens_its_own_when_that_is_over() -> None:
+    story = crashed_while_hung()
     story.take(health(healthy=True, seconds=370), seconds=370)
     assert story.incident.rule == "crash"
     while story.workload.wake_at is not None:
@@ -402,10 +409,7 @@ def test_what_holds_through_another_rules_incident_opens_its_own_when_that_is_ov
 
 
 def test_an_incident_that_ends_in_the_turn_in_which_the_next_one_opens_is_told_as_ended() -> None:
-    story = history(TWO)
-    story.take(finding("hung", reason="Hung", seconds=0), seconds=0)
-    story.take(finding("crash", reason="Error", seconds=10), seconds=10)
-    story.take(result(story.commands[0], seconds=11), seconds=11)
+    story = crashed_while_hung()
     story.take(health(healthy=True, seconds=30), seconds=30)
     told = story.take(wake_up(at(400)), seconds=400)
     assert [(one.rule, one.phase.is_final) for one in told if isinstance(one, Incident)] == [
