@@ -26,15 +26,12 @@ class Former:
     made: JsonObject
 
 
-def keeping(metadata: JsonObject, former: Former, order: Order) -> JsonObject:
-    """Return the metadata of a patch that keeps what it changes."""
+def noting(metadata: JsonObject, former: Former, order: Order, *, direction: Direction) -> JsonObject:
+    """Return the metadata of a patch that keeps what it changes; one that sets back keeps nothing to set back again."""
+    if direction == "back":
+        return _annotated(metadata, None)
     said = {"command": order.command, "found": former.found, "made": former.made}
     return _annotated(metadata, json.dumps(said, separators=(",", ":"), sort_keys=True))
-
-
-def forgetting(metadata: JsonObject) -> JsonObject:
-    """Return the metadata of a patch that sets back what was kept: a second time there is nothing to set back."""
-    return _annotated(metadata, None)
 
 
 def former_of(source: JsonObject, order: Order) -> Former:

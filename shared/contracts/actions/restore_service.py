@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal, cast
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
-from shared.contracts.actions.former import FORMER_ANNOTATION, Direction, Former, forgetting, former_of, keeping
+from shared.contracts.actions.former import FORMER_ANNOTATION, Direction, Former, former_of, noting
 from shared.contracts.actions.marks import operations_of
 from shared.contracts.actions.ownership import in_words
 from shared.contracts.actions.preconditions import check_not_undone, check_unowned, path_to, read_unprotected
@@ -85,10 +85,9 @@ class RestoreService(ActionBase):
         """Return the annotations of the change."""
         before = _routing(section(service, "spec"))
         marks = order.marks_with(in_words(_ROUTING), before=_in_words(before), after=_in_words(wanted))
-        metadata = order.metadata_for(service, marks)
         former = Former(before, wanted)
-        told = keeping(metadata, former, order) if self.direction == "forth" else forgetting(metadata)
-        return section(told, "annotations")
+        noted = noting(order.metadata_for(service, marks), former, order, direction=self.direction)
+        return section(noted, "annotations")
 
 
 class RestoreServiceRung(ActionRungBase):

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Inquiry, Order, RefusedError, read_all
-from shared.contracts.actions.former import Direction, Former, forgetting, former_of, keeping
+from shared.contracts.actions.former import Direction, Former, former_of, noting
 from shared.contracts.actions.marks import is_marked
 from shared.contracts.actions.ownership import in_words
 from shared.contracts.actions.preconditions import (
@@ -96,11 +96,8 @@ class ScaleHpa(ActionBase):
     def _metadata(self, autoscaler: JsonObject, order: Order, after: int) -> JsonObject:
         before = _bound(autoscaler, self.bound)
         marks = order.marks_with(in_words(("spec", self.bound)), before=str(before), after=str(after))
-        metadata = order.metadata_for(autoscaler, marks)
-        if self.direction == "back":
-            return forgetting(metadata)
         former = Former({self.bound: before}, {self.bound: after})
-        return keeping(metadata, former, order)
+        return noting(order.metadata_for(autoscaler, marks), former, order, direction=self.direction)
 
 
 class ScaleHpaRung(ActionRungBase):

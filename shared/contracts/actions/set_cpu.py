@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
-from shared.contracts.actions.former import Direction, Former, forgetting, former_of, keeping
+from shared.contracts.actions.former import Direction, Former, former_of, noting
 from shared.contracts.actions.ownership import cpu_of, in_words
 from shared.contracts.actions.preconditions import (
     READS_SIZERS,
@@ -60,9 +60,8 @@ class SetCpu(ActionBase):
             yield from check_unsized(workload, order, container=self.container, resource="cpu")
             yield from check_budgets(workload, order)
         metadata = order.metadata_for(workload, self._marks(held, wanted, order))
-        is_back = self.direction == "back"
-        metadata = forgetting(metadata) if is_back else keeping(metadata, self._kept(held, wanted), order)
-        body: JsonObject = {"metadata": metadata, "spec": template_with(self.container, "cpu", wanted)}
+        noted = noting(metadata, self._kept(held, wanted), order, direction=self.direction)
+        body: JsonObject = {"metadata": noted, "spec": template_with(self.container, "cpu", wanted)}
         yield Patch(path, body, PatchType.STRATEGIC)
         return Done(tuple(self._lines(held, wanted)))
 
@@ -181,16 +180,21 @@ def _quantities(kept: JsonObject) -> Mapping[str, str]:
 
 def _canonical(quantity: str) -> str:
     """Return a quantity as it is always written, however somebody wrote it."""
-    return format_millis(_millis({"": quantity})[""])
+    return format_millis(_parsed(quantity))
 
 
 def _millis(bounds: Mapping[str, str]) -> Mapping[str, int]:
-    """Return bounds that can be compared.
+    """Return bounds that can be compared."""
+    return {bound: _parsed(quantity) for bound, quantity in bounds.items()}
+
+
+def _parsed(quantity: str) -> int:
+    """Return a quantity in thousandths of a core.
 
     Raises:
-        RefusedError: one of them is no quantity, so somebody else wrote it.
+        RefusedError: it is none, so somebody else wrote it.
     """
     try:
-        return {bound: parse_millis(quantity) for bound, quantity in bounds.items()}
+        return parse_millis(quantity)
     except ValueError as unreadable:
         raise RefusedError(Refusal.CHANGED_MEANWHILE) from unreadable

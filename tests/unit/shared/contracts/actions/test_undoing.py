@@ -30,9 +30,8 @@ CASES = [
 
 
 def objects_for(path: str) -> dict[str, Any]:
-    return {DEPLOYMENT: deployment()} | {AUTOSCALER: {AUTOSCALER: autoscaler()}, SERVICE: {SERVICE: service()}}.get(
-        path, {}
-    )
+    made = {DEPLOYMENT: deployment, AUTOSCALER: autoscaler, SERVICE: service}
+    return {DEPLOYMENT: deployment(), path: made[path]()}
 
 
 def undone_by(manager: str, objects: Mapping[str, Any], path: str, was: Any) -> Server:
