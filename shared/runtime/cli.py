@@ -4,6 +4,7 @@ Each entry point bears a command's name, so that the one that is asked for is lo
 server, clients of a cluster and of a store, and a sandbox, which takes longer than most commands do.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, version
@@ -13,6 +14,7 @@ import typer
 
 from shared.kernel.errors import ConfigError, SreAgentError
 from shared.runtime.collecting import collect_seldom
+from shared.runtime.variables import unknown_among
 
 GROUP = "sre_agent.commands"
 EXIT_FAILED, EXIT_MISUSED = 1, 2
@@ -49,6 +51,8 @@ def build(points: Sequence[EntryPoint] | None = None, *, asked: str = "") -> typ
 def main() -> None:
     """Run the CLI; errors that a person can mend are one line on stderr."""
     collect_seldom()
+    for line in unknown_among(os.environ):  # no more than told: a stray variable must not keep `pause` from stopping
+        print(f"warning: {line}", file=sys.stderr)  # noqa: T201
     try:
         build(asked=next(iter(sys.argv[1:]), ""))()
     except ConfigError as wrong:

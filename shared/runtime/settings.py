@@ -8,8 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.kernel.errors import ConfigError
-
-PREFIX = "SRE_"
+from shared.runtime.variables import PREFIX, unknown_among
 
 
 def _instance() -> str:
@@ -39,12 +38,18 @@ def read_settings(model: type[S]) -> S:
     """Return the settings of the environment.
 
     Raises:
-        ConfigError: with each variable that is wrong or missing, and what was expected; never with its value.
+        ConfigError: with each variable that is wrong or missing, and what was expected, and each that nothing knows: a
+            limit that is misspelled would not hold. Never with a value.
     """
+    unknown = unknown_among(os.environ)
     try:
-        return model()
+        settings = model()
     except ValidationError as invalid:
-        raise ConfigError("; ".join(_faults(invalid))) from None  # the cause holds the values, secrets among them
+        faults = [*_faults(invalid), *unknown]
+        raise ConfigError("; ".join(faults)) from None  # the cause holds the values, secrets among them
+    if unknown:
+        raise ConfigError("; ".join(unknown))
+    return settings
 
 
 def _faults(invalid: ValidationError) -> list[str]:

@@ -18,7 +18,8 @@ from services.rca.settings import RcaSettings
 from services.remediator.settings import RemediatorSettings
 from shared.contracts.actions import RIGHTS
 from shared.contracts.rights import Right, granted_to
-from shared.runtime.settings import PREFIX, ServiceSettings
+from shared.runtime.settings import ServiceSettings
+from shared.runtime.variables import PREFIX
 from tests.cluster.audit import username
 from tests.cluster.forbidden import FORBIDDEN, table
 from tests.cluster.rights import granted
@@ -61,6 +62,7 @@ def test_manifests_set_only_what_the_service_reads_and_run_without_privileges(se
     assert names <= names_of(service)
     assert template["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert template["enableServiceLinks"] is False, "a Service named sre-… would look like settings"
     speaks_to_the_cluster = service in {"collector", "remediator"}
     assert template["automountServiceAccountToken"] is speaks_to_the_cluster
 
