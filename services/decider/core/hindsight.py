@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.decider.core.ladder import Plan
 from services.decider.core.proving import held_since, with_sample
-from services.decider.core.state import Forgone
+from services.decider.core.state import Forgone, Health
 from services.decider.core.turn import Turn
 from services.decider.core.watching import cure_of
 from shared.contracts.actions import Action
@@ -79,6 +79,7 @@ def _forgone(turn: Turn, action: Action, plan: Plan) -> Forgone:
         found_at=turn.state.found_at or turn.now,
         latest=turn.now,
         revision=health.revision if health is not None else 0,
+        opened_at=incident.opened_at,
     )
 
 
@@ -116,9 +117,14 @@ def _acted(turn: Turn, one: Forgone, result: Result) -> None:
 def _healed_at(turn: Turn, one: Forgone) -> datetime | None:
     """Return when health will show that the workload healed, if all stays as it is; samples show it as they come."""
     health = turn.state.health
-    if one.part or health is None or not health.healthy:
+    if one.part or health is None or not health.healthy or _was_well_throughout(health, one):
         return None
     return max(health.since, one.found_at) + one.healthy_for
+
+
+def _was_well_throughout(health: Health, one: Forgone) -> bool:
+    """Tell whether health never saw the trouble, as that of an alert, so that it cannot tell of its end either."""
+    return health.healthy and one.opened_at is not None and health.since <= one.opened_at
 
 
 def _tell_of_healed(turn: Turn, one: Forgone) -> None:
@@ -153,8 +159,10 @@ def _tell_of_end(turn: Turn, one: Forgone) -> None:
 
 def _is_told_of(turn: Turn, one: Forgone) -> bool:
     """Tell whether anything speaks of how the workload is, so that not to have healed says something."""
-    is_found_again = one.latest > one.at
-    return is_found_again or (bool(one.proofs) if one.part else turn.state.health is not None)
+    is_found_again, health = one.latest > one.at, turn.state.health
+    if one.part:
+        return is_found_again or bool(one.proofs)
+    return is_found_again or (health is not None and not _was_well_throughout(health, one))
 
 
 def _tell(turn: Turn, one: Forgone, reason: Reason, *, because: str) -> None:

@@ -17,6 +17,10 @@ from shared.contracts.incidents import Incident, Phase, Reason
 
 _IN_FLIGHT = frozenset({Phase.PREVIEWING, Phase.ACTING, Phase.REVERTING})
 """The phases in which a command is under way, or held back by a pause: nothing is proven until it is settled."""
+STEADY = timedelta(minutes=10)
+"""How long a workload must be healthy for the question to a person to be withdrawn: as long as a container must run for
+the kubelet to forget its crashes (kubernetes.io, Pod lifecycle, restart policy). One that is killed again and again for
+its memory is healthy in between, and nobody could answer as fast."""
 
 
 def proven_at(turn: Turn) -> datetime | None:
@@ -89,11 +93,23 @@ def _healthy_long_enough_at(turn: Turn, plan: Step | Reason) -> datetime | None:
     if health is None or not health.healthy:
         return None
     since = max(health.since, turn.state.found_at or health.since)
-    if incident.phase is Phase.VERIFYING:
-        if not _told_after_order(health, incident):
-            return None
-        since = max(since, incident.steps[-1].ordered_at)
+    if incident.phase is not Phase.VERIFYING:
+        return since + _recovers_after(incident, plan) if _became_healthy_after_opening(health, incident) else None
+    if not _told_after_order(health, incident):
+        return None
+    since = max(since, incident.steps[-1].ordered_at)
     return since + _healthy_for(plan)
+
+
+def _became_healthy_after_opening(health: Health, incident: Incident) -> bool:
+    """Tell whether health knows of a recovery: a trouble that left it as it was, as an alert's, may well go on."""
+    return health.since > incident.opened_at
+
+
+def _recovers_after(incident: Incident, plan: Step | Reason) -> timedelta:
+    if incident.phase is Phase.AWAITING_APPROVAL:
+        return max(_healthy_for(plan), STEADY)
+    return _healthy_for(plan)
 
 
 def _told_after_order(health: Health, incident: Incident) -> bool:

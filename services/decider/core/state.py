@@ -48,6 +48,7 @@ class Forgone:
 
     `at`, `until` and `found_at` (the rule's latest finding) are inbox time, `latest` is that finding's own moment.
     `part` names the rung's cure where samples prove it; else health does. `revision` is the template's at that time.
+    `opened_at` is its incident's (inbox time), None in what a former release kept.
     """
 
     incident: str
@@ -64,6 +65,7 @@ class Forgone:
     latest: Moment
     revision: int
     proofs: tuple[Proof, ...] = ()
+    opened_at: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.decider.core.faults import PlaybookError
 from services.decider.core.playbook import load_playbook
+from services.decider.core.proving import STEADY
 from shared.contracts.approvals import Objection, Terms, objection_to
 from shared.contracts.inbox import Approval, Outcome
 from shared.contracts.incidents import Decision, Incident, Phase, Reason
@@ -17,7 +18,9 @@ from tests.unit.services.decider.core.build import (
     History,
     activated,
     approval,
+    at,
     finding,
+    health,
     history,
     manual,
     result,
@@ -36,6 +39,39 @@ def awaiting(words: str = NAMED) -> History:
     story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
     assert story.incident.phase is Phase.AWAITING_APPROVAL
     return story
+
+
+ASKED_FOR_HALF_AN_HOUR = "approval: {expires: 30m}"
+STEADY_S = STEADY.total_seconds()
+
+
+def test_a_question_is_withdrawn_when_the_workload_has_been_well_for_longer_than_between_two_crashes() -> None:
+    story = awaiting(ASKED_FOR_HALF_AN_HOUR)
+    for seconds in (10, 70):
+        story.take(health(healthy=False, seconds=seconds), seconds=seconds)
+        story.take(health(healthy=True, seconds=seconds + 20), seconds=seconds + 20)
+    assert story.workload.wake_at == at(90 + STEADY_S)
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.HEALED, Reason.RECOVERED)
+
+
+def test_a_crash_while_a_person_is_asked_begins_the_recovery_anew() -> None:
+    story = awaiting(ASKED_FOR_HALF_AN_HOUR)
+    story.take(health(healthy=True, seconds=10), seconds=10)
+    story.take(finding("memory", seconds=300, **MEMORY), seconds=300)
+    assert story.workload.wake_at == at(300 + STEADY_S)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_question_stays_where_health_never_saw_the_trouble(known: float) -> None:
+    story = history(PLAYBOOK.replace(PLAIN, ASKED_FOR_HALF_AN_HOUR))
+    story.take(health(healthy=True, seconds=known), seconds=known)
+    story.take(finding("memory", **MEMORY), seconds=1)
+    story.take(result(story.commands[0], seconds=2, outcome=Outcome.DRY_RUN), seconds=2)
+    story.take(health(healthy=True, seconds=1000), seconds=1000)
+    assert story.incident.phase is Phase.AWAITING_APPROVAL
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.ESCALATED, Reason.APPROVAL_EXPIRED)
 
 
 def asked_by_ana() -> History:

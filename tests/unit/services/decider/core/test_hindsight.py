@@ -216,6 +216,17 @@ def test_that_nothing_is_told_of_a_health_proves_nothing() -> None:
     assert "nothing told of its health within 2m" in only.detail
 
 
+@pytest.mark.parametrize(("steps", "reason"), [([woken], UNTOLD), ([found(60), woken], MISSED)])
+def test_health_that_never_saw_the_trouble_does_not_tell_of_its_end(steps: list[Step], reason: Reason) -> None:
+    story = history(SHADOW)
+    healthy(0)(story)
+    story.take(finding(seconds=1), seconds=1)
+    healthy(50)(story)
+    for step in steps:
+        step(story)
+    assert [one.reason for one in hindsights(story)] == [reason]
+
+
 def test_a_further_finding_tells_that_it_is_broken_where_no_health_is_told() -> None:
     story = forwent(known=False)
     found(60)(story)

@@ -102,6 +102,15 @@ def test_what_recovers_while_it_is_waited_for_is_healed_by_itself() -> None:
     assert (story.incident.phase, story.incident.reason) == (Phase.HEALED, Reason.RECOVERED)
 
 
+def test_what_health_never_saw_does_not_recover_while_it_is_waited_for() -> None:
+    story = history()
+    story.take(health(healthy=True, seconds=0), seconds=0)
+    story.take(finding("slow", seconds=1, reason="Slow", restarts=1), seconds=1)
+    story.take(health(healthy=True, seconds=40), seconds=40)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.WAIT_OVER, Reason.ACTION_ORDERED]
+
+
 def test_a_finding_while_it_waits_begins_the_recovery_anew_and_not_the_wait() -> None:
     story = slow()
     story.take(health(healthy=True, seconds=10), seconds=10)
