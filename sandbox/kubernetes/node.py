@@ -314,11 +314,14 @@ def _remove_tree(root: Path) -> None:
 
 
 def _cgroup_roots(place: Place) -> Iterator[Path]:
-    """Yield the node's control group in the one hierarchy (v2), or in each controller's (v1)."""
+    """Yield the node's control group in the one hierarchy (v2), or in each controller's (v1).
+
+    Where both are mounted, runc makes a group in the v2 hierarchy, too, although it has no controllers.
+    """
     if (_CGROUPS / "cgroup.controllers").exists():
         yield _CGROUPS / place.cgroup
         return
-    hierarchies = sorted(found for found in _CGROUPS.iterdir() if (found / "tasks").exists())
+    hierarchies = sorted(found for found in _CGROUPS.iterdir() if (found / "cgroup.procs").exists())
     yield from (hierarchy / place.cgroup for hierarchy in hierarchies)
 
 
