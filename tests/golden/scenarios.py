@@ -253,7 +253,7 @@ def _container(scene: Scene, fields: dict[str, Any], **usual: Any) -> Signal:
 
 def _event(scene: Scene, fields: dict[str, Any]) -> Signal:
     message = "Readiness probe failed: HTTP probe failed with statuscode: 503"
-    words: dict[str, Any] = {"reason": "Unhealthy", "event_type": "Warning", "message": message, "count": 6}
+    words: dict[str, Any] = {"reason": "Unhealthy", "event_type": "Warning", "message": message}
     return EventSignal.model_validate(
         {**scene.identity("sig"), "cluster": "gold", "workload": scene.workload, "object": scene.pod()} | words | fields
     )
@@ -304,9 +304,10 @@ _SIGNALS: Mapping[str, Callable[[Scene, dict[str, Any]], Signal]] = {
 }
 
 
-def _healed(rule: str) -> Callable[[Scene], None]:
+def _healed(rule: str, times: int = 1) -> Callable[[Scene], None]:
     def goes(scene: Scene) -> None:
-        scene.shows(rule)
+        for _ in range(times):
+            scene.shows(rule)
         scene.answered()
         scene.becomes(healthy=True)
         scene.wakes()
@@ -323,9 +324,10 @@ def _answered(rule: str, outcome: Outcome, *, wakes: int = 0) -> Callable[[Scene
     return goes
 
 
-def _unanswered(rule: str) -> Callable[[Scene], None]:
+def _unanswered(rule: str, times: int = 1) -> Callable[[Scene], None]:
     def goes(scene: Scene) -> None:
-        scene.shows(rule)
+        for _ in range(times):
+            scene.shows(rule)
         scene.wakes()
         scene.answered()
 
@@ -570,8 +572,8 @@ HISTORIES: Mapping[str, Sequence[Scenario]] = {
         Scenario("protected", _protected, None, None),
     ),
     "not-ready": (
-        Scenario("healed", _healed("not-ready"), *_VERIFIED),
-        Scenario("unanswered", _unanswered("not-ready"), Phase.ESCALATED, Reason.RESULT_MISSING),
+        Scenario("healed", _healed("not-ready", 5), *_VERIFIED),
+        Scenario("unanswered", _unanswered("not-ready", 5), Phase.ESCALATED, Reason.RESULT_MISSING),
     ),
     "hung-rollout": (
         Scenario("healed", _healed("hung-rollout"), *_VERIFIED),
