@@ -1,12 +1,24 @@
 """How findings become an incident: what bars it, what is counted, and when that is enough."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.decider.core.ladder import mode_of
 from services.decider.core.rules import Rule
 from services.decider.core.steps import start_step
-from services.decider.core.tallies import Tally, key_of, lacking, rule_of_key, with_finding, with_observation
+from services.decider.core.tallies import (
+    Tally,
+    acted_on,
+    due,
+    due_next,
+    key_of,
+    lacking,
+    longest_held,
+    rule_of_key,
+    with_finding,
+    with_observation,
+)
 from services.decider.core.turn import Turn
 from services.decider.core.wording import worded
 from shared.contracts.inbox import Finding, Observation
@@ -17,6 +29,15 @@ from shared.kernel.ids import derive
 
 BARRED_POLL = timedelta(minutes=1)
 """How often it is looked whether what bars an incident that is due is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """Why what is due opens nothing; `by` names what holds it back."""
+
+    reason: Reason
+    detail: str = ""
+    by: str = ""
 
 
 def found(turn: Turn, finding: Finding) -> None:
@@ -34,7 +55,7 @@ def found(turn: Turn, finding: Finding) -> None:
     if not _is_of_open_incident(turn, finding) and (held := turn.hold_on(finding.rule)) is not None:
         turn.suppress(held, rule=finding.rule)
     elif turn.state.open_incident is not None:
-        _found_again(turn, finding)
+        _found_again(turn, finding, rule)
     elif _is_resting(turn, rule.name):
         turn.decide(Reason.COOLDOWN, rule=rule.name)
     else:
@@ -49,12 +70,16 @@ def observed(turn: Turn, seen: Observation) -> None:
         return
     after = with_observation(before, seen, words=rule.words, now=turn.now)
     turn.remember(tallies={**turn.state.tallies, key: after})
-    if after.finding is None or turn.state.open_incident is not None or _is_resting(turn, rule.name):
+    if turn.state.open_incident is not None:
+        _turn_to_what_holds(turn, rule)
         return
-    missing = lacking(after, words=rule.words, now=turn.now)
-    if missing is None:
-        _open_if_allowed(turn, key, rule)
-    elif missing.until is None and lacking(before, words=rule.words, now=turn.now) != missing:
+    if _is_resting(turn, rule.name):
+        return
+    if due(after, words=rule.words, now=turn.now):
+        _open_what_is_due(turn, key, rule)
+        return
+    known, missing = (lacking(tally, words=rule.words, now=turn.now) for tally in (before, after))
+    if missing is not None and missing.until is None and missing != known:
         turn.decide(missing.reason, rule=rule.name, detail=missing.detail)
 
 
@@ -66,7 +91,7 @@ def open_due(turn: Turn) -> None:
         rule, tally = turn.rule_named(rule_of_key(key)), turn.state.tallies.get(key)
         # one that ended at once, of the same rule, has taken the tallies of all its groups with it
         if rule is not None and tally is not None and _is_due(turn, rule, tally):
-            _open_if_allowed(turn, key, rule)
+            _open_what_is_due(turn, key, rule)
 
 
 def due_at(turn: Turn) -> datetime | None:
@@ -137,26 +162,43 @@ def _is_of_open_incident(turn: Turn, finding: Finding) -> bool:
     return incident is not None and incident.rule == finding.rule
 
 
-def _found_again(turn: Turn, finding: Finding) -> None:
+def _found_again(turn: Turn, finding: Finding, rule: Rule) -> None:
     incident = turn.incident
     if finding.rule != incident.rule:
         turn.revise(other_rules=tuple(sorted({*incident.other_rules, finding.rule})))
         turn.decide(Reason.INCIDENT_ALREADY_OPEN, rule=finding.rule)
         return
-    latest = turn.state.finding
-    is_newer = latest is None or finding.at >= latest.at
-    turn.remember(finding=finding if is_newer else latest, found_at=turn.now)
+    counted = _tallies_of(turn, rule.name)
+    newest = acted_on(counted, turn.state.finding, finding, words=rule.words, now=turn.now)
+    turn.remember(finding=newest, found_at=turn.now)
     turn.revise(findings=incident.findings + 1)
     turn.decide(Reason.REPEATED_FINDING)
 
 
+def _turn_to_what_holds(turn: Turn, rule: Rule) -> None:
+    """Let the open incident act on another object where the end of its own was told, and that one still holds."""
+    finding = turn.state.finding
+    if finding is None or turn.incident.rule != rule.name or rule.words.held_for is None:
+        return
+    held = longest_held(_tallies_of(turn, rule.name), finding, words=rule.words, now=turn.now)
+    turn.remember(finding=held or finding)
+
+
+def _tallies_of(turn: Turn, rule: str) -> Iterator[Tally]:
+    for key in sorted(turn.state.tallies):
+        if rule_of_key(key) == rule:
+            yield turn.state.tallies[key]
+
+
 def _count(turn: Turn, finding: Finding, rule: Rule) -> None:
-    tally = _tally(turn, rule, finding)
+    tally, key = _tally(turn, rule, finding), key_of(rule.name, finding.group)
     missing = lacking(tally, words=rule.words, now=turn.now)
     if missing is not None:
         turn.decide(missing.reason, rule=rule.name, detail=missing.detail)
-        return
-    _open(turn, finding, rule, findings=max(1, len(tally.hits)))
+    elif not (rule.is_timed or rule.words.after):
+        _open(turn, finding, rule, findings=max(1, len(tally.hits)))
+    elif (bar := _opened_or_barred(turn, key, rule)) is not None:
+        _say(turn, key, bar)  # each finding is answered, also where the same was said at a wake-up
 
 
 def _tally(turn: Turn, rule: Rule, finding: Finding) -> Tally:
@@ -167,43 +209,51 @@ def _tally(turn: Turn, rule: Rule, finding: Finding) -> Tally:
 
 
 def _is_due(turn: Turn, rule: Rule, tally: Tally) -> bool:
-    is_told = tally.finding is not None and not _is_resting(turn, rule.name)
-    return rule.is_timed and is_told and lacking(tally, words=rule.words, now=turn.now) is None
+    return rule.is_timed and not _is_resting(turn, rule.name) and bool(due(tally, words=rule.words, now=turn.now))
 
 
-def _open_if_allowed(turn: Turn, key: str, rule: Rule) -> None:
-    """Open the incident of a tally, or say once what bars it; what still holds is not stale, however old its signal."""
+def _open_what_is_due(turn: Turn, key: str, rule: Rule) -> None:
+    """Open the incident of a tally, or say once what bars it."""
     tally = turn.state.tallies[key]
-    if tally.finding is None:
-        return
-    reason = Reason.STALE_FINDING if _has_opened(turn, tally.finding) else _barred(turn, rule, tally.finding)
-    held = turn.hold_on(rule.name)
-    if reason is not None:
-        _bar(turn, key, reason=reason, detail=_cause_of(reason, turn, tally.finding))
-    elif held is not None:
-        _bar(turn, key, reason=held.reason, by=held.by, detail=held.detail)
-    else:
-        _open(turn, tally.finding, rule, findings=max(1, len(tally.hits)))
+    bar = _opened_or_barred(turn, key, rule)
+    if bar is not None and (tally.barred, tally.suppressed_by) != (bar.reason, bar.by):
+        _say(turn, key, bar)
 
 
-def _bar(turn: Turn, key: str, *, reason: Reason, by: str = "", detail: str = "") -> None:
-    tally = turn.state.tallies[key]
-    if (tally.barred, tally.suppressed_by) == (reason, by):
-        return
-    turn.decide(reason, rule=rule_of_key(key), detail=detail, suppressed_by=by)
-    barred = replace(tally, barred=reason, suppressed_by=by)
+def _opened_or_barred(turn: Turn, key: str, rule: Rule) -> _Bar | None:
+    """Open the incident of the first that is due and not barred by itself; what holds is never stale by its age."""
+    tally, held = turn.state.tallies[key], turn.hold_on(rule.name)
+    found = due(tally, words=rule.words, now=turn.now)
+    bars = [_bar_of(turn, rule, finding) for finding in found]
+    free = next((finding for finding, bar in zip(found, bars, strict=True) if bar is None), None)
+    if free is None:
+        return bars[0]
+    if held is not None:
+        return _Bar(held.reason, held.detail, held.by)
+    _open(turn, free, rule, findings=max(1, len(tally.hits)))
+    return None
+
+
+def _bar_of(turn: Turn, rule: Rule, finding: Finding) -> _Bar | None:
+    reason = Reason.STALE_FINDING if _has_opened(turn, finding) else _barred(turn, rule, finding)
+    return _Bar(reason, _cause_of(reason, turn, finding)) if reason is not None else None
+
+
+def _say(turn: Turn, key: str, bar: _Bar) -> None:
+    turn.decide(bar.reason, rule=rule_of_key(key), detail=bar.detail, suppressed_by=bar.by)
+    barred = replace(turn.state.tallies[key], barred=bar.reason, suppressed_by=bar.by)
     turn.remember(tallies={**turn.state.tallies, key: barred})
 
 
 def _due_of(turn: Turn, key: str, tally: Tally) -> datetime | None:
     rule = turn.rule_named(rule_of_key(key))
-    if rule is None or tally.finding is None or not rule.is_timed:
+    if rule is None or not rule.is_timed:
         return None
-    rests_until = turn.state.cooldowns.get(rule.name, turn.now)
-    missing = lacking(tally, words=rule.words, now=turn.now)
-    if missing is not None:
-        return max(missing.until, rests_until) if missing.until is not None else None
-    return rests_until if tally.barred is None else max(_next_look(turn, rule), rests_until)
+    moments = [due_next(tally, words=rule.words, now=turn.now)]
+    if due(tally, words=rule.words, now=turn.now):
+        moments.append(turn.now if tally.barred is None else _next_look(turn, rule))
+    soonest = min((moment for moment in moments if moment is not None), default=None)
+    return max(soonest, turn.state.cooldowns.get(rule.name, soonest)) if soonest is not None else None
 
 
 def _next_look(turn: Turn, rule: Rule) -> datetime:

@@ -1,13 +1,13 @@
 """What `decide` remembers about one workload and one partition, and its canonical bytes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from pydantic import TypeAdapter
 
 from services.decider.core.playbook import Playbook, load_playbook
-from services.decider.core.tallies import Tally
+from services.decider.core.tallies import Tally, with_its_finding
 from shared.contracts.actions import Action
 from shared.contracts.inbox import Finding, ManualAction, Pause, Silence
 from shared.contracts.incidents import Incident
@@ -142,7 +142,10 @@ def workload_bytes(state: WorkloadState) -> bytes:
 
 def workload_of(stored: bytes | None) -> WorkloadState:
     """Return a stored workload's state; a new one if nothing is stored."""
-    return _WORKLOAD.validate_json(stored) if stored is not None else WorkloadState()
+    if stored is None:
+        return WorkloadState()
+    state = _WORKLOAD.validate_json(stored)
+    return replace(state, tallies={key: with_its_finding(tally) for key, tally in state.tallies.items()})
 
 
 def partition_bytes(state: PartitionState) -> bytes:

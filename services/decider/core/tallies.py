@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from services.decider.core.clauses import fact_of
 from services.decider.core.grouping import object_of
@@ -25,6 +26,9 @@ LATE = timedelta(minutes=5)
 """How much later than what it belongs to a signal may be told and still find it."""
 FRESH = timedelta(minutes=5)
 """How long a sample counts as what still is; Prometheus itself looks back as far."""
+MOST_SHOWN = 64
+"""Of how many objects or signals of a rule and group the finding is kept: each has one or two kilobytes, and all of
+them are written with whatever changes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Hit:
     """One signal that counts: its moment, and when it came (inbox time) where that matters.
 
     `value` is what a distinct count counts, `amount` what a rate is of, `object` what the amount is a number of.
+    `finding` is what told it, where an incident may open without being told anything more of it.
     """
 
     at: Moment
@@ -40,6 +45,7 @@ class Hit:
     value: str = ""
     amount: float = 0.0
     object: str = ""
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +53,7 @@ class Held:
     """One object's trouble: `since` when it holds, until `at` by what was told; `told` is when that began to come.
 
     `told` is of the inbox's time, the others are the signals'. None where it does not hold; `over` is the latest moment
-    of which that was told.
+    of which that was told. `finding` is the newest that told of the trouble, and what is done about it.
     """
 
     object: str
@@ -55,11 +61,12 @@ class Held:
     at: Moment | None = None
     told: Moment | None = None
     over: Moment | None = None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What a rule has counted; `finding` is the newest, kept where its incident may open without another.
+    """What a rule has counted; an earlier version kept the newest `finding` here, whichever object it was of.
 
     `barred` is why an incident that is due was not opened, once that was said, `suppressed_by` what held it back.
     """
@@ -100,17 +107,15 @@ def with_finding(tally: Tally, finding: Finding, *, words: RuleWords, now: datet
     """Return the tally with a finding; one signal counts once, however often it came."""
     moment = _moment(finding, now)
     if words.held_for is not None:
-        silence = FRESH if words.signal == "sample" else timedelta.max
-        held = _held_with(tally.held, object_of(finding.signal), moment, now=now, silence=silence)
-        return replace(_newest(tally, finding), held=held)
+        return replace(tally, held=_held_with(tally.held, finding, moment, now=now, silence=_silence(words)))
     hit = _hit(finding, words=words, moment=moment, now=now)
     if hit is None:
         return tally
     hits = _with(tally.hits, hit)
     if words.without is not None:
-        return _answered(replace(_newest(tally, finding), hits=hits[:MOST_COUNTED]), words.without)
+        return _answered(replace(tally, hits=hits[:MOST_SHOWN]), words.without)
     counted = replace(tally, hits=_needed(_within(hits, words.window.within), words.window))
-    return counted if words.after is None else _newest(counted, finding)
+    return counted if words.after is None else _showing_least(counted, words.after)
 
 
 def with_observation(tally: Tally, seen: Observation, *, words: RuleWords, now: datetime) -> Tally:
@@ -125,13 +130,114 @@ def with_observation(tally: Tally, seen: Observation, *, words: RuleWords, now: 
 def lacking(tally: Tally, *, words: RuleWords, now: datetime) -> Lacking | None:
     """Return what is lacking for an incident; None where nothing is."""
     if words.held_for is not None:
-        return _not_held(tally, words.held_for, is_sampled=words.signal == "sample", now=now)
+        return _not_held(tally, words.held_for, silence=_silence(words), now=now)
     if words.without is not None:
         return _awaited(tally, words.without, now=now)
-    hits = tally.hits if words.after is None else _preceded(tally, words.after)
-    if not hits:
-        return Lacking(Reason.NOT_PRECEDED)
-    return _too_few(hits, words.window)
+    if words.after is None:
+        return _too_few(tally.hits, words.window)
+    hits = _preceded(tally, words.after)
+    return _too_few(hits, words.window) if any(hit.finding for hit in hits) else Lacking(Reason.NOT_PRECEDED)
+
+
+def due(tally: Tally, *, words: RuleWords, now: datetime) -> list[Finding]:
+    """Return the findings of all that is enough for an incident; first what was so first, of what is preceded the last.
+
+    A window without a partner has none: it is the finding with which it is reached that opens.
+    """
+    if words.held_for is not None:
+        runs = _runs(tally.held, silence=_silence(words), now=now)
+        return [run.finding for run in runs if run.has_held(words.held_for, now=now)]
+    if words.without is not None:
+        return [one.finding for one in _questions(tally) if now >= one.told + words.without.within]
+    if words.after is None or lacking(tally, words=words, now=now) is not None:
+        return []
+    return [hit.finding for hit in reversed(_preceded(tally, words.after)) if hit.finding is not None]
+
+
+def due_next(tally: Tally, *, words: RuleWords, now: datetime) -> datetime | None:
+    """Return the next moment (inbox time) at which time alone makes something more due."""
+    if words.held_for is not None:
+        runs = _runs(tally.held, silence=_silence(words), now=now)
+        moments = [run.told + words.held_for for run in runs if not run.has_held(words.held_for, now=now)]
+    else:
+        moments = [one.told + words.without.within for one in _questions(tally)] if words.without is not None else []
+    return min((moment for moment in moments if moment > now), default=None)
+
+
+def acted_on(
+    tallies: Iterable[Tally], before: Finding | None, told: Finding, *, words: RuleWords, now: datetime
+) -> Finding:
+    """Return what an open incident acts on once its rule is told again, which `tallies` have counted already.
+
+    It is the newest that is told, but where time or a partner decides: then it is what was due as long as that goes
+    on, after that what has held longest.
+    """
+    newest = told if before is None or told.at >= before.at else before
+    if before is None:
+        return newest
+    if words.held_for is not None:
+        return longest_held(tallies, before, words=words, now=now) or newest
+    if words.without is not None:
+        return newest if object_of(told.signal) == object_of(before.signal) else before
+    if words.after is not None:
+        return newest if any(_is_preceded(told, one, words.after, now=now) for one in tallies) else before
+    return newest
+
+
+def longest_held(tallies: Iterable[Tally], before: Finding, *, words: RuleWords, now: datetime) -> Finding | None:
+    """Return the newest finding of its object while that holds, else that of what has held longest, if anything."""
+    held = [one for tally in tallies for one in tally.held]
+    runs = _runs(held, silence=_silence(words), now=now)
+    same = (run.finding for run in runs if run.object == object_of(before.signal))
+    return next(same, runs[0].finding if runs else None)
+
+
+def with_its_finding(tally: Tally) -> Tally:
+    """Return a tally of an earlier version with its newest finding where it belongs: at the object that it is of."""
+    finding = tally.finding
+    if finding is None:
+        return tally
+    held = (replace(one, finding=finding) if one.object == object_of(finding.signal) else one for one in tally.held)
+    hits = (replace(hit, finding=finding) if hit.signal == finding.signal.id else hit for hit in tally.hits)
+    return replace(tally, held=tuple(held), hits=tuple(hits), finding=None)
+
+
+class _Run(NamedTuple):
+    """What is told of one object, or of one question: all that `Held` or `Hit` say where there is trouble."""
+
+    object: str
+    since: datetime
+    at: datetime
+    told: datetime
+    finding: Finding
+
+    def has_held(self, length: timedelta, *, now: datetime) -> bool:
+        return self.at - self.since >= length or now - self.told >= length
+
+
+def _runs(held: Iterable[Held], *, silence: timedelta, now: datetime) -> list[_Run]:
+    """Return what holds by now, what began to be told first before all others."""
+    runs = (
+        _Run(one.object, one.since, one.at, one.told, one.finding)
+        for one in held
+        if one.since and one.at and one.told and one.finding and now - one.at <= silence
+    )
+    return sorted(runs, key=lambda run: (run.told, run.object))
+
+
+def _questions(tally: Tally) -> list[_Run]:
+    """Return what waits for an answer, what was told first before all others."""
+    runs = (
+        _Run(hit.object, hit.at, hit.at, hit.told or hit.at, hit.finding)
+        for hit in tally.hits
+        if hit.finding is not None
+    )
+    return sorted(runs, key=lambda run: (run.told, run.at, run.finding.signal.id))
+
+
+def _silence(words: RuleWords) -> timedelta:
+    """Return for how long something holds of which nothing is told: for ever, but for samples."""
+    return FRESH if words.signal == "sample" else timedelta.max
 
 
 def _moment(entry: Finding | Observation, now: datetime) -> datetime:
@@ -146,15 +252,11 @@ def _with_partner(tally: Tally, seen: Observation, *, words: RuleWords, moment: 
     return reached if words.without is None else _answered(reached, words.without)
 
 
-def _newest(tally: Tally, finding: Finding) -> Tally:
-    known = tally.finding
-    return tally if known is not None and known.at > finding.at else replace(tally, finding=finding)
-
-
 def _hit(finding: Finding, *, words: RuleWords, moment: datetime, now: datetime) -> Hit | None:
     """Return what a finding counts for; None where it is of an earlier wording, and carries no number for a rate."""
     window, signal = words.window, finding.signal
-    hit = Hit(moment, signal.id, told=now if words.without else None)
+    shown = finding if words.without or words.after else None
+    hit = Hit(moment, signal.id, told=now if words.without else None, finding=shown)
     if window.distinct:
         return replace(hit, value=str(fact_of(facts_of(signal), window.distinct)))
     if window.of:
@@ -217,8 +319,23 @@ def _increases(hits: Sequence[Hit]) -> Iterator[float]:
 
 def _preceded(tally: Tally, after: Partner) -> list[Hit]:
     """Return the hits before which the partner came, at the same moment or at most `within` earlier."""
-    zero = timedelta(0)
-    return [hit for hit in tally.hits if any(zero <= hit.at - partner.at <= after.within for partner in tally.partners)]
+    return [hit for hit in tally.hits if _comes_after(hit.at, tally, after)]
+
+
+def _comes_after(moment: datetime, tally: Tally, after: Partner) -> bool:
+    return any(timedelta(0) <= moment - partner.at <= after.within for partner in tally.partners)
+
+
+def _is_preceded(finding: Finding, tally: Tally, after: Partner, *, now: datetime) -> bool:
+    return _comes_after(_moment(finding, now), tally, after)
+
+
+def _showing_least(tally: Tally, after: Partner) -> Tally:
+    """Return the tally without the findings that will hardly open anything: the newest that are preceded will."""
+    preceded = {hit.signal for hit in _preceded(tally, after)}
+    ranked = sorted(tally.hits, key=lambda hit: (hit.signal in preceded, hit.at, hit.signal), reverse=True)
+    shown = {hit.signal for hit in ranked[:MOST_SHOWN]}
+    return replace(tally, hits=tuple(hit if hit.signal in shown else replace(hit, finding=None) for hit in tally.hits))
 
 
 def _answered(tally: Tally, without: Partner) -> Tally:
@@ -233,33 +350,37 @@ def _answered(tally: Tally, without: Partner) -> Tally:
 
 
 def _awaited(tally: Tally, without: Partner, *, now: datetime) -> Lacking | None:
-    if not tally.hits:
+    questions = _questions(tally)
+    if not questions:
         return Lacking(Reason.CAME_IN_TIME)
-    until = min(hit.told or hit.at for hit in tally.hits) + without.within
+    until = questions[0].told + without.within
     if now >= until:
         return None
     return Lacking(Reason.STILL_AWAITED, f"within {format_duration(without.within)}", until)
 
 
 def _held_with(
-    held: Sequence[Held], name: str, moment: datetime, *, now: datetime, silence: timedelta
+    held: Sequence[Held], finding: Finding, moment: datetime, *, now: datetime, silence: timedelta
 ) -> tuple[Held, ...]:
     """Return what is held with one more moment of it; a longer silence than `silence` is the end of what held."""
-    known = {one.object: one for one in held}
-    known[name] = _held_on(known.get(name, Held(object=name)), moment, now=now, silence=silence)
-    kept = sorted(_not_forgotten(known.values(), moment), key=lambda one: one.at or one.over or moment)
-    return tuple(sorted(kept[-MOST_COUNTED:], key=lambda one: one.object))
+    known, name = {one.object: one for one in held}, object_of(finding.signal)
+    known[name] = _held_on(known.get(name, Held(object=name)), finding, moment, now=now, silence=silence)
+    kept = [one for one in known.values() if one.since is not None]
+    kept.sort(key=lambda one: (one.finding is None, now - (one.at or now) > silence, one.told or now, one.object))
+    over = sorted(_just_over(known.values(), moment), key=lambda one: one.over or moment)
+    return tuple(sorted((*kept[:MOST_SHOWN], *over[-MOST_COUNTED:]), key=lambda one: one.object))
 
 
-def _held_on(held: Held, moment: datetime, *, now: datetime, silence: timedelta) -> Held:
+def _held_on(held: Held, finding: Finding, moment: datetime, *, now: datetime, silence: timedelta) -> Held:
     """Return what is held after it was told that there is trouble; a moment by which it was over says nothing."""
     if held.over is not None and moment <= held.over:
         return held
     if held.since is not None and held.since - moment > silence:
         return held
     if held.since is None or held.at is None or moment - held.at > silence:
-        return replace(held, since=moment, at=moment, told=now)
-    return replace(held, since=min(held.since, moment), at=max(held.at, moment))
+        return replace(held, since=moment, at=moment, told=now, finding=finding)
+    newest = finding if moment >= held.at or held.finding is None else held.finding
+    return replace(held, since=min(held.since, moment), at=max(held.at, moment), finding=newest)
 
 
 def _ended(held: Held, name: str, moment: datetime, *, now: datetime) -> Held:
@@ -274,20 +395,19 @@ def _ended(held: Held, name: str, moment: datetime, *, now: datetime) -> Held:
     return replace(held, since=held.at, told=now, over=over)  # told late: it has held again by then
 
 
-def _not_forgotten(held: Iterable[Held], moment: datetime) -> Iterator[Held]:
-    """Yield what holds, and what is over for so short a time that something late may be about it."""
+def _just_over(held: Iterable[Held], moment: datetime) -> Iterator[Held]:
+    """Yield what is over for so short a time that something late may be about it."""
     for one in held:
-        if one.since is not None or (one.over is not None and moment - one.over < LATE):
+        if one.since is None and one.over is not None and moment - one.over < LATE:
             yield one
 
 
-def _not_held(tally: Tally, holds_for: timedelta, *, is_sampled: bool, now: datetime) -> Lacking | None:
-    runs = [(one.since, one.at, one.told) for one in tally.held if one.since and one.at and one.told]
-    alive = [(since, at, told) for since, at, told in runs if not is_sampled or now - at <= FRESH]
-    if not alive:
+def _not_held(tally: Tally, holds_for: timedelta, *, silence: timedelta, now: datetime) -> Lacking | None:
+    runs = _runs(tally.held, silence=silence, now=now)
+    if not runs:
         return Lacking(Reason.NO_LONGER_HELD)
-    if any(at - since >= holds_for or now - told >= holds_for for since, at, told in alive):
+    if any(run.has_held(holds_for, now=now) for run in runs):
         return None
-    begun = min(told for _, _, told in alive)
+    begun = runs[0].told
     detail = f"{format_duration(now - begun)} of {format_duration(holds_for)}"
     return Lacking(Reason.HELD_TOO_SHORT, detail, begun + holds_for)

@@ -410,15 +410,36 @@ def test_a_command_is_about_what_the_latest_finding_saw_or_what_was_previewed(st
                 previews[command.incident, command.step] = command
 
 
+TIMED = {"hung", "unanswered"}
+"""Rules of which time says what is acted on; of all others it is the latest that was found."""
+
+
 def latest_of(latest: Finding | None, seen: Seen) -> Finding | None:
     reasons = {one.reason for one in seen.decisions}
     if Reason.INCIDENT_OPENED in reasons:
         return seen.after.finding
     if not isinstance(seen.entry, Finding):
-        return latest
+        return seen.after.finding if latest is not None and latest.rule in TIMED else latest
     if latest is None:
         return seen.entry
+    if seen.entry.rule in TIMED and Reason.REPEATED_FINDING in reasons:
+        return seen.after.finding
     return seen.entry if Reason.REPEATED_FINDING in reasons and seen.entry.at >= latest.at else latest
+
+
+@given(moves(without={Kind.PLAYBOOK}))
+def test_what_time_decides_is_about_an_object_of_which_it_is_so(steps: list[Move]) -> None:
+    told_of: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
+    for seen in walked(told(steps)):
+        if isinstance(seen.entry, Finding) and isinstance(seen.entry.signal, ContainerSignal | EventSignal):
+            known = told_of.setdefault((seen.entry.rule, seen.entry.signal.object.name), [])
+            known.append((seen.now, min(seen.entry.at, seen.now + timedelta(minutes=5))))
+        for opened in (one for one in seen.decisions if one.reason is Reason.INCIDENT_OPENED and one.rule in TIMED):
+            about = seen.after.finding
+            assert about is not None
+            assert isinstance(about.signal, ContainerSignal | EventSignal)
+            told_at, moments = zip(*told_of[opened.rule, about.signal.object.name], strict=True)
+            assert max(seen.moment - min(told_at), max(moments) - min(moments)) >= timedelta(seconds=60)
 
 
 def assert_follows(command: Command, latest: Finding) -> None:
