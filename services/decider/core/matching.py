@@ -9,7 +9,7 @@ from services.decider.core.conditions import Facts
 from services.decider.core.grouping import Subject, subject_of
 from services.decider.core.language import Scalar
 from services.decider.core.playbook import Playbook
-from services.decider.core.watching import Tells, Watch, watches_of
+from services.decider.core.watching import HELD, Tells, Watch, watches_of
 from shared.contracts.inbox import Finding, Observation
 from shared.contracts.model import JsonObject
 from shared.contracts.signals import (
@@ -101,13 +101,14 @@ def _told(watch: Watch, signal: Signal, facts: Facts, *, playbook: str) -> Match
     holds = watch.clause.holds(facts)
     if not holds and not (watch.tells in _ASKED_BOTH_WAYS and _is_within(watch.scope, facts.values)):
         return None
-    subject = subject_of(watch.by, signal, facts.values)
+    is_trouble = holds and watch.tells in {Tells.TROUBLE, Tells.EITHER}
+    is_end = watch.part == HELD and not is_trouble
+    subject = subject_of(watch.ends_by if is_end else watch.by, signal, facts.values)
     if subject is None:
         return None
-    if holds and watch.tells in {Tells.TROUBLE, Tells.EITHER}:
+    if is_trouble:
         return _finding(watch, signal, subject, playbook=playbook)
-    shows = holds and watch.tells is not Tells.ENDING
-    return _observation(watch, signal, subject, playbook=playbook, holds=shows)
+    return _observation(watch, signal, subject, playbook=playbook, holds=holds and not is_end)
 
 
 def _is_within(scope: Mapping[str, Allowed], facts: Mapping[str, FactValue]) -> bool:

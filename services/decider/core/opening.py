@@ -64,9 +64,19 @@ def found(turn: Turn, finding: Finding) -> None:
 
 def observed(turn: Turn, seen: Observation) -> None:
     """Take up what a signal says beside a rule's trouble; where nothing waits for it, nothing is decided."""
-    rule, key = turn.rule_named(seen.rule), key_of(seen.rule, seen.group)
+    rule = turn.rule_named(seen.rule)
+    if rule is None:
+        return
+    if rule.words.held_for is None:
+        _observed_in(turn, key_of(seen.rule, seen.group), seen, rule=rule)
+        return
+    for key in [key for key in sorted(turn.state.tallies) if rule_of_key(key) == rule.name]:
+        _observed_in(turn, key, seen, rule=rule)  # the end of an object is its end in each group that it was counted in
+
+
+def _observed_in(turn: Turn, key: str, seen: Observation, *, rule: Rule) -> None:
     before = turn.state.tallies.get(key, Tally())
-    if rule is None or (before.is_empty and rule.words.held_for is not None):
+    if before.is_empty and rule.words.held_for is not None:
         return
     after = with_observation(before, seen, words=rule.words, now=turn.now)
     turn.remember(tallies={**turn.state.tallies, key: after})
@@ -89,7 +99,7 @@ def open_due(turn: Turn) -> None:
         if turn.state.open_incident is not None:
             return
         rule, tally = turn.rule_named(rule_of_key(key)), turn.state.tallies.get(key)
-        # one that ended at once, of the same rule, has taken the tallies of all its groups with it
+        # an incident of the same rule that ended at once has taken its part of the tallies with it
         if rule is not None and tally is not None and _is_due(turn, rule, tally):
             _open_what_is_due(turn, key, rule)
 

@@ -6,9 +6,9 @@ from services.decider.core.foretelling import foretell
 from services.decider.core.hindsight import forgo
 from services.decider.core.holds import Hold
 from services.decider.core.ladder import Handover, Notice, Plan, Wait
+from services.decider.core.leaving import left_over
 from services.decider.core.orders import RESULT_WITHIN, is_braked, order_action, order_preview, order_revert, settled
 from services.decider.core.proving import proven_at
-from services.decider.core.tallies import rule_of_key
 from services.decider.core.turn import Turn
 from shared.contracts.actions import Action
 from shared.contracts.approvals import Terms
@@ -94,12 +94,12 @@ def _inverse_of(turn: Turn, step: StepRecord, result: Result) -> Action | None:
 
 
 def end(turn: Turn, phase: Phase, reason: Reason, *, detail: str = "") -> None:
-    """End the incident; its rule rests for its cooldown and counts from nothing."""
+    """End the incident; its rule rests for its cooldown, and counts from nothing what it acted on."""
     turn.revise(phase=phase, reason=reason, closed_at=turn.now, deadline=None, awaited_command=None, suppressed_by="")
     incident, rule = turn.incident, turn.rule
     turn.decide(reason, detail=detail)
     explain(turn, None)
-    tallies = {key: tally for key, tally in turn.state.tallies.items() if rule_of_key(key) != incident.rule}
+    tallies = left_over(turn)
     cooldowns = {name: until for name, until in turn.state.cooldowns.items() if until > turn.now}
     if rule is not None:
         cooldowns[incident.rule] = turn.now + rule.words.cooldown

@@ -5,7 +5,7 @@ is proven by signals, or by nothing else having been told for so long after the 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -190,6 +190,12 @@ def longest_held(tallies: Iterable[Tally], before: Finding, *, words: RuleWords,
     runs = _runs(held, silence=_silence(words), now=now)
     same = (run.finding for run in runs if run.object == object_of(before.signal))
     return next(same, runs[0].finding if runs else None)
+
+
+def without_objects(tally: Tally, names: Collection[str]) -> Tally:
+    """Return what lasts of other objects than those of these names and what is within them; nothing bars it yet."""
+    held = (one for one in tally.held if not any(_is_within(one.object, name) for name in names))
+    return Tally(held=tuple(held))
 
 
 def with_its_finding(tally: Tally) -> Tally:
@@ -385,7 +391,7 @@ def _held_on(held: Held, finding: Finding, moment: datetime, *, now: datetime, s
 
 def _ended(held: Held, name: str, moment: datetime, *, now: datetime) -> Held:
     """Return what is held after it was told that the trouble of an object, or of all within it, is over."""
-    if held.object != name and not held.object.startswith(f"{name}/"):
+    if not _is_within(held.object, name):
         return held
     over = max(held.over or moment, moment)
     if held.since is None or held.at is None or moment < held.since:
@@ -393,6 +399,11 @@ def _ended(held: Held, name: str, moment: datetime, *, now: datetime) -> Held:
     if moment >= held.at:
         return Held(object=held.object, over=over)
     return replace(held, since=held.at, told=now, over=over)  # told late: it has held again by then
+
+
+def _is_within(name: str, outer: str) -> bool:
+    """Tell whether an object is another, or a container of that pod."""
+    return name == outer or name.startswith(f"{outer}/")
 
 
 def _just_over(held: Iterable[Held], moment: datetime) -> Iterator[Held]:

@@ -52,6 +52,11 @@ class Watch:
         """Return what its answers are about; a cure is always that of the workload."""
         return (WORKLOAD,) if self.tells is Tells.SHOWING else self.rule.words.by
 
+    @property
+    def ends_by(self) -> Sequence[str]:
+        """Return what the end of its trouble is about: a pod that goes seldom tells by what facts it was grouped."""
+        return (WORKLOAD,) if WORKLOAD in self.rule.words.by else self.rule.words.by
+
 
 def cure_of(step: int) -> str:
     """Return the part of a rule that is the proof of a rung's cure."""

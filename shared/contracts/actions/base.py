@@ -115,6 +115,8 @@ class ActionBase(Value, ABC):
     """What the remediator must be allowed to do for it, where the workload lies."""
     EASES: ClassVar[bool] = False
     """Whether it only takes back what was done for a time, so that no brake may hold it up."""
+    PARTIAL: ClassVar[bool] = False
+    """Whether it is done to the one pod or volume that a signal names, and leaves the workload's others as they are."""
     TRACELESS: ClassVar[bool] = False
     """Whether nothing in the cluster tells that it was done: what a leader of before has sent is not known, then."""
 

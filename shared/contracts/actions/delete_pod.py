@@ -32,6 +32,7 @@ class DeletePod(ActionBase):
     HEALS: ClassVar[str] = "what a pod that has ended leaves behind: its claim to a volume, a name or a quota"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"})
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(["pods"], verbs=["get", "patch", "delete"])
+    PARTIAL: ClassVar[bool] = True
 
     kind: Literal["delete-pod"] = "delete-pod"
     pod: str

@@ -39,6 +39,7 @@ class ExpandVolume(ActionBase):
         | rights_on(["persistentvolumeclaims"], verbs=["get", "patch"])
         | rights_on(["storageclasses"], verbs=["get"], group="storage.k8s.io")
     )
+    PARTIAL: ClassVar[bool] = True
 
     kind: Literal["expand-volume"] = "expand-volume"
     claim: str

@@ -28,6 +28,7 @@ class RestartPod(ActionBase):
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(["pods"], verbs=["list", "get", "patch"]) | {
         Right("", "pods/eviction", "create")
     }
+    PARTIAL: ClassVar[bool] = True
 
     kind: Literal["restart-pod"] = "restart-pod"
     pod: str

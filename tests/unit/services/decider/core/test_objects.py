@@ -13,7 +13,7 @@ from services.decider.core.state import workload_bytes, workload_of
 from services.decider.core.tallies import MOST_SHOWN
 from shared.contracts.actions import RestartPod
 from shared.contracts.inbox import Outcome
-from shared.contracts.incidents import Reason
+from shared.contracts.incidents import Decision, Phase, Reason
 from shared.contracts.signals import Signal
 from shared.contracts.workloads import ObjectRef
 from tests.unit.services.decider.core.build import (
@@ -22,6 +22,7 @@ from tests.unit.services.decider.core.build import (
     container,
     event,
     finding_on,
+    health,
     history,
     pod,
     result,
@@ -43,9 +44,9 @@ WITHOUT = "signal: event, where: {reason: Killing}, without: {signal: event, whe
 AFTER = "signal: event, where: {reason: Failed}, after: {signal: event, where: {reason: Scaled}, within: 60s}"
 
 
-def text_of(words: str) -> str:
+def text_of(words: str, *, ladder: str = LADDER) -> str:
     """Return a playbook whose one rule has these words."""
-    return f"{HEAD}    - {{name: one, {words}, cooldown: 1m, ladder: {LADDER}}}\n"
+    return f"{HEAD}    - {{name: one, {words}, cooldown: 1m, ladder: {ladder}}}\n"
 
 
 Told = tuple[float, Signal]
@@ -68,9 +69,9 @@ def happened(reason: str, name: str, seconds: float, *, told: float | None = Non
     return seconds if told is None else told, signal
 
 
-def taken(words: str, told: Sequence[Told], *, until: float = 0) -> History:
+def taken(words: str, told: Sequence[Told], *, until: float = 0, ladder: str = LADDER) -> History:
     """Return what becomes of signals told at these seconds, and of every wake-up that is asked for meanwhile."""
-    text = text_of(words)
+    text = text_of(words, ladder=ladder)
     story, index = history(text), index_rules(load_playbook(text, file="test"))
     for seconds, signal in told:
         wake_until(story, seconds)
@@ -190,6 +191,93 @@ def test_a_step_that_is_tried_again_acts_on(name: str) -> None:
     story.take(result(story.commands[0], seconds=65, outcome=Outcome.FAILED), seconds=65)
     wake_until(story, 90)
     assert restarted(story) == case.restarted
+
+
+def cured(story: History, *, seconds: float) -> None:
+    """Let the newest order succeed, and the workload be healthy for long enough after it."""
+    story.take(result(story.commands[-1], seconds=seconds), seconds=seconds)
+    story.take(health(healthy=True, seconds=seconds + 1), seconds=seconds + 1)
+    wake_until(story, seconds + 32)
+    assert story.incident.phase is Phase.HEALED
+
+
+LEFT = {
+    "the next once the rule has rested": Case(FOR, (hung("a", 0), hung("b", 30)), ["a 60", "b 156"]),
+    "the next when it is due": Case(FOR, (hung("a", 0), hung("b", 62, told=62)), ["a 60", "b 156"]),
+    "none that is over by then": Case(FOR, (hung("a", 0), hung("b", 30), gone("b", 64)), ["a 60"]),
+    "none that is acted on by its pod": Case(FOR, (hung("a", 0), hung("a", 30, container="other")), ["a 60"]),
+    "each group's": Case(
+        f"{FOR}, by: [workload, container]", (hung("a", 0), hung("b", 30, container="other")), ["a 60", "b 156"]
+    ),
+    "none whose pod is gone, though its end tells of no group": Case(
+        f"{FOR}, by: [workload, container]", (hung("a", 0), hung("b", 30, container="other"), gone("b", 64)), ["a 60"]
+    ),
+    "none that is over, though its end is of another group": Case(
+        f"{FOR}, by: [workload, reason]",
+        (hung("a", 0), hung("b", 30, reason="Stuck"), hung("b", 64, reason="Running")),
+        ["a 60"],
+    ),
+    "nothing of what waited for an answer": Case(
+        WITHOUT, (happened("Killing", "a", 0), happened("Killing", "b", 30)), ["a 60"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_after_an_incident_has_healed_there_is_left(name: str) -> None:
+    case = LEFT[name]
+    story = taken(case.words, case.told, until=64)
+    cured(story, seconds=65)
+    wake_until(story, 200)
+    assert restarted(story) == case.restarted
+
+
+def test_what_was_acted_on_begins_anew() -> None:
+    story = taken(FOR, (hung("a", 0), hung("a", 10)), until=64)
+    cured(story, seconds=65)
+    assert story.workload.tallies == {}
+    wake_until(story, 200)
+    story.take(finding_on(hung("a", 200)[1], "one"), seconds=200)
+    assert story.reasons[-1] is Reason.HELD_TOO_SHORT
+    assert story.workload.wake_at == at(260)
+
+
+TWO = (hung("a", 0), hung("b", 30))
+ENDED = {
+    "each is told to a person in its turn": (
+        "[{action: escalate, message: '{object}'}]",
+        ["incident-opened 60", "escalated 60", "incident-opened 120", "escalated 120"],
+    ),
+    "each is shadowed in its turn": (
+        "[{action: restart-pod, mode: shadow, verify: {healthy_for: 1s, within: 2s}}]",
+        [
+            "incident-opened 60",
+            "shadowed 60",
+            "shadow-done 60",
+            "untold 62",
+            "incident-opened 120",
+            "shadowed 120",
+            "shadow-done 120",
+            "untold 122",
+        ],
+    ),
+    "what is about the whole workload is about all of them": (
+        "[{action: rollback, mode: shadow, verify: {healthy_for: 1s, within: 2s}}]",
+        ["incident-opened 60", "shadowed 60", "shadow-done 60", "untold 62"],
+    ),
+    "so it is where nobody knows what became of its preview": (
+        "[{action: rollback, mode: approval}, {action: escalate}]",
+        ["incident-opened 60", "preview-ordered 60", "result-missing 180"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_of_two_that_hold(name: str) -> None:
+    ladder, decided = ENDED[name]
+    story = taken(FOR, TWO, until=300, ladder=ladder)
+    about = (one for one in story.outputs if isinstance(one, Decision) and one.reason is not Reason.HELD_TOO_SHORT)
+    assert [f"{one.reason.value} {(one.at - at(0)).total_seconds():g}" for one in about] == decided
 
 
 def test_the_newest_signal_of_the_object_is_what_is_acted_on() -> None:

@@ -178,6 +178,31 @@ def test_every_finding_result_and_answer_is_answered_by_a_decision(steps: list[M
             assert seen.decisions
 
 
+def holding(state: WorkloadState) -> set[str]:
+    return (
+        {one.object for one in state.tallies["hung"].held if one.since is not None}
+        if "hung" in state.tallies
+        else set()
+    )
+
+
+@given(moves(without={Kind.PLAYBOOK, Kind.GONE}))
+def test_what_holds_is_followed_until_it_is_over_or_was_acted_on(steps: list[Move]) -> None:
+    acted: set[str] = set()
+    for seen in walked(told(steps)):
+        acted |= {one.action.pod for one in seen.commands if one.rule == "hung" and isinstance(one.action, RestartPod)}
+        lost = {name.partition("/")[0] for name in holding(seen.before) - holding(seen.after)}
+        ended = seen.after.incident is not None and seen.after.incident.rule == "hung" and bool(incidents_closed(seen))
+        over = isinstance(seen.entry, Observation) and not seen.entry.holds
+        about = seen.before.finding or seen.after.finding
+        pod = about.signal.object.name if about is not None and isinstance(about.signal, ContainerSignal) else ""
+        assert not lost or over or (ended and lost <= {*acted, pod})
+
+
+def incidents_closed(seen: Seen) -> list[Incident]:
+    return [one for one in seen.outputs if isinstance(one, Incident) and one.closed_at is not None]
+
+
 @given(moves())
 def test_no_rule_acts_within_the_cooldown_after_its_incident(steps: list[Move]) -> None:
     rests: dict[str, datetime] = {}

@@ -418,15 +418,16 @@ def test_an_incident_that_ends_in_the_turn_in_which_the_next_one_opens_is_told_a
     ]
 
 
-def test_of_two_groups_the_incident_of_one_that_ends_at_once_takes_what_the_other_held_with_it() -> None:
+def test_of_two_groups_the_incident_of_one_that_ends_at_once_leaves_the_other_for_after_the_cooldown() -> None:
     words = "{name: hung, signal: container, by: [workload, container], for: 5m, ladder: [{action: escalate}]}"
     story = history(HEAD + f"    - {words}\n")
     for place, group in enumerate(("a", "b")):
-        found = finding("hung", reason="Hung", seconds=place)
+        found = finding("hung", reason="Hung", seconds=place, pod=group)
         story.take(found.model_copy(update={"group": group, "id": group}), seconds=place)
     while story.workload.wake_at is not None:
         story.wake()
-    assert (story.incident.rule, story.reasons[-2:]) == ("hung", [Reason.INCIDENT_OPENED, Reason.ESCALATED])
+    assert story.reasons[-4:] == [Reason.INCIDENT_OPENED, Reason.ESCALATED] * 2
+    assert story.incident.opened_at == at(600)
 
 
 def test_what_begins_to_hold_during_another_rules_incident_opens_its_own_in_time() -> None:
