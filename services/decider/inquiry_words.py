@@ -40,6 +40,7 @@ GUARDS: Mapping[Reason, str] = {
     Reason.RESULT_NOT_AWAITED: "nothing waits for this result",
     Reason.APPROVAL_NOT_AWAITED: "nothing waits for this answer",
     Reason.APPROVAL_STALE: "the person was shown another state",
+    Reason.APPROVAL_OUTDATED: "the playbook in force has another action there by now, which is previewed instead",
     Reason.APPROVER_NOT_NAMED: "the playbook names others who may approve it",
     Reason.APPROVER_ASKED_FOR_IT: "it takes another person than the one who asked for it",
     Reason.APPROVAL_EXPIRED: "nobody answered in time",

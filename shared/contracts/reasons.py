@@ -29,6 +29,7 @@ class Reason(StrEnum):
     APPROVAL_EXPIRED = "approval-expired"
     APPROVAL_NOT_AWAITED = "approval-not-awaited"
     APPROVAL_STALE = "approval-stale"
+    APPROVAL_OUTDATED = "approval-outdated"
     APPROVER_NOT_NAMED = "approver-not-named"
     APPROVER_ASKED_FOR_IT = "approver-asked-for-it"
     PAUSED = "paused"

@@ -11,7 +11,7 @@ from services.decider.core.opening import due_at, found, incident_id, incident_o
 from services.decider.core.orders import order_action
 from services.decider.core.proving import is_shown_of
 from services.decider.core.state import Health, WorkloadState
-from services.decider.core.steps import barred_by, end, judge, settle, start_step, terms_in_force, wake_at
+from services.decider.core.steps import barred_by, end, is_as_shown, judge, settle, start_step, terms_in_force, wake_at
 from services.decider.core.turn import Cause, Output, Turn, World
 from services.decider.core.watching import is_cure
 from shared.contracts.approvals import objection_to, told
@@ -112,13 +112,24 @@ def _person_answered(turn: Turn, approval: Approval) -> None:
     elif (objection := objection_to(approval.by, approval.roles, terms=terms_in_force(turn))) is not None:
         detail = f"by {approval.by}: {told(objection, terms=terms_in_force(turn))}"
         turn.decide(Reason(objection.value), detail=detail)
-    elif turn.world.paused is not None:
+    else:
+        _person_allowed(turn, approval)
+
+
+def _person_allowed(turn: Turn, approval: Approval) -> None:
+    """Order what a person was shown and may allow, if nothing stands against it by now."""
+    if turn.world.paused is not None:
         turn.decide(Reason.PAUSED, detail=turn.world.paused.cause)
     elif (held := turn.hold) is not None:
         turn.suppress(held)
     elif (barred := barred_by(turn)) is not None:
         why = f": protected is {turn.protection}" if barred is Reason.PROTECTED else ""
         end(turn, Phase.ESCALATED, barred, detail=f"approved by {approval.by}, but the playbook in force says no{why}")
+    elif not is_as_shown(turn):
+        turn.decide(
+            Reason.APPROVAL_OUTDATED, detail=f"by {approval.by}: the playbook in force has another action there"
+        )
+        start_step(turn)  # previewed anew: a person allows what that person saw, and nothing else
     else:
         turn.decide(Reason.APPROVAL_GRANTED, detail=f"by {approval.by}")
         shown = turn.incident.steps[-1]

@@ -18,7 +18,8 @@ _PREVIEW, _ACTION, _REVERT = "dry-run", "live", "revert"
 
 
 def order_preview(turn: Turn, action: Action, *, inverse: Action | None) -> None:
-    """Ask what an action would change."""
+    """Ask what an action would change; asked again about the same attempt it is another command."""
+    turn.remember(previewed=turn.said)
     command = _command(turn, action, _PREVIEW)
     _order(turn, command, phase=Phase.PREVIEWING, reason=Reason.PREVIEW_ORDERED, inverse=inverse)
 
@@ -59,6 +60,8 @@ def settled(step: StepRecord, result: Result, *, now: datetime, inverse: Action 
 def _command(turn: Turn, action: Action, form: str, *, reverts: str = "", approved_by: str = "") -> Command:
     incident, playbook = turn.incident, turn.world.playbook
     again = [braked] if (braked := _times_braked(turn)) else []  # ids of what was never braked stay what they were
+    if form == _PREVIEW and (shown := _times_shown(turn)):
+        again += ["anew", shown]
     return Command(
         id=derive("cmd", incident.id, incident.step, incident.attempt, form, *again),
         at=turn.now,
@@ -106,6 +109,12 @@ def _times_braked(turn: Turn) -> int:
     if last is None or (last.step, last.attempt) != (incident.step, incident.attempt):
         return 0
     return last.braked + is_braked(last)
+
+
+def _times_shown(turn: Turn) -> int:
+    """Return how often the present attempt was previewed until now."""
+    place = (turn.incident.step, turn.incident.attempt)
+    return sum(one.dry_run and not is_braked(one) and (one.step, one.attempt) == place for one in turn.incident.steps)
 
 
 def _ordered(turn: Turn, command: Command, inverse: Action | None) -> StepRecord:

@@ -92,6 +92,7 @@ class WorkloadState:
     `incident` is the newest, open or ended. `finding` and `found_at` (inbox time) are its latest finding; a person's
     `manual` action takes their place where it opened the incident. `past` are the ids of the last incidents that ended:
     what opened one of them opens no second under the same id. `proofs` are what samples showed since the last order.
+    `previewed` names what the playbook said of the action that the newest preview showed (`Turn.said`).
     `forgone` are the actions of which it is not known yet what came without them, `foretold` is what the newest preview
     predicted.
     """
@@ -110,6 +111,7 @@ class WorkloadState:
     past: tuple[str, ...] = ()
     forgone: tuple[Forgone, ...] = ()
     foretold: Foretold | None = None
+    previewed: str = ""
 
     @property
     def open_incident(self) -> Incident | None:

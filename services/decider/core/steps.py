@@ -55,6 +55,14 @@ def barred_by(turn: Turn) -> Reason | None:
     return Reason.MODE_OFF if plan.mode not in {Mode.APPROVAL, Mode.LIVE} else None
 
 
+def is_as_shown(turn: Turn) -> bool:
+    """Tell whether the step still has the action that was shown; that which a person asked for no playbook changes."""
+    plan, shown = turn.plan, turn.incident.steps[-1]
+    if turn.state.manual is not None or turn.state.previewed == turn.said != "":
+        return True
+    return isinstance(plan, Plan) and plan.action == shown.action
+
+
 def terms_in_force(turn: Turn) -> Terms:
     """Return who may approve the present step by the playbook in force, which may be another than when it was asked."""
     plan = turn.plan
@@ -245,7 +253,8 @@ def _braked(turn: Turn, result: Result) -> None:
 def _is_approved(turn: Turn) -> bool:
     """Tell whether a person allowed what the brake put off; nobody is asked twice while nothing stands against it."""
     approved = turn.incident.mode is Mode.APPROVAL and is_braked(turn.incident.steps[-1])
-    return approved and turn.world.paused is None and turn.hold is None and barred_by(turn) is None
+    is_free = turn.world.paused is None and turn.hold is None and barred_by(turn) is None
+    return approved and is_free and is_as_shown(turn)
 
 
 def _previewed(turn: Turn, result: Result) -> None:

@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Any
 
 from services.decider.core.holds import Hold, hold_on
-from services.decider.core.ladder import Step, as_reverted, is_met, mode_of, plan_of_person, rung_of, step_of_rung
+from services.decider.core.ladder import (
+    Step,
+    action_said,
+    as_reverted,
+    is_met,
+    mode_of,
+    plan_of_person,
+    rung_of,
+    step_of_rung,
+)
 from services.decider.core.language import ActionRung, ManualWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import protection_of
@@ -113,6 +122,13 @@ class Turn:
         if rung is None:
             return Reason.LADDER_EXHAUSTED
         return step_of_rung(rung, as_reverted(finding, self.incident.steps), mode=mode_of(playbook, rule))
+
+    @property
+    def said(self) -> str:
+        """Return a name of the action that the playbook in force has at the present step; empty where it has none."""
+        rule = self.rule
+        rung = rung_of(rule, self.incident.step) if rule is not None else None
+        return action_said(rung) if isinstance(rung, ActionRung) else ""
 
     @property
     def unmet(self) -> str:

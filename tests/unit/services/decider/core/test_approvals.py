@@ -1,6 +1,7 @@
 """Who may approve a step: by name or role, another person than who asked, and of what was shown alone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from services.decider.core.faults import PlaybookError
 from services.decider.core.playbook import load_playbook
 from services.decider.core.proving import STEADY
+from shared.contracts.actions import Rollback
 from shared.contracts.approvals import Objection, Terms, objection_to
 from shared.contracts.inbox import Approval, Outcome
 from shared.contracts.incidents import Decision, Incident, Phase, Reason
@@ -19,6 +21,7 @@ from tests.unit.services.decider.core.build import (
     activated,
     approval,
     at,
+    braked,
     finding,
     health,
     history,
@@ -220,3 +223,104 @@ def test_a_version_is_another_once_anything_is_different_that_was_shown(changed:
     incident: Incident = awaiting().incident
     assert incident.model_copy(update=changed).version != incident.version
     assert incident.model_copy(update={"findings": 7, "at": incident.signal_at}).version == incident.version
+
+
+SAME = "{action: set-memory, cap: 512Mi, mode: approval, approval: {expires: 10m}}"
+OTHER = PLAYBOOK.replace(SAME, "{action: rollback, mode: approval}")
+CHANGED = {
+    "another action": (OTHER, Reason.APPROVAL_OUTDATED),
+    "another factor": (PLAYBOOK.replace("cap: 512Mi", "cap: 512Mi, factor: 3"), Reason.APPROVAL_OUTDATED),
+    "a cap that the action reaches": (PLAYBOOK.replace("cap: 512Mi", "cap: 160Mi"), Reason.APPROVAL_OUTDATED),
+    "a cap that changes nothing of the action": (PLAYBOOK.replace("cap: 512Mi", "cap: 1Gi"), Reason.APPROVAL_GRANTED),
+    "another proof": (PLAYBOOK.replace(SAME, SAME[:-1] + ", verify: {within: 9m}}"), Reason.APPROVAL_GRANTED),
+    "another condition": (PLAYBOOK.replace(SAME, SAME[:-1] + ", when: restarts > 5}"), Reason.APPROVAL_GRANTED),
+    "live": (PLAYBOOK.replace(SAME, SAME.replace("mode: approval", "mode: live")), Reason.APPROVAL_GRANTED),
+    "another rule beside it": (PLAYBOOK.replace("cooldown: 5m", "cooldown: 6m"), Reason.APPROVAL_GRANTED),
+    "a step before it": (
+        PLAYBOOK.replace(SAME, f"{{action: rollback, mode: approval}}\n        - {SAME}"),
+        Reason.APPROVAL_OUTDATED,
+    ),
+    "no action": (PLAYBOOK.replace(SAME, "{action: escalate}"), Reason.ESCALATED),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGED)
+def test_an_approval_orders_what_was_shown_if_the_playbook_in_force_still_has_it(changed: str) -> None:
+    text, reason = CHANGED[changed]
+    story = awaiting(PLAIN)
+    shown = story.incident.steps[-1].action
+    story.take(activated(text), seconds=3)
+    story.take(answer(story), seconds=4)
+    assert reason in story.reasons
+    live = [command.action for command in story.commands if not command.dry_run]
+    assert live == ([shown] if reason is Reason.APPROVAL_GRANTED else [])
+
+
+def test_a_newer_finding_alone_outdates_no_approval() -> None:
+    story = awaiting(PLAIN)
+    shown = story.incident.steps[-1].action
+    story.take(finding("memory", **MEMORY, memory_limit_bytes=256 << 20, seconds=3), seconds=3)
+    story.take(answer(story), seconds=4)
+    assert story.commands[-1].action == shown
+    assert not story.commands[-1].dry_run
+
+
+def outdated() -> History:
+    story = awaiting(PLAIN)
+    story.take(activated(OTHER), seconds=3)
+    story.take(answer(story), seconds=4)
+    return story
+
+
+def test_an_outdated_approval_previews_the_step_anew_and_the_next_one_counts() -> None:
+    story = awaiting(PLAIN)
+    before = answer(story)
+    story.take(activated(OTHER), seconds=3)
+    story.take(before, seconds=4)
+    assert story.reasons[-2:] == [Reason.APPROVAL_OUTDATED, Reason.PREVIEW_ORDERED]
+    first, second = story.commands
+    assert (first.step, first.attempt, first.dry_run) == (second.step, second.attempt, second.dry_run)
+    assert (first.id != second.id, second.action) == (True, Rollback())
+    story.take(result(second, seconds=5, outcome=Outcome.DRY_RUN), seconds=5)
+    story.take(before.model_copy(update={"id": "again"}), seconds=6)
+    assert story.reasons[-1] is Reason.APPROVAL_STALE
+    story.take(answer(story, id="anew"), seconds=7)
+    assert (story.commands[-1].action, story.commands[-1].dry_run) == (Rollback(), False)
+
+
+def test_each_preview_of_one_attempt_is_a_command_of_its_own() -> None:
+    story = outdated()
+    for place, text in enumerate((PLAYBOOK, OTHER, PLAYBOOK)):
+        seconds = 10 + 10 * place
+        story.take(result(story.commands[-1], seconds=seconds, outcome=Outcome.DRY_RUN), seconds=seconds)
+        story.take(activated(text), seconds=seconds + 1)
+        story.take(answer(story, id=f"answer-{place}"), seconds=seconds + 2)
+    assert len({command.id for command in story.commands}) == len(story.commands) == 5
+
+
+def test_what_the_brake_put_off_is_previewed_anew_where_the_playbook_has_another_action_by_then() -> None:
+    story = awaiting(PLAIN)
+    story.take(answer(story), seconds=3)
+    story.take(braked(story.commands[-1], seconds=4), seconds=4)
+    story.take(activated(OTHER), seconds=5)
+    story.wake()
+    assert (story.commands[-1].action, story.commands[-1].dry_run) == (Rollback(), True)
+    assert len({command.id for command in story.commands}) == len(story.commands) == 3
+
+
+def test_what_a_person_asked_for_is_no_playbooks_to_change() -> None:
+    story = asked_by_ana()
+    story.take(activated(FOUR_EYES.replace("cooldown: 5m", "cooldown: 6m")), seconds=3)
+    story.take(answer(story, by="ben"), seconds=4)
+    assert story.incident.phase is Phase.ACTING
+
+
+def test_an_approval_that_waited_for_a_release_that_notes_what_was_previewed_counts_where_the_action_is_the_same() -> (
+    None
+):
+    for text, granted in ((PLAYBOOK, True), (OTHER, False)):
+        story = awaiting(PLAIN)
+        story.workload = replace(story.workload, previewed="")
+        story.take(activated(text), seconds=3)
+        story.take(answer(story), seconds=4)
+        assert (story.incident.phase is Phase.ACTING) == granted
