@@ -15,6 +15,7 @@ from services.api.core.playbooks import PlaybookStatus
 from services.api.core.rules import RuleStatus
 from services.api.core.showing import IncidentShown
 from services.api.core.timeline import TimelineEntry
+from services.api.handlers import Resumed
 from services.api.routes import Status
 from shared.contracts.incidents import Incident
 from shared.contracts.playbooks import PlaybookFault
@@ -128,16 +129,22 @@ def pause(
     token: TokenOption,
     api: ApiOption = LOCAL,
 ) -> None:
-    """Stop all writes to the cluster until `resume`."""
+    """Stop all writes to the cluster until `resume`; what others have paused holds besides."""
     post(api, "/v1/pause", token=token, body={"cause": cause})
     print("all actions are paused")
 
 
 @app.command()
-def resume(token: TokenOption, api: ApiOption = LOCAL) -> None:
-    """Let actions go on."""
-    post(api, "/v1/resume", token=token, body={})
-    print("actions go on")
+def resume(
+    *,
+    token: TokenOption,
+    of: Annotated[str, typer.Option("--of", help="Whose pause to end, where it is not your own.")] = "",
+    api: ApiOption = LOCAL,
+) -> None:
+    """End your own pause; actions go on unless something else is stopped."""
+    told = TypeAdapter(Resumed).validate_json(post(api, "/v1/resume", token=token, body={"of": of}))
+    print(f"the pause of {told.lifted.by} is over")
+    print("\n".join(f"still, {one.words}" for one in told.in_force) or "actions go on")
 
 
 @app.command()

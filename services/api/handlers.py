@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
 
@@ -20,7 +21,7 @@ from shared.contracts.inbox import Approval, ManualAction, Pause, Resume
 from shared.contracts.incidents import Incident, Phase
 from shared.contracts.reports import Report
 from shared.contracts.signals import AlertSignal
-from shared.contracts.stops import API_KEY, Stop, Way
+from shared.contracts.stops import Stop, Way
 from shared.contracts.topics import INBOX, SIGNALS_PROMETHEUS, STOPS
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Publisher
@@ -135,6 +136,14 @@ def _moment_of(signal: AlertSignal) -> str:
     return "startsAt" if signal.at == signal.starts_at else "endsAt"
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The stop that is over, and those that hold on."""
+
+    lifted: Stop
+    in_force: list[Stop]
+
+
 class Interventions:
     """What people may change; all of it goes through the inbox, so that it is decided, kept and replayed."""
 
@@ -186,7 +195,7 @@ class Interventions:
         return asked
 
     async def pause(self, *, by: str, cause: str) -> Stop:
-        """Stop all writes: first those that are ordered already, then those to come.
+        """Stop all writes: first those that are ordered already, then those to come. It adds to what others stopped.
 
         Raises:
             UnavailableError: the broker does not answer; the stop may be in force all the same.
@@ -200,24 +209,25 @@ class Interventions:
             await self._model.note(stop)
         return stop
 
-    async def resume(self, *, by: str) -> Stop:
-        """Let actions go on; return the stop that is over.
+    async def resume(self, *, by: str, of: str = "") -> Resumed:
+        """Lift a person's own stop, or that of the one who is named; what others have stopped holds on.
 
         Raises:
-            ProblemError: nothing is stopped by the API (409).
+            ProblemError: this person has stopped nothing by the API (409).
         """
+        owner = of or by
         in_force = await self._model.stops()
-        stop = next((one for one in in_force if one.key == API_KEY), None)
+        stop = next((one for one in in_force if one.way is Way.API and one.by == owner), None)
         if stop is None:
-            raise ProblemError(HTTPStatus.CONFLICT, ProblemReason.NOT_PAUSED, _not_paused(in_force))
+            raise _not_paused(in_force, owner)
         now = self._clock.now()
-        await self._publisher.broadcast(Resume(id=derive("resume", by, now.isoformat()), at=now, by=by), topic=INBOX)
-        lifted = stop.model_copy(
-            update={"id": derive("stop-lifted", by, now.isoformat()), "at": now, "holds": False, "by": by}
-        )
+        resume = Resume(id=derive("resume", owner, by, now.isoformat()), at=now, by=by, of=owner)
+        await self._publisher.broadcast(resume, topic=INBOX)
+        name = derive("stop-lifted", owner, by, now.isoformat())
+        lifted = stop.model_copy(update={"id": name, "at": now, "holds": False, "lifted_by": by})
         await self._publisher.publish(lifted, topic=STOPS, partition=0)
         await self._model.note(lifted)
-        return stop
+        return Resumed(lifted=stop, in_force=[one for one in in_force if one.key != stop.key])
 
 
 def _refuse_unfit(found: Incident, version: str) -> None:
@@ -239,6 +249,14 @@ def _refuse_person(found: Incident, person: Person) -> None:
         raise ProblemError(HTTPStatus.FORBIDDEN, ProblemReason(objection.value), told(objection, terms=terms))
 
 
-def _not_paused(in_force: Sequence[Stop]) -> str:
-    others = "; ".join(f"{one.words} (to be lifted in the cluster)" for one in in_force)
-    return f"nothing is paused by the API{f', but {others}' if others else ''}"
+def _not_paused(in_force: Sequence[Stop], owner: str) -> ProblemError:
+    reason = ProblemReason.NOT_PAUSED
+    if any(one.way is Way.API for one in in_force):
+        reason = ProblemReason.PAUSED_BY_ANOTHER
+    others = "; ".join(f"{one.words} ({_how_lifted(one)})" for one in in_force)
+    detail = f"nothing is paused by {owner} through the API{f', but {others}' if others else ''}"
+    return ProblemError(HTTPStatus.CONFLICT, reason, detail)
+
+
+def _how_lifted(stop: Stop) -> str:
+    return f'to be lifted by its owner, or as of="{stop.by}"' if stop.way is Way.API else "to be lifted in the cluster"

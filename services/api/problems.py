@@ -30,6 +30,7 @@ class ProblemReason(StrEnum):
     APPROVER_NOT_NAMED = "approver-not-named"
     APPROVER_ASKED_FOR_IT = "approver-asked-for-it"
     NOT_PAUSED = "not-paused"
+    PAUSED_BY_ANOTHER = "paused-by-another"
     SILENCE_UNKNOWN = "silence-unknown"
     SILENCE_OVER = "silence-over"
     TOO_MANY_SILENCES = "too-many-silences"

@@ -23,7 +23,7 @@ from services.api.core.playbooks import PlaybookStatus
 from services.api.core.rules import RuleStatus
 from services.api.core.showing import IncidentShown, shown
 from services.api.core.timeline import TimelineEntry
-from services.api.handlers import Alerts, Interventions, Questions
+from services.api.handlers import Alerts, Interventions, Questions, Resumed
 from services.api.page.files import page_router
 from services.api.problems import (
     MAX_FAULTS,
@@ -73,6 +73,14 @@ class PauseWords(BaseModel):
     """Why all actions are to stop; shown wherever something did not happen because of it."""
 
     cause: Cause
+
+
+class ResumeWords(BaseModel):
+    """Whose pause is to end; one's own where nobody is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    of: Annotated[str, Field(max_length=_TEXT_CHARS)] = ""
 
 
 class MatcherWords(Matchers):
@@ -290,13 +298,13 @@ def _changing(interventions: Interventions) -> APIRouter:
 
     @router.post("/pause", status_code=HTTPStatus.ACCEPTED)
     async def pause(words: PauseWords, by: Operator) -> Stop:
-        """Stop all writes until they are resumed."""
+        """Stop all writes until they are resumed; of several people's pauses each holds until it is ended."""
         return await interventions.pause(by=by.name, cause=words.cause)
 
     @router.post("/resume", status_code=HTTPStatus.ACCEPTED)
-    async def resume(by: Operator) -> Stop:
-        """Let actions go on; returns the stop that is over."""
-        return await interventions.resume(by=by.name)
+    async def resume(by: Operator, words: ResumeWords | None = None) -> Resumed:
+        """End one's own pause, or that of who is named; returns the stop that is over, and those that hold on."""
+        return await interventions.resume(by=by.name, of=words.of if words else "")
 
     @router.post("/actions", status_code=HTTPStatus.ACCEPTED)
     async def act(words: ActionWords, by: Asker) -> ManualAction:

@@ -150,7 +150,10 @@ class _Broadcast(Message):
 
 
 class Pause(_Broadcast):
-    """Order nothing more until resumed; `cause` is shown wherever something did not happen because of it."""
+    """Order nothing more until resumed, each person's by itself.
+
+    `cause` is shown wherever something did not happen because of it.
+    """
 
     TYPE: ClassVar[str] = "control.pause"
 
@@ -159,11 +162,12 @@ class Pause(_Broadcast):
 
 
 class Resume(_Broadcast):
-    """End a pause."""
+    """End the pause of one person, or all of them where `of` is not said."""
 
     TYPE: ClassVar[str] = "control.resume"
 
     by: str
+    of: str = ""
 
 
 class Matchers(Value):

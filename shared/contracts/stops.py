@@ -18,7 +18,7 @@ class Way(StrEnum):
 
 
 class Stop(Message):
-    """Whether a stop holds since `at`; of a key the newest counts.
+    """Whether a stop holds since `at`; of a key the newest counts. Those of several people by the API add up.
 
     `scope` is `*`, a namespace, or the key of a workload. A stop by the API is in force by this message. One of the
     cluster is in force by the object that it stands on, and this message tells of it to those who have no access there.
@@ -31,11 +31,14 @@ class Stop(Message):
     holds: bool
     by: str
     cause: str = ""
+    lifted_by: str = ""
+    """Who ended a stop by the API, where that was another person than whose it is."""
 
     @property
     def key(self) -> str:
-        """Return what the stop is known by: its way and its scope."""
-        return stop_key(self.way, self.scope)
+        """Return what the stop is known by: its way and its scope, and by the API whose it is."""
+        place = stop_key(self.way, self.scope)
+        return f"{place}:{self.by}" if self.way is Way.API else place
 
     @property
     def words(self) -> str:
@@ -48,6 +51,3 @@ class Stop(Message):
 def stop_key(way: Way, scope: str) -> str:
     """Return the key of the stops of a way over a scope."""
     return f"{way.value}:{scope}"
-
-
-API_KEY = stop_key(Way.API, EVERYTHING)

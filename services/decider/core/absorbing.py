@@ -5,6 +5,7 @@ from datetime import datetime
 
 from services.decider.core.deciding import decide
 from services.decider.core.faults import PlaybookError
+from services.decider.core.pausing import with_pause, without_pauses
 from services.decider.core.playbook import load_playbook
 from services.decider.core.silencing import with_silence, without_silence
 from services.decider.core.state import PartitionState, WorkloadState
@@ -59,9 +60,9 @@ def topic_of(output: Output) -> Topic:
 def _in_force(partition: PartitionState, entry: Broadcast, *, now: datetime) -> PartitionState:
     match entry:
         case Pause():
-            return replace(partition, paused=entry)
+            return replace(partition, pauses=with_pause(partition.pauses, entry))
         case Resume():
-            return replace(partition, paused=None)
+            return replace(partition, pauses=without_pauses(partition.pauses, entry))
         case Silence():
             return replace(partition, silences=with_silence(partition.silences, entry, now=now))
         case SilenceEnded():

@@ -121,20 +121,26 @@ class WorkloadState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionState:
-    """What concerns all workloads of a partition: how far it was read, the playbook in force, a pause, silences."""
+    """What concerns all workloads of a partition: how far it was read, the playbook in force, pauses, silences."""
 
     offset: int = -1
     playbook: Playbook | None = None
-    paused: Pause | None = None
+    pauses: tuple[Pause, ...] = ()
     silences: tuple[Silence, ...] = ()
+
+    @property
+    def paused(self) -> Pause | None:
+        """Return the pause that has held longest, if there is one."""
+        return self.pauses[0] if self.pauses else None
 
 
 @dataclass(frozen=True, slots=True)
 class _PartitionRow:
     offset: int
     playbook: str | None
-    paused: Pause | None
+    paused: Pause | None = None  # read alone, of rows from before pauses added up
     silences: tuple[Silence, ...] = ()
+    pauses: tuple[Pause, ...] = ()
 
 
 def workload_bytes(state: WorkloadState) -> bytes:
@@ -153,7 +159,7 @@ def workload_of(stored: bytes | None) -> WorkloadState:
 def partition_bytes(state: PartitionState) -> bytes:
     """Return a partition's state as stored at each entry, with the playbook by its hash alone: it changes seldom."""
     playbook = state.playbook and state.playbook.hash
-    return _PARTITION.dump_json(_PartitionRow(state.offset, playbook, state.paused, state.silences))
+    return _PARTITION.dump_json(_PartitionRow(state.offset, playbook, silences=state.silences, pauses=state.pauses))
 
 
 def partition_of(stored: bytes | None, text_of: Callable[[str], str | None]) -> PartitionState:
@@ -163,7 +169,8 @@ def partition_of(stored: bytes | None, text_of: Callable[[str], str | None]) -> 
     row = _PARTITION.validate_json(stored)
     text = text_of(row.playbook) if row.playbook else None
     playbook = load_playbook(text, file=f"playbook {row.playbook}") if text is not None else None
-    return PartitionState(offset=row.offset, playbook=playbook, paused=row.paused, silences=row.silences)
+    pauses = row.pauses or ((row.paused,) if row.paused is not None else ())
+    return PartitionState(offset=row.offset, playbook=playbook, pauses=pauses, silences=row.silences)
 
 
 _WORKLOAD = TypeAdapter(WorkloadState)

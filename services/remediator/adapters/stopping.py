@@ -23,7 +23,7 @@ from services.remediator.core.stopping import (
 from shared.contracts.codec import Record, decode
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.paths import path_of
-from shared.contracts.stops import API_KEY, EVERYTHING, Stop, Way
+from shared.contracts.stops import EVERYTHING, Stop, Way
 from shared.contracts.topics import STOPS
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Archive, Publisher
@@ -70,8 +70,9 @@ class Stops:
             KubeError: the API server does not allow to look.
             UnavailableError: broker or API server does not answer, or a word on the topic cannot be read.
         """
-        by_api = (await self._topic.told()).get(API_KEY)
-        if by_api is not None and by_api.holds:
+        told = await self._topic.told()
+        by_api = next((one for one in told.values() if one.way is Way.API and one.holds), None)
+        if by_api is not None:
             return by_api
         for place in places_over(workload):
             word = await self._word(place)

@@ -392,6 +392,47 @@ async def test_pause_and_resume_reach_every_partition_and_the_topic_of_stops(sta
     assert (again.status_code, again.json()["reason"]) == (409, "not-paused")
 
 
+BEN = {"Authorization": "Bearer of-operator"}  # operator-1
+
+
+async def test_pauses_of_several_people_add_up_and_each_is_lifted_by_itself(stage: Stage) -> None:
+    await stage.client.post("/v1/pause", json={"cause": "disk full"}, headers=ANN)
+    await stage.client.post("/v1/pause", json={"cause": "release"}, headers=BEN)
+    shown = (await stage.client.get("/v1/status")).json()["stops"]
+    assert {(one["by"], one["cause"]) for one in shown} == {("ann", "disk full"), ("operator-1", "release")}
+    answer = await stage.client.post("/v1/resume", headers=BEN)
+    assert answer.json()["lifted"]["by"] == "operator-1"
+    assert [one["by"] for one in answer.json()["in_force"]] == ["ann"]
+    shown = (await stage.client.get("/v1/status")).json()["stops"]
+    assert [(one["by"], one["cause"]) for one in shown] == [("ann", "disk full")]
+    assert [one.of for one in stage.inbox() if isinstance(one, Resume)] == ["operator-1"]
+
+
+async def test_what_another_has_paused_is_lifted_only_when_that_one_is_named(stage: Stage) -> None:
+    await stage.client.post("/v1/pause", json={"cause": "disk full"}, headers=ANN)
+    own = await stage.client.post("/v1/resume", headers=BEN)
+    assert (own.status_code, own.json()["reason"]) == (409, "paused-by-another")
+    assert "nothing is paused by operator-1" in own.json()["detail"]
+    assert "everything is stopped by ann (api, since" in own.json()["detail"]
+    assert [one["by"] for one in (await stage.client.get("/v1/status")).json()["stops"]] == ["ann"]
+    anns = await stage.client.post("/v1/resume", json={"of": "ann"}, headers=BEN)
+    assert (anns.status_code, anns.json()["in_force"]) == (202, [])
+    assert (await stage.client.get("/v1/status")).json()["stops"] == []
+    lifted = [one for one in stage.written(STOPS) if isinstance(one, Stop)][-1]
+    assert (lifted.by, lifted.lifted_by, lifted.holds) == ("ann", "operator-1", False)
+
+
+async def test_the_command_line_says_what_holds_on_after_a_resume(stage: Stage) -> None:
+    await stage.client.post("/v1/pause", json={"cause": "release"}, headers=BEN)
+    async with served(stage.app) as api:
+        words = ["--api", api, "--token", "s3cret"]
+        await asyncio.to_thread(CliRunner().invoke, cli, ["pause", "disk full", *words])
+        own = await asyncio.to_thread(CliRunner().invoke, cli, ["resume", *words])
+        other = await asyncio.to_thread(CliRunner().invoke, cli, ["resume", "--of", "operator-1", *words])
+    assert own.stdout.startswith("the pause of ann is over\nstill, everything is stopped by operator-1 (api, since")
+    assert other.stdout == "the pause of operator-1 is over\nactions go on\n"
+
+
 async def test_a_stop_comes_back_from_its_topic_when_the_store_was_wiped(stage: Stage) -> None:
     await stage.client.post("/v1/pause", json={"cause": "maintenance"}, headers=ANN)
     await stage.redis.run("FLUSHALL")

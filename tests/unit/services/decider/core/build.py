@@ -234,14 +234,14 @@ def wake_up(due: datetime) -> WakeUp:
     return WakeUp(id=f"wakeup-{due.isoformat()}", at=due, workload=FRONTEND, due=due)
 
 
-def pause(seconds: float) -> Pause:
+def pause(seconds: float, *, by: str = "ana", cause: str = "maintenance") -> Pause:
     """Return a pause of everything."""
-    return Pause(id=f"pause-{seconds}", at=at(seconds), by="ana", cause="maintenance")
+    return Pause(id=f"pause-{seconds}", at=at(seconds), by=by, cause=cause)
 
 
-def resume(seconds: float) -> Resume:
-    """Return the end of a pause."""
-    return Resume(id=f"resume-{seconds}", at=at(seconds), by="ana")
+def resume(seconds: float, *, of: str = "") -> Resume:
+    """Return the end of a person's pause; of all where nobody is named."""
+    return Resume(id=f"resume-{seconds}", at=at(seconds), by="ana", of=of)
 
 
 def silence(seconds: float, *, lasts: float = 600, name: str = "", **matchers: str) -> Silence:

@@ -78,8 +78,8 @@ class Stage:
         made: Any = {"metadata": {"name": "sre-agent-stop"}, "data": {"owner": "ann", "reason": "disk full"}}
         self.cluster.api.create(Target(CONFIG_MAPS, "sre-agent"), made)
 
-    async def by_api(self, *, holds: bool = True) -> None:
-        stop = Stop(id=f"s-{holds}", at=NOW, way=Way.API, holds=holds, by="ann", cause="disk full")
+    async def by_api(self, *, holds: bool = True, by: str = "ann") -> None:
+        stop = Stop(id=f"s-{by}-{holds}", at=NOW, way=Way.API, holds=holds, by=by, cause="disk full")
         await self.broker.publisher("api").publish(stop, topic=STOPS, partition=0)
 
     def told(self) -> list[tuple[str, bool, str, str]]:
@@ -151,14 +151,26 @@ async def test_a_stop_that_is_lifted_holds_nothing_any_more() -> None:
     assert stage.is_written
 
 
+async def test_what_several_have_stopped_holds_until_each_has_lifted_it() -> None:
+    stage = Stage()
+    await stage.by_api(by="ann")
+    await stage.by_api(by="ben")
+    await stage.by_api(by="ann", holds=False)
+    with pytest.raises(StoppedError, match="stopped by ben"):
+        await stage.write()
+    await stage.by_api(by="ben", holds=False)
+    await stage.write()
+    assert stage.is_written
+
+
 async def test_a_word_on_the_topic_that_cannot_be_read_lets_nothing_be_written_until_one_of_its_key_can() -> None:
     stage = Stage()
-    stage.broker.append(Record(STOPS.name, 0, -1, 0, b"api:*", b"\x00", ()))
+    stage.broker.append(Record(STOPS.name, 0, -1, 0, b"api:*:ann", b"\x00", ()))
     with pytest.raises(UnavailableError, match=r"sre\.stops/0/0"):
         await stage.write()
     await stage.by_api(holds=False)
     await stage.write()
-    stage.broker.append(Record(STOPS.name, 0, -1, 0, b"api:*", None, ()))
+    stage.broker.append(Record(STOPS.name, 0, -1, 0, b"api:*:ann", None, ()))
     await stage.write()
 
 
