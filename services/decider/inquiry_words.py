@@ -33,6 +33,7 @@ GUARDS: Mapping[Reason, str] = {
     Reason.INCIDENT_ALREADY_OPEN: "another incident of the workload is open",
     Reason.PAUSED: "all is paused",
     Reason.BRAKED: "the storm brake put it off",
+    Reason.STOPPED: "somebody has stopped all writes, or those to its part of the cluster",
     Reason.TARGET_UNSUITABLE: "the action has no target in what was found",
     Reason.CAP_REACHED: "the limit is at its cap",
     Reason.STEP_NOT_MET: "the rung's own condition does not hold",

@@ -66,7 +66,7 @@ class StepRecord(Value):
 
     `inverse` undoes its action where that is wanted if the cure is not proven; `reverts` is the command that this
     record's own action undoes. `approved_by` is the person who allowed it, where one was asked. `braked` counts how
-    often the brake had put it off before this order of it.
+    often the brake, or a stop, had put it off before this order of it.
     """
 
     step: int

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     APPROVER_ASKED_FOR_IT = "approver-asked-for-it"
     PAUSED = "paused"
     BRAKED = "braked"
+    STOPPED = "stopped"
     SILENCED = "silenced"
     MAINTENANCE = "maintenance"
     ACTION_APPLIED = "action-applied"

@@ -37,7 +37,7 @@ def order_revert(turn: Turn, action: Action, *, reverts: str) -> None:
 
 
 def is_braked(step: StepRecord) -> bool:
-    """Tell whether the brake put a step off: nothing was wrong with it but the moment."""
+    """Tell whether the brake, or a stop, put a step off: nothing was wrong with it but the moment."""
     return step.retry_after is not None
 
 

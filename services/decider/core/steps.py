@@ -14,6 +14,7 @@ from shared.contracts.actions import Action
 from shared.contracts.approvals import Terms
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
 from shared.contracts.incidents import Mode, Note, Phase, Reason, StepRecord
+from shared.contracts.refusals import Refusal
 from shared.contracts.reports import RcaRequest
 from shared.kernel.durations import format_duration
 from shared.kernel.ids import derive
@@ -28,6 +29,7 @@ WAKE_EVERY = timedelta(milliseconds=100)
 REMEMBERED = 64
 """How many ended incidents a workload remembers; a cooldown lies between those of one rule."""
 
+_PUT_OFF = {Reason.BRAKED, Reason.STOPPED}
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
@@ -82,7 +84,7 @@ def settle(turn: Turn, result: Result) -> None:
     record = settled(newest, result, now=turn.now, inverse=_inverse_of(turn, newest, result))
     turn.revise(steps=(*earlier, record), awaited_command=None)
     if _is_put_off(result):
-        _braked(turn, result)
+        _put_off(turn, result)
         return
     explain(turn, result.evidence)
     match turn.incident.phase:
@@ -243,15 +245,16 @@ def _is_put_off(result: Result) -> bool:
     return result.outcome is Outcome.REFUSED and result.retry_after is not None
 
 
-def _braked(turn: Turn, result: Result) -> None:
-    """Wait with the same attempt: that the brake put it off is no failure of it."""
+def _put_off(turn: Turn, result: Result) -> None:
+    """Wait with the same attempt: that the brake or a stop put it off is no failure of it."""
     wait = min(max(result.retry_after or SHORTEST_BRAKE, SHORTEST_BRAKE), LONGEST_BRAKE)
-    turn.revise(phase=Phase.WAITING, reason=Reason.BRAKED, deadline=turn.now + wait)
-    turn.decide(Reason.BRAKED, detail=_told(result), command=result.command)
+    reason = Reason.STOPPED if result.reason == Refusal.PAUSED.value else Reason.BRAKED
+    turn.revise(phase=Phase.WAITING, reason=reason, deadline=turn.now + wait)
+    turn.decide(reason, detail=_told(result), command=result.command)
 
 
 def _is_approved(turn: Turn) -> bool:
-    """Tell whether a person allowed what the brake put off; nobody is asked twice while nothing stands against it."""
+    """Tell whether a person allowed what was put off; nobody is asked twice while nothing stands against it."""
     approved = turn.incident.mode is Mode.APPROVAL and is_braked(turn.incident.steps[-1])
     is_free = turn.world.paused is None and turn.hold is None and barred_by(turn) is None
     return approved and is_free and is_as_shown(turn)
@@ -365,7 +368,7 @@ def _go_on(turn: Turn) -> None:
     if turn.incident.reason is Reason.WAITING:
         turn.decide(Reason.WAIT_OVER)
         turn.revise(step=turn.incident.step + 1, attempt=1)
-    if turn.incident.reason is Reason.BRAKED and _is_approved(turn):
+    if turn.incident.reason in _PUT_OFF and _is_approved(turn):
         put_off = turn.incident.steps[-1]
         order_action(turn, put_off.action, inverse=put_off.inverse, approved_by=put_off.approved_by)
         return

@@ -204,6 +204,17 @@ def braked(command: Command, *, seconds: float, retry_after: float = 60) -> Resu
     return refused.model_copy(update=told)
 
 
+def stopped(command: Command, *, seconds: float) -> Result:
+    """Return that a stop held a command, which is to come again."""
+    refused = result(command, seconds=seconds, outcome=Outcome.REFUSED)
+    told = {
+        "reason": "paused",
+        "message": "bank is stopped by ann (annotation): disk full",
+        "retry_after": timedelta(minutes=1),
+    }
+    return refused.model_copy(update=told)
+
+
 def approval(incident: Incident, *, seconds: float, approved: bool = True) -> Approval:
     """Return a person's answer to the incident's present step."""
     return Approval(
