@@ -6,6 +6,7 @@ aiokafka is untyped in part; what it yields becomes a `Record` here, and its err
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any, Self
@@ -32,6 +33,7 @@ _ASKED_WITHIN_S = 3.0
 _REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT = timedelta(seconds=6)
 _TOPIC_EXISTS = 36
+_USUAL_REPLICAS = 3
 _CONNECTIONS: Any = conn
 _ARCHIVE_FETCH_BYTES = 4 << 20
 """One partition is read at a time, and nothing is asked for while its records are handled: a wait has to bring much."""
@@ -332,27 +334,72 @@ async def _ask_one(host: str, port: int) -> None:
                 connection.close()
 
 
-async def create_topics(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, replicas: int = 1) -> None:
-    """Create the topics that are not there; check the partitions of those that are.
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How many brokers keep each partition, and how many of them must have a message before it counts as written."""
+
+    replicas: int
+    in_sync: int
+
+
+def copies_on(brokers: int, *, replicas: int | None = None) -> Copies:
+    """Return how many copies a number of brokers keeps, three at the most unless told; one of them may be away.
 
     Raises:
-        ConfigError: a topic is there with another number of partitions than declared.
+        ConfigError: more are asked for than there are brokers.
+    """
+    if replicas is not None and replicas > brokers:
+        raise ConfigError(
+            f"{replicas} replicas are asked for; expected at most {brokers}, as many as there are brokers"
+        )
+    kept = replicas or min(_USUAL_REPLICAS, brokers)
+    return Copies(replicas=kept, in_sync=max(1, kept - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class TopicsThere:
+    """Which topics were made, with how many copies, and which were there with fewer."""
+
+    made: list[str]
+    copies: Copies
+    fewer: list[str]
+
+
+async def create_topics(
+    bootstrap: str, topics: Sequence[Topic] = TOPICS, *, replicas: int | None = None
+) -> TopicsThere:
+    """Create the topics that are not there; check the partitions of those that are, and leave their copies as they are.
+
+    Raises:
+        ConfigError: a topic is there with another number of partitions than declared, or there are not enough brokers.
         UnavailableError: the broker does not answer, or refuses.
     """
     admin: Any = await _connected(lambda: AIOKafkaAdminClient(bootstrap_servers=bootstrap))
     try:
         with _translated("creating topics"):
-            there = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
-            _check_partitions(there, topics)
+            copies = copies_on(len((await admin.describe_cluster())["brokers"]), replicas=replicas)
+            there = {found["topic"]: found["partitions"] for found in await admin.describe_topics()}
+            _check_partitions({name: len(partitions) for name, partitions in there.items()}, topics)
             missing = [topic for topic in topics if topic.name not in there]
             if missing:
-                await _create(admin, missing, replicas)
+                await _create(admin, missing, copies)
     finally:
         await admin.close()
+    kept = [topic.name for topic in topics if topic.name in there]
+    fewer = [name for name in kept if _copies_of(there[name]) < copies.replicas]
+    return TopicsThere(made=[topic.name for topic in missing], copies=copies, fewer=fewer)
 
 
-async def _create(admin: Any, topics: Sequence[Topic], replicas: int) -> None:  # noqa: ANN401
-    wanted = [NewTopic(topic.name, topic.partitions, replicas, topic_configs=dict(topic.config)) for topic in topics]
+def _copies_of(partitions: Sequence[Mapping[str, Any]]) -> int:
+    return min(len(one["replicas"]) for one in partitions)
+
+
+async def _create(admin: Any, topics: Sequence[Topic], copies: Copies) -> None:  # noqa: ANN401
+    in_sync = {"min.insync.replicas": str(copies.in_sync)}
+    wanted = [
+        NewTopic(topic.name, topic.partitions, copies.replicas, topic_configs={**topic.config, **in_sync})
+        for topic in topics
+    ]
     answer = await admin.create_topics(wanted)
     for name, code, *_ in answer.topic_errors:
         if code not in {0, _TOPIC_EXISTS}:

@@ -19,11 +19,19 @@ def create(
     bootstrap: Annotated[
         str, typer.Option("--bootstrap", envvar="SRE_KAFKA_BOOTSTRAP", help="The broker, host:port.")
     ] = "127.0.0.1:9092",
-    replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 1,
+    replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="Copies of each partition; unless told, as many as there are brokers, 3 at the most."),
+    ] = None,
 ) -> None:
     """Create the declared topics that are not there, and check the partitions of those that are."""
-    asyncio.run(create_topics(bootstrap, replicas=replicas))
-    print(f"{len(TOPICS)} topics are there, with the declared partitions")
+    there = asyncio.run(create_topics(bootstrap, replicas=replicas))
+    print(f"{len(TOPICS)} topics are there, with the declared partitions; {len(there.made)} of them are new")
+    copies = there.copies
+    if there.made:
+        print(f"new ones: {copies.replicas} replicas, of which {copies.in_sync} must be in sync for a write")
+    if there.fewer:
+        print(f"with fewer than {copies.replicas} replicas, which are left as they are: {', '.join(there.fewer)}")
 
 
 @topics_app.command("list")

@@ -14,7 +14,14 @@ from shared.contracts.codec import Record, decode
 from shared.contracts.signals import WorkloadSignal
 from shared.contracts.topics import SIGNALS_KUBERNETES, Topic
 from shared.infra.broker import Archive, Consumer, Publisher
-from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaConsumer, KafkaPublisher, create_topics
+from shared.infra.kafka import (
+    AssignedConsumer,
+    Copies,
+    KafkaArchive,
+    KafkaConsumer,
+    KafkaPublisher,
+    create_topics,
+)
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import ConfigError
 from tests.fakes.clock import FakeClock
@@ -180,7 +187,15 @@ async def test_an_archive_reads_what_is_there_and_ends(backend: Backend) -> None
 
 async def test_topics_with_another_number_of_partitions_are_refused(kafka_bootstrap: str) -> None:
     topic = replace(SIGNALS_KUBERNETES, name=f"test.partitions.{next(_NUMBERS)}", partitions=2)
-    await create_topics(kafka_bootstrap, [topic])
-    await create_topics(kafka_bootstrap, [topic])
+    first = await create_topics(kafka_bootstrap, [topic])
+    again = await create_topics(kafka_bootstrap, [topic])
+    assert (first.made, again.made, first.copies) == ([topic.name], [], Copies(replicas=1, in_sync=1))
     with pytest.raises(ConfigError, match="has 2 partitions; expected 5"):
         await create_topics(kafka_bootstrap, [replace(topic, partitions=5)])
+
+
+async def test_more_replicas_than_there_are_brokers_are_refused_before_anything_is_made(kafka_bootstrap: str) -> None:
+    topic = replace(SIGNALS_KUBERNETES, name=f"test.replicas.{next(_NUMBERS)}", partitions=1)
+    with pytest.raises(ConfigError, match="3 replicas are asked for; expected at most 1"):
+        await create_topics(kafka_bootstrap, [topic], replicas=3)
+    assert (await create_topics(kafka_bootstrap, [topic])).made == [topic.name]
