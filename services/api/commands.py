@@ -152,9 +152,7 @@ def act(
     workload: Annotated[str, typer.Argument(help="namespace/kind/name")],
     *,
     token: TokenOption,
-    action: Annotated[
-        str, typer.Option(help='The action as JSON, such as {"kind": "rollback"}.')
-    ] = '{"kind": "rollback"}',
+    action: Annotated[str, typer.Option(help='The action as JSON, such as {"kind": "rollback"}.')],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would change.")] = False,
     api: ApiOption = LOCAL,
     note: NoteOption = "",

@@ -611,6 +611,17 @@ async def test_a_manual_action_takes_the_way_of_the_inbox(stage: Stage) -> None:
     assert (action.by, action.dry_run, action.workload) == ("ann", True, FRONTEND)
 
 
+async def test_the_command_line_asks_for_no_action_that_nobody_named(stage: Stage) -> None:
+    async with served(stage.app) as api:
+        words = ["act", "bank/Deployment/frontend", "--api", api, "--token", "s3cret"]
+        unnamed = await asyncio.to_thread(CliRunner().invoke, cli, words)
+        named = await asyncio.to_thread(CliRunner().invoke, cli, [*words, "--action", '{"kind": "rollback"}'])
+    assert unnamed.exit_code == 2
+    assert "--action" in unnamed.output
+    assert named.exit_code == 0
+    assert [type(one) for one in stage.inbox()] == [ManualAction]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "headers", "status", "reason"),
     [
