@@ -2,6 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 let chosen = null;
+let shown = null; // the incident that the form is about: another may be chosen that is not here yet
 
 function element(name, text, className = "") {
   const made = document.createElement(name);
@@ -69,7 +70,8 @@ function timelineLine(entry) {
 async function choose(id) {
   say("refusal", ""); // it may be about another one
   try {
-    await show(id);
+    await show(id, { anew: true });
+    byId("incident").scrollIntoView({ block: "nearest" });
   } catch (refusal) {
     say("trouble", refusal.message);
   }
@@ -115,21 +117,56 @@ function approvers(terms) {
   return said && ` (${said})`;
 }
 
-async function show(id) {
-  chosen = id;
-  const [incident, timeline] = await Promise.all([
-    ask(`/v1/incidents/${id}`), ask(`/v1/incidents/${id}/timeline`),
-  ]);
+// Whoever types in the form or points at it is about to answer what stands there: nothing of it moves or changes.
+function isHeld() {
+  const form = byId("answer");
+  return !form.hidden && (form.matches(":hover") || form.contains(document.activeElement) || byId("note").value !== "");
+}
+
+const READ_WITHIN_MS = 700;
+let reading = null;
+// A click that was meant for what stood there before must not answer what has just come under the cursor.
+function letBeRead() {
+  const buttons = byId("answer").querySelectorAll("[type=submit]");
+  const disable = (isSo) => buttons.forEach((one) => { one.disabled = isSo; });
+  disable(true);
+  clearTimeout(reading);
+  reading = setTimeout(disable, READ_WITHIN_MS, false);
+}
+
+function showIncident(incident) {
+  if (shown !== incident.id) byId("note").value = ""; // it was about another one
+  shown = incident.id;
+  byId("changed").hidden = true;
   byId("incident").hidden = false;
   byId("incident-title").textContent = `${workloadOf(incident)}: ${incident.phase}`;
   byId("summary").textContent = incident.summary;
   byId("about").replaceChildren(...aboutLines(incident));
   byId("notes").replaceChildren(...(incident.notes ?? []).map((note) => element("li", `${clock(note.at)} ${note.message}`)));
+  showProposal(incident);
+}
+
+function showProposal(incident) {
+  const form = byId("answer");
   const waits = incident.phase === "awaiting-approval";
-  byId("answer").hidden = !waits;
-  byId("answer").dataset.version = incident.version;
+  if (waits && (form.hidden || form.dataset.version !== incident.version)) letBeRead();
+  form.hidden = !waits;
+  form.dataset.version = incident.version;
   const changes = incident.steps.length ? incident.steps[incident.steps.length - 1].changes : [];
   byId("proposal").textContent = waits ? [`Waiting for approval${approvers(incident.approval)}:`, ...changes].join("\n") : "";
+}
+
+const isAsShown = (incident) =>
+  incident.phase === "awaiting-approval" && incident.version === byId("answer").dataset.version;
+
+async function show(id, { anew = false } = {}) {
+  chosen = id;
+  const [incident, timeline] = await Promise.all([
+    ask(`/v1/incidents/${id}`), ask(`/v1/incidents/${id}/timeline`),
+  ]);
+  if (chosen !== id) return; // another was chosen meanwhile
+  if (!anew && shown === id && isHeld()) byId("changed").hidden = isAsShown(incident);
+  else showIncident(incident);
   byId("timeline").replaceChildren(...timeline.map(timelineLine));
   await showReport(id);
   await showIncidents();
@@ -214,12 +251,17 @@ byId("answer").addEventListener("submit", async (event) => {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${byId("token").value}` };
   const body = JSON.stringify({ version: event.target.dataset.version, note: byId("note").value });
   try {
-    await ask(`/v1/incidents/${chosen}/${event.submitter.value}`, { method: "POST", headers, body });
+    await ask(`/v1/incidents/${shown}/${event.submitter.value}`, { method: "POST", headers, body });
     say("refusal", "");
+    byId("note").value = "";
+    byId("answer").hidden = true; // it is answered; the next question comes as a new one
   } catch (refusal) {
     say("refusal", refusal.message);
   }
 });
+
+byId("show-now").addEventListener("click", () => show(shown, { anew: true }).catch((refusal) => say("trouble", refusal.message)));
+for (const leaving of ["mouseleave", "focusout"]) byId("answer").addEventListener(leaving, () => refreshSoon());
 
 let refreshing = null;
 function refreshSoon() {
