@@ -58,7 +58,10 @@ class Brake:
         await self._ledger.give_back(command)
 
     async def _node_verdict(self, command: Command, census: Census) -> Verdict | None:
-        """Return that a pod is to be left where it is while its node is in trouble."""
+        """Return that a pod is to be left where it is while its node is in trouble.
+
+        One that has ended, or is stuck, goes all the same: a node in trouble is the reason as a rule.
+        """
         node = census.place.node
         if not isinstance(command.action, RestartPod) or command.reverts or not node:
             return None

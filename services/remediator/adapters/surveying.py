@@ -7,9 +7,9 @@ from typing import TypeVar
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.core.brake import Census, Place
 from services.remediator.core.standing import is_node_ready, node_of, workloads_of
-from shared.contracts.actions import RestartPod
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
+from shared.contracts.paths import collection_of
 from shared.contracts.workloads import CLUSTER_SCOPE
 from shared.infra.kube import KubeError
 
@@ -52,9 +52,13 @@ class Survey:
         return found is not None and is_node_ready(found)
 
     async def _node(self, command: Command) -> str:
-        if not isinstance(command.action, RestartPod):
+        """Return the node that a command is about, or whose pod it touches; empty where it is of no single one."""
+        target = command.action.target(command.workload)
+        if target.kind == "Node":
+            return target.name
+        if target.kind != "Pod":
             return ""
-        path = f"/api/v1/namespaces/{command.workload.namespace}/pods/{command.action.pod}"
+        path = f"{collection_of('Pod', target.namespace)}/{target.name}"
         pod = await self._told(lambda: self._client.get(path))
         return node_of(pod) if pod is not None else ""
 

@@ -40,7 +40,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a healing is: its workload, and the node whose pod is touched, where it is one node's."""
+    """Where a healing is: its workload, and the node that it is about, or whose pod is touched."""
 
     workload: WorkloadRef
     node: str = ""
