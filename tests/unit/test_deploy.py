@@ -67,6 +67,19 @@ def test_manifests_set_only_what_the_service_reads_and_run_without_privileges(se
     assert template["automountServiceAccountToken"] is speaks_to_the_cluster
 
 
+@pytest.mark.parametrize("service", sorted(SETTINGS))
+def test_one_that_is_not_ready_is_reached_by_its_service_where_its_health_is_asked(service: str) -> None:
+    found = {(one["kind"], one["metadata"]["name"]): one for one in kubernetes() if "metadata" in one}
+    spec = found["Service", service]["spec"]
+    assert spec["publishNotReadyAddresses"] is True
+    asked = {
+        one["name"]: one["value"]
+        for one in found["Deployment", "api"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    }["SRE_API_SERVICES"]
+    (port,) = [one["port"] for one in spec["ports"] if one["name"] == "health"]
+    assert f"{service}=http://{service}:{port}" in asked.split(",")
+
+
 def test_each_service_has_an_account_of_its_own_and_a_token_only_to_speak_to_the_cluster() -> None:
     found = {(one["kind"], one["metadata"]["name"]): one for one in kubernetes() if "metadata" in one}
     for service in SETTINGS:

@@ -755,7 +755,7 @@ async def test_while_the_broker_is_away_alertmanager_is_told_to_come_again(stage
     assert len(stage.written(SIGNALS_PROMETHEUS)) == 1
 
 
-async def test_a_store_that_is_away_is_a_named_problem(stage: Stage) -> None:
+async def test_a_store_that_is_away_is_a_named_problem_and_pausing_works(stage: Stage) -> None:
     async with connect("redis://127.0.0.1:9/0") as nowhere:
         questions = Questions(ReadModel(nowhere), {})
         publisher, clock = stage.broker.publisher("api"), FakeClock(NOW)
@@ -764,13 +764,17 @@ async def test_a_store_that_is_away_is_a_named_problem(stage: Stage) -> None:
             Interventions(ReadModel(nowhere), publisher, clock),
             silences=Silences(ReadModel(nowhere), publisher, clock),
             alerts=Alerts(publisher, cluster="test", clock=clock),
-            holders=[],
+            holders=[holder_of("ann", "s3cret")],
             max_streams=1,
             is_stopping=lambda: False,
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api") as client:
             answer = await client.get("/v1/incidents")
+            paused = await client.post("/v1/pause", json={"cause": "disk full"}, headers=ANN)
     assert (answer.status_code, answer.json()["reason"]) == (503, "dependency-unavailable")
+    assert paused.status_code == 202
+    assert [one.holds for one in stage.written(STOPS) if isinstance(one, Stop)] == [True]
+    assert [type(one) for one in stage.inbox()] == [Pause]
 
 
 async def test_a_service_that_does_not_answer_is_shown_as_not_ready(stage: Stage) -> None:
