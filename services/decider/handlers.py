@@ -15,7 +15,7 @@ from services.decider.core.playbook import Playbook
 from services.decider.core.turn import Output
 from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.inbox import PlaybookActivated, WakeUp
-from shared.contracts.incidents import Decision
+from shared.contracts.incidents import Decision, Incident, Phase
 from shared.contracts.model import Message
 from shared.contracts.scores import SCORED
 from shared.contracts.signals import SIGNALS
@@ -28,7 +28,7 @@ from shared.kernel.clock import Clock, from_millis
 from shared.kernel.errors import ConfigError, PoisonError, TransientError
 from shared.kernel.ids import derive
 from shared.runtime.health import Check
-from shared.runtime.metrics import PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED, SCORED_DECISIONS
+from shared.runtime.metrics import INCIDENTS_TOLD, PLAYBOOK_IN_FORCE, PLAYBOOK_LOADED, SCORED_DECISIONS
 
 _TELL_AGAIN_AFTER = timedelta(seconds=30)
 """Where another playbook came into force than that of the file, by a decider that stood still with an older one."""
@@ -156,9 +156,15 @@ class Deciding:
             pass_by(CrashPoint.OUTPUT_PUBLISHED)
 
 
+for _phase in Phase:
+    INCIDENTS_TOLD.labels(phase=_phase.value)  # shown as 0: of what begins with its first, no increase is seen
+
+
 def _count(outputs: Sequence[Output]) -> None:
     """Count what is scored; the labels are bounded by the rules of the playbooks that were in force."""
     for output in outputs:
+        if isinstance(output, Incident):
+            INCIDENTS_TOLD.labels(phase=output.phase.value).inc()
         if isinstance(output, Decision) and output.reason in SCORED:
             SCORED_DECISIONS.labels(rule=output.rule, reason=output.reason.value).inc()
 

@@ -43,7 +43,7 @@ from shared.runtime.consuming import consume_most_urgent_first
 from shared.runtime.dependencies import depending
 from shared.runtime.lifecycle import Runtime, Task, run_service
 from shared.runtime.log import logger
-from shared.runtime.metrics import LEADER
+from shared.runtime.metrics import LEADER, STOPS_IN_FORCE
 from shared.runtime.settings import read_settings
 from shared.runtime.tasks import pause
 
@@ -108,6 +108,7 @@ class Leadership:
             await self._lead(term, Tenure(term, until=self._trusted_until(began)))
         finally:
             LEADER.set(0)
+            STOPS_IN_FORCE.set(0)  # the next leader's to tell
             logger().info("lease.ended", token=term.token)
 
     async def _lead(self, term: Term, tenure: Tenure) -> None:

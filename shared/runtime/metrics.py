@@ -41,6 +41,14 @@ SCORED_DECISIONS = Counter(
     "Decisions that are counted into a rule's score, by rule and reason: hindsights, and whether predictions held.",
     ["rule", "reason"],
 )
+INCIDENTS_TOLD = Counter(
+    "sre_incidents_told_total",
+    "Times that an incident was told of anew, by the phase that it then stood in; a final phase is told once.",
+    ["phase"],
+)
+STOPS_IN_FORCE = Gauge(
+    "sre_stops_in_force", "Stops that hold, by API, annotation or ConfigMap, as the leader knows of them; else 0."
+)
 LEADER = Gauge("sre_leader", "1 while this process holds the remediator's lease, else 0.")
 PLAYBOOK_IN_FORCE = Gauge(
     "sre_playbook_in_force",

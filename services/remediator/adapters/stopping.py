@@ -31,6 +31,7 @@ from shared.infra.kube import KubeError, Listing, PatchType
 from shared.kernel.clock import Clock
 from shared.kernel.errors import PoisonError, SreAgentError, UnavailableError
 from shared.kernel.ids import derive
+from shared.runtime.metrics import STOPS_IN_FORCE
 
 FRESH = timedelta(seconds=1)
 """How old an answer may be: half of the two seconds within which a stop is to hold."""
@@ -91,6 +92,7 @@ class Stops:
             UnavailableError: broker or API server does not answer; what is not told yet follows.
         """
         told = await self._topic.told()
+        STOPS_IN_FORCE.set(sum(stop.holds for stop in told.values()))
         known = {place for stop in told.values() if stop.holds and (place := place_of(stop)) is not None}
         for place in sorted({*OVER_ALL, *known, *self._met}, key=lambda one: one.key):
             await self._tell(place, told.get(place.key))

@@ -20,7 +20,7 @@ from shared.infra.contiguity import Following, Rows, Step, Table
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import PoisonError, TransientError, UnavailableError
 from shared.runtime.health import Check
-from shared.runtime.metrics import SCORED_DECISIONS
+from shared.runtime.metrics import INCIDENTS_TOLD, SCORED_DECISIONS
 from tests.fakes.clock import FakeClock
 from tests.unit.services.decider.core.build import FRONTEND, PLAYBOOK, START, activated, at, finding, gone
 from tests.unit.services.decider.core.histories import Stored
@@ -204,6 +204,16 @@ async def test_a_hindsight_is_counted_by_its_rule_when_it_is_published(broker: M
         stored.rows |= (await deciding.absorb(record(entry, offset), stored)).rows
     assert counter_value(counter) == before + 1
     await deciding.absorb(record(gone(seconds=1), 2), stored)
+    assert counter_value(counter) == before + 1
+
+
+async def test_an_incident_is_counted_by_its_phase_when_it_is_told(broker: MemoryBroker, clock: FakeClock) -> None:
+    publisher, stored = broker.publisher("decider"), Stored()
+    deciding = Deciding(publisher, InForce(), wakes=Wakes(publisher, clock), bury=unburied)
+    counter = INCIDENTS_TOLD.labels(phase="acting")
+    before = counter_value(counter)
+    for offset, entry in enumerate((activated(), finding())):
+        stored.rows |= (await deciding.absorb(record(entry, offset), stored)).rows
     assert counter_value(counter) == before + 1
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from sandbox.cluster.clock import manual_clock
 from sandbox.cluster.patching import Patch, PatchKind
@@ -161,6 +162,17 @@ async def test_what_several_have_stopped_holds_until_each_has_lifted_it() -> Non
     await stage.by_api(by="ben", holds=False)
     await stage.write()
     assert stage.is_written
+
+
+async def test_a_leader_counts_the_stops_that_hold() -> None:
+    stage = Stage()
+    await stage.by_api(by="ann")
+    await stage.by_api(by="ben")
+    await stage.stops.tell()
+    assert REGISTRY.get_sample_value("sre_stops_in_force") == 2
+    await stage.by_api(by="ann", holds=False)
+    await stage.stops.tell()
+    assert REGISTRY.get_sample_value("sre_stops_in_force") == 1
 
 
 async def test_a_word_on_the_topic_that_cannot_be_read_lets_nothing_be_written_until_one_of_its_key_can() -> None:
