@@ -10,6 +10,9 @@ from shared.contracts.incidents import Severity
 from shared.contracts.model import Message, Moment
 from shared.contracts.workloads import WorkloadRef
 
+MANUAL = "manual"
+"""What stands for a rule where a person acts; no rule is called so."""
+
 
 class Command(Message):
     """An order of the decider; its id derives from incident, step, attempt and whether it is a dry run or a revert.
@@ -43,6 +46,11 @@ class Command(Message):
     def eases(self) -> bool:
         """Tell whether it undoes what was done before: no brake may hold it up, and it goes first."""
         return bool(self.reverts) or self.action.EASES
+
+    @property
+    def is_approved(self) -> bool:
+        """Tell whether a person wants it: by an approval, or because it was asked for by hand."""
+        return bool(self.approved_by) or self.rule == MANUAL
 
     @property
     def key(self) -> str:

@@ -50,6 +50,7 @@ class Refusal(StrEnum):
     CLAIM_NOT_BOUND = "claim-not-bound"
     RESIZE_UNDER_WAY = "resize-under-way"
     VOLUME_CANNOT_GROW = "volume-cannot-grow"
+    DATA_ON_EMPTYDIR = "data-on-emptydir"
     DISRUPTION_BUDGET = "disruption-budget"
     BUDGET_WORKLOAD = "budget-workload"
     BUDGET_NODE = "budget-node"
@@ -280,6 +281,14 @@ ADVICE: Mapping[Refusal, Advice] = {
         "The claim's StorageClass does not say `allowVolumeExpansion: true`, or it has none, so the volume is as large "
         "as it will ever be.",
         "Make room, or move to a larger volume by hand. Allow it in the StorageClass if the storage behind can grow.",
+    ),
+    Refusal.DATA_ON_EMPTYDIR: Advice(
+        "Pods of a StatefulSet would be replaced or taken away whose template has an `emptyDir`, on disk or in memory: "
+        "what they keep there goes with them. No rule does that by itself. The result's message names the StatefulSet "
+        "and its volumes.",
+        "Save what is kept there, then let a person do it: `mode: approval` for the step, or the action by hand. "
+        "What is to last belongs into a `volumeClaimTemplate`. A workload that is never to be touched is protected by "
+        "its label.",
     ),
     Refusal.DISRUPTION_BUDGET: Advice(
         "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy. Of a new template: "

@@ -40,6 +40,27 @@ async def test_a_pod_is_evicted_and_its_controller_replaces_it(kind: str, bank: 
     assert await actor.has_happened(ordered)
 
 
+async def test_a_pod_with_data_in_an_emptydir_is_restarted_where_a_person_wants_it_alone(
+    bank: Bank, actor: Actor
+) -> None:
+    document = running("books", kind="StatefulSet")
+    document["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+    bank.lay(document)
+    until(lambda: bank.is_running("books"))
+    before = bank.pods("books")[0]
+    ordered = command(document, restart_of(before))
+    refused = await live(actor, ordered)
+    assert isinstance(refused, Refused), refused
+    assert refused.refusal is Refusal.DATA_ON_EMPTYDIR
+    foretold = await preview(actor, ordered)
+    assert isinstance(foretold, Done)
+    assert foretold.changes[-1].endswith("live only with a person's approval")
+    assert [one["metadata"]["uid"] for one in bank.pods("books")] == [before["metadata"]["uid"]]
+    approved = await live(actor, ordered.model_copy(update={"approved_by": "ann"}))
+    assert isinstance(approved, Done)
+    assert foretold.changes[:-1] == approved.changes
+
+
 async def test_a_pod_of_a_cron_job_is_known_by_the_job_between(bank: Bank, actor: Actor) -> None:
     cron = bank.run_cron_job("nightly")
     pod = bank.pods("nightly-1")[0]

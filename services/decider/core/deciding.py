@@ -6,7 +6,6 @@ from typing import assert_never
 
 from services.decider.core.foretelling import compare, witness
 from services.decider.core.hindsight import look_at, look_back, watch
-from services.decider.core.language import MANUAL
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
 from services.decider.core.orders import order_action
 from services.decider.core.proving import is_shown_of
@@ -15,6 +14,7 @@ from services.decider.core.steps import barred_by, end, is_as_shown, judge, sett
 from services.decider.core.turn import Cause, Output, Turn, World
 from services.decider.core.watching import is_cure
 from shared.contracts.approvals import objection_to, told
+from shared.contracts.commands import MANUAL
 from shared.contracts.inbox import Approval, Finding, ManualAction, Observation, Result, WakeUp, WorkloadEntry
 from shared.contracts.incidents import Phase, Reason
 from shared.contracts.signals import HealthSignal, NodeSignal, WorkloadSignal

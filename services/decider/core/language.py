@@ -23,8 +23,6 @@ MOST_WINDOWS = 20
 """Each finding is held against all of them."""
 MOST_COUNTED = 1000
 """What a window counts at most; it is remembered for each workload."""
-MANUAL = "manual"
-"""What stands for a rule where a person acts; no rule is called so."""
 MESSAGE_CHARS = 2_000
 """How long a message may be, as it is written and as it is told."""
 MOST_LABELS = 32

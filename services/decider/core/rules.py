@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from services.decider.core.clauses import Allowed, Clause, clause_of, type_of, unknown_fact
 from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
-from services.decider.core.language import MANUAL, MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
+from services.decider.core.language import MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
 from services.decider.core.promql import QueryError, check_query
 from services.decider.core.rungs import Compiled, rungs_of
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
+from shared.contracts.commands import MANUAL
 
 QUERY = "query"
 """The fact by which samples are told apart; a rule's own query bears its name."""

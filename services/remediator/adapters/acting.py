@@ -151,6 +151,7 @@ class Actor:
             token=token,
             dry_run=dry_run,
             reverts=command.reverts,
+            is_approved=command.is_approved,
             incident=command.incident,
             rule=command.rule,
         )

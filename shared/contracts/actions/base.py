@@ -30,8 +30,9 @@ class Order:
     """What a course is told of its command, ordered `at` that moment; a dry run's writes are asked for like any other.
 
     Nothing may be touched that carries a protected label, nor what lies in a protected namespace.
-    `reverts` is the command that it is to undo; empty where it undoes none, or where a person asks to. `incident` and
-    `rule` are for whoever is told of it outside of the cluster.
+    `reverts` is the command that it is to undo; empty where it undoes none, or where a person asks to. `is_approved`
+    tells that a person wants it: who approved it, or asked for it. `incident` and `rule` are for whoever is told of it
+    outside of the cluster.
     """
 
     command: str
@@ -42,6 +43,7 @@ class Order:
     token: int
     dry_run: bool
     reverts: str = ""
+    is_approved: bool = False
     incident: str = ""
     rule: str = ""
 

@@ -26,7 +26,8 @@ _IS_ONE_OF_A_KIND = "its successor has its name and its volume, while a containe
 class DeletePod(ActionBase):
     """Delete one pod that has failed, or (with `force`) one that is stuck: to be gone for long, and still there.
 
-    A pod that runs is never deleted. A stuck one of a StatefulSet is left to a person.
+    A pod that runs is never deleted. A stuck one of a StatefulSet is left to a person. Of a failed one an emptyDir is
+    no reason to ask: its kubelet cleared that when the last container ended, and its own controller replaces it, too.
     """
 
     HEALS: ClassVar[str] = "what a pod that has ended leaves behind: its claim to a volume, a name or a quota"

@@ -17,6 +17,7 @@ from shared.contracts.actions.base import (
     read,
     read_all,
 )
+from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.evictions import eviction_of
 from shared.contracts.actions.marks import is_marked
 from shared.contracts.actions.nodes import CHANGE_NODES, NODE, check_others, cordon_of, is_cordoned, is_ours
@@ -66,12 +67,15 @@ class Drain(ActionBase):
         pods = yield from _pods_to_move(name)
         if len(pods) > self.at_most:
             raise RefusedError(Refusal.TOO_MANY_PODS, f"{len(pods)} pods would have to leave it")
+        lost: list[str] = []
         for pod in pods:
-            yield from _check(pod, order)
+            lost += yield from _check(pod, order)
         yield cordon_of(path, node, order)
         if not order.dry_run:
             yield from _evict_all(pods, order)
-        return Done((f"node {name}: cordoned", *(f"pod {_name_of(pod)}: evicted" for pod in pods)))
+        return Done(
+            (f"node {name}: cordoned", *(f"pod {_name_of(pod)}: evicted" for pod in pods), *dict.fromkeys(lost))
+        )
 
     def happened(self, order: Order) -> Inquiry:
         """Tell whether the node is cordoned by the command, and nothing is left on it to be moved."""
@@ -140,19 +144,23 @@ def _is_to_move(pod: JsonObject) -> bool:
     return not stays and not has_ended
 
 
-def _check(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:
+def _check(pod: JsonObject, order: Order) -> Generator[Request, Answer, list[str]]:
     """Ask whether a pod may be evicted, of its owners and of the API server, which keeps nothing of that.
+
+    Return what a dry run says of the data that goes with it.
 
     Raises:
         RefusedError: it may not; the message names the pod.
     """
     try:
-        yield from check_replaceable(pod, order)
+        owners = yield from check_replaceable(pod, order)
+        lost = [line for owner in owners for line in check_no_data_goes(owner, order)]
         yield Preview(_eviction(pod))
     except OvertakenError:
         raise
     except RefusedError as refused:
         raise RefusedError(refused.refusal, _about(pod, refused)) from refused
+    return lost
 
 
 def _evict_all(pods: Sequence[JsonObject], order: Order) -> Generator[Request, Answer, None]:

@@ -87,12 +87,13 @@ def check_standing(pod: JsonObject, order: Order) -> Generator[Get, Answer, Json
     raise RefusedError(Refusal.NOT_OF_WORKLOAD)
 
 
-def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, None]:
-    """Ask for all owners of a pod, whosever it is.
+def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, list[JsonObject]]:
+    """Ask for all owners of a pod, whosever it is; return them, from the nearest on.
 
     Raises:
         RefusedError: nobody owns it, or it, its namespace or what owns it is protected or stopped (or may be).
     """
+    owners: list[JsonObject] = []
     at, namespace = pod, text(section(pod, "metadata"), "namespace")
     if namespace in order.protected_namespaces:
         raise RefusedError(Refusal.PROTECTED_NAMESPACE)
@@ -104,11 +105,12 @@ def check_replaceable(pod: JsonObject, order: Order) -> Generator[Get, Answer, N
         if owner is None and at is pod:
             raise RefusedError(Refusal.NO_CONTROLLER)
         if owner is None:
-            return
+            return owners
         path = path_of(owner)
         if path is None:
             raise RefusedError(Refusal.KIND_NOT_SUPPORTED, f"{owner.kind} {owner.name} cannot be read")
         at = yield from read(path)
+        owners.append(at)
     raise RefusedError(Refusal.NOT_OF_WORKLOAD)
 
 

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from shared.contracts.actions.aims import pod_of
 from shared.contracts.actions.base import ActionBase, Course, Done, Inquiry, Order, RefusedError, find, read
+from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.evictions import eviction_of
 from shared.contracts.actions.preconditions import check_standing
 from shared.contracts.actions.rung import ActionRungBase
@@ -41,11 +42,11 @@ class RestartPod(ActionBase):
         pod = yield from read(path)
         if uid_of(pod) != self.uid:
             raise RefusedError(Refusal.TARGET_REPLACED)
-        yield from check_standing(pod, order)
+        lost = check_no_data_goes((yield from check_standing(pod, order)), order)
         if not order.dry_run:
             yield Patch(path, {"metadata": order.metadata_for(pod)}, PatchType.MERGE)
         yield eviction_of(self.pod, namespace, uid=self.uid)
-        return Done((f"pod {self.pod}: evicted, its controller replaces it",))
+        return Done((f"pod {self.pod}: evicted, its controller replaces it", *lost))
 
     def happened(self, order: Order) -> Inquiry:
         """Tell whether the pod of that uid is gone, or about to go: its mark alone was written before."""

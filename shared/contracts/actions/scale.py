@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
+from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.ownership import REPLICAS, in_words
 from shared.contracts.actions.preconditions import (
     check_no_autoscaler,
@@ -49,6 +50,7 @@ class Scale(ActionBase):
         workload = yield from read_unprotected(path, order)
         before = number(section(workload, "spec"), "replicas", default=1)
         after = self._wanted(before)
+        lost = check_no_data_goes(workload, order) if after < before else ()
         check_not_undone(workload, REPLICAS, present=str(before))
         check_unowned(workload, REPLICAS)
         yield from check_no_autoscaler(order)
@@ -56,7 +58,7 @@ class Scale(ActionBase):
         metadata = order.metadata_for(workload, marks)
         yield Patch(path, {"metadata": metadata, "spec": {"replicas": after}}, PatchType.MERGE)
         back = Scale(by=before - after, least=before, most=before, from_replicas=after)
-        return Done((f"replicas: {before} → {after}",), inverse=back)
+        return Done((f"replicas: {before} → {after}", *lost), inverse=back)
 
     def in_words(self) -> str:
         """Say how many, and within what."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
+from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.former import Direction, Former, former_of, noting
 from shared.contracts.actions.ownership import cpu_of, in_words
 from shared.contracts.actions.preconditions import (
@@ -52,6 +53,7 @@ class SetCpu(ActionBase):
         path = path_to(order.workload, kinds=self.KINDS)
         workload = yield from read_unprotected(path, order)
         held = _held(container_named(workload, self.container))
+        lost = check_no_data_goes(workload, order)
         if self.direction == "back":
             wanted = self._former(held, workload, order)
         else:
@@ -63,7 +65,7 @@ class SetCpu(ActionBase):
         noted = noting(metadata, self._kept(held, wanted), order, direction=self.direction)
         body: JsonObject = {"metadata": noted, "spec": template_with(self.container, "cpu", wanted)}
         yield Patch(path, body, PatchType.STRATEGIC)
-        return Done(tuple(self._lines(held, wanted)))
+        return Done((*self._lines(held, wanted), *lost))
 
     def inverse(self) -> "SetCpu | None":
         """Set back what it found, as the object says; not where the template was given other bounds since."""

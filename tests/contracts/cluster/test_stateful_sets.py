@@ -75,6 +75,18 @@ def test_a_pod_of_a_stateful_set_carries_its_name_and_number(wire: Wire, namespa
     assert labels["apps.kubernetes.io/pod-index"] == "1"
 
 
+def test_what_a_template_keeps_in_an_emptydir_is_told_with_the_kind_of_the_object(
+    wire: Wire, namespace: str, backend: Backend
+) -> None:
+    path = f"/apis/apps/v1/namespaces/{namespace}/statefulsets"
+    body = backend.deployment("db", replicas=0, kind="StatefulSet", serviceName="db")
+    volumes = [{"name": "books", "emptyDir": {}}, {"name": "shm", "emptyDir": {"medium": "Memory"}}]
+    body["spec"]["template"]["spec"]["volumes"] = volumes
+    wire.post(path, body)
+    found = wire.get(f"{path}/db").document
+    assert (found["kind"], found["spec"]["template"]["spec"]["volumes"]) == ("StatefulSet", volumes)
+
+
 def test_a_stateful_set_is_scaled_down_from_the_highest(wire: Wire, core: Any, namespace: str, db: str) -> None:
     wire.patch(f"{db}/scale", {"spec": {"replicas": 1}})
     until(lambda: names(core, namespace) == {"db-0"})

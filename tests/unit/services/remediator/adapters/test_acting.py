@@ -10,6 +10,7 @@ from shared.contracts.actions import DeletePod, Drain, RestartPod
 from shared.contracts.actions.base import Done
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
+from shared.contracts.workloads import WorkloadRef
 from shared.infra.kube import KubeError, Listing
 from tests.unit.services.remediator.build import command
 from tests.unit.shared.contracts.actions.nodes import NODE, pod_on, three
@@ -159,6 +160,30 @@ async def test_after_five_readings_it_is_left_alone() -> None:
     server = Told("patch", 409)
     assert await act(server) == Refused(Refusal.CHANGED_MEANWHILE, "the server's words")
     assert server.asked.count("patch") == 5
+
+
+def restarting_a_database(**fields: Any) -> tuple[Told, Command]:
+    """Return a StatefulSet that keeps its data in an emptyDir, and the command that restarts its pod."""
+    workload = WorkloadRef(kind="StatefulSet", namespace="bank", name="db")
+    volume: Any = {"name": "books", "emptyDir": {}}
+    template = {"template": {"spec": {"volumes": [volume]}}}
+    owner = {"kind": "StatefulSet", "metadata": {"name": "db"}, "spec": template}
+    pod = owned("StatefulSet", "db", uid="p", resourceVersion="9")
+    objects = {f"{PODS}/web-1": pod, "/apis/apps/v1/namespaces/bank/statefulsets/db": owner}
+    return Told(objects=objects), command(action=RESTART.action, workload=workload, **fields)
+
+
+@pytest.mark.parametrize("fields", [{"approved_by": "ann"}, {"rule": "manual"}, {"reverts": "cmd-0"}])
+async def test_what_a_person_approves_or_asks_for_is_ordered_as_approved(fields: dict[str, str]) -> None:
+    server, ordered = restarting_a_database(**fields)
+    assert isinstance(await act(server, ordered), Done)
+
+
+async def test_what_a_rule_orders_alone_is_not_ordered_as_approved() -> None:
+    server, ordered = restarting_a_database(requested_by="ann")
+    refused = await act(server, ordered)
+    assert isinstance(refused, Refused)
+    assert (refused.refusal, server.dry_runs) == (Refusal.DATA_ON_EMPTYDIR, [])
 
 
 async def test_whether_it_happened_is_told_by_reading_alone() -> None:

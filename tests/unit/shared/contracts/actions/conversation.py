@@ -94,7 +94,13 @@ class Server:
 
 
 def order(
-    name: str = "cmd-1", *, workload: WorkloadRef = WEB, dry_run: bool = False, reverts: str = "", **protected: str
+    name: str = "cmd-1",
+    *,
+    workload: WorkloadRef = WEB,
+    dry_run: bool = False,
+    reverts: str = "",
+    is_approved: bool = False,
+    **protected: str,
 ) -> Order:
     """Return the order of a command under token 3; `protected` are labels, each with one value."""
     labels = {key: (value,) for key, value in protected.items()}
@@ -107,6 +113,7 @@ def order(
         token=3,
         dry_run=dry_run,
         reverts=reverts,
+        is_approved=is_approved,
     )
 
 
