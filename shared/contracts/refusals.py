@@ -138,8 +138,10 @@ ADVICE: Mapping[Refusal, Advice] = {
         "a reason for a silence (`sre-agent silence add`).",
     ),
     Refusal.NO_EARLIER_REVISION: Advice(
-        "There is no earlier template to go back to: the first revision, or `revisionHistoryLimit` keeps none.",
-        "Mend the template by hand. Keep `revisionHistoryLimit` at 2 or more where a rollback is to be possible.",
+        "There is no earlier template to go back to: it is the first revision, `revisionHistoryLimit` keeps none, or a "
+        "rollback has left the others already (the result's message names its command).",
+        "Mend the template by hand, or ask by hand for a rollback to a revision that is named. Keep "
+        "`revisionHistoryLimit` at 2 or more where a rollback is to be possible.",
     ),
     Refusal.NOT_FAILED: Advice(
         "The pod or the Job has not failed, at least not any more: what runs, waits or is done is never deleted, nor "

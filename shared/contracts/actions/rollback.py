@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError, read_all
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
-from shared.contracts.actions.marks import operations_of
+from shared.contracts.actions.marks import change_of, operations_of
 from shared.contracts.actions.ownership import TEMPLATE, in_words
 from shared.contracts.actions.preconditions import check_not_undone, check_unowned, path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
@@ -27,7 +27,10 @@ REVISION_ANNOTATION = "sre-agent.dev/revision"
 
 
 class Rollback(ActionBase):
-    """Give the workload the template of its last revision before the failing one, or that of the `revision` named."""
+    """Give the workload the template of its last revision before the failing one, or that of the `revision` named.
+
+    A revision that a rollback of ours has left is no earlier one: a second rollback goes further back, or nowhere.
+    """
 
     HEALS: ClassVar[str] = "a rollout whose new pods do not come up: a wrong image, a crash at start, a failing probe"
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment"})
@@ -74,11 +77,9 @@ class Rollback(ActionBase):
             raise RefusedError(Refusal.CHANGED_MEANWHILE)
         if not earlier:
             raise RefusedError(Refusal.NO_EARLIER_REVISION)
-        return present, self._chosen(earlier)
+        return present, self._named(earlier) if self.revision else _last_before(present, earlier, deployment)
 
-    def _chosen(self, earlier: Sequence[JsonObject]) -> JsonObject:
-        if not self.revision:
-            return earlier[0]
+    def _named(self, earlier: Sequence[JsonObject]) -> JsonObject:
         named = next((one for one in earlier if _revision_of(one) == self.revision), None)
         if named is None:
             raise RefusedError(Refusal.NO_SUCH_REVISION)
@@ -103,6 +104,31 @@ class RollbackRung(ActionRungBase):
 def _is_owned(replica_set: JsonObject, deployment: JsonObject) -> bool:
     owner = controller_of(replica_set)
     return owner is not None and owner.get("uid") == uid_of(deployment)
+
+
+def _last_before(present: JsonObject, earlier: Sequence[JsonObject], deployment: JsonObject) -> JsonObject:
+    """Return the last revision before the present one that no rollback of ours has left.
+
+    A rollback makes its target the newest revision, so that what it left counts as the one before: a second one would
+    go forward again. The mark names that one alone; what rollbacks before it left was made later than the present one.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    ours = change_of(deployment)
+    if ours is None or ours.field != in_words(TEMPLATE):
+        return earlier[0]
+    is_brought_back = ours.after == _template_hash_of(present)
+    for one in earlier:
+        is_later = is_brought_back and _created_at(one) > _created_at(present)
+        if not is_later and _template_hash_of(one) != ours.before:
+            return one
+    raise RefusedError(Refusal.NO_EARLIER_REVISION, f"command {ours.command} and those before left the others")
+
+
+def _created_at(replica_set: JsonObject) -> str:
+    """Return when a ReplicaSet was made; as the API server writes it, what is later is larger."""
+    return text(section(replica_set, "metadata"), "creationTimestamp")
 
 
 def _revision_of(replica_set: JsonObject) -> int:

@@ -47,7 +47,7 @@ def managed(source: Any, manager: str, fields: Any, **labels: str) -> Any:
     return source | {"metadata": metadata | owned | {"labels": metadata.get("labels", {}) | labels}}
 
 
-def replica_set(revision: int, *, image: str, owner: str = "d") -> Any:
+def replica_set(revision: int, *, image: str, owner: str = "d", **metadata: str) -> Any:
     """Return a ReplicaSet of a Deployment's revision."""
     template = deployment(image=image)["spec"]["template"]
     labels = {"app": "web", "pod-template-hash": image}
@@ -57,6 +57,7 @@ def replica_set(revision: int, *, image: str, owner: str = "d") -> Any:
             "annotations": {"deployment.kubernetes.io/revision": str(revision)},
             "labels": labels,
             "ownerReferences": [{"kind": "Deployment", "name": "web", "uid": owner, "controller": True}],
+            **metadata,
         },
         "spec": {"template": template | {"metadata": {"labels": labels}}},
     }

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.actions.base import Done
-from shared.contracts.actions.marks import is_marked
+from shared.contracts.actions.marks import Change, is_marked, mark_of
 from shared.contracts.actions.rollback import REVISION_ANNOTATION, Rollback
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
@@ -85,12 +85,74 @@ def test_only_a_deployment_has_revisions_to_go_back_to() -> None:
     assert (outcome(server, Rollback(), asked), server.asked) == (Refusal.KIND_NOT_SUPPORTED, [])
 
 
+def of_day(day: int, image: str, *, revision: int) -> Any:
+    """Return a ReplicaSet that came into being on a day."""
+    return replica_set(revision, image=image, creationTimestamp=f"2026-01-{day:02}T00:00:00Z")
+
+
+def renumbered(server: Server, *names: str) -> Server:
+    """Return the history as the controller tells it, oldest revision first; v1 was made on the second day."""
+    sets = [of_day(int(name[1:]) + 1, name, revision=number) for number, name in enumerate(names, start=1)]
+    return history(*sets, found=server.objects[DEPLOYMENT])
+
+
+def image_after(server: Server, action: Rollback, name: str) -> str | Refusal:
+    """Return the image that a rollback brings back, or why it brings back none."""
+    done = outcome(server, action, order(name))
+    if isinstance(done, Refusal):
+        return done
+    return server.objects[DEPLOYMENT]["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+@pytest.mark.parametrize(
+    ("known", "again"),
+    [
+        (("v2", "v1"), Refusal.NO_EARLIER_REVISION),
+        (("v0", "v2", "v1"), "v0"),
+        (("v0", "v2", "v1", "v3"), "v1"),  # somebody released another since
+        (("v0", "v1", "v2", "v3"), "v1"),  # and what was left before that
+    ],
+)
+def test_a_second_rollback_never_goes_to_what_the_first_one_left(known: tuple[str, ...], again: str) -> None:
+    first = history(*TWO)
+    assert image_after(first, Rollback(), "cmd-1") == "v1"
+    assert image_after(renumbered(first, *known), Rollback(), "cmd-2") == again
+
+
+def test_however_many_rollbacks_there_were_the_next_goes_further_back() -> None:
+    images: list[str | Refusal] = []
+    server = renumbered(history(), "v1", "v2", "v3", "v4")
+    for number, known in enumerate(
+        [("v1", "v2", "v4", "v3"), ("v1", "v4", "v3", "v2"), ("v4", "v3", "v2", "v1"), ("v4", "v3", "v2", "v1")]
+    ):
+        images.append(image_after(server, Rollback(), f"cmd-{number}"))
+        server = renumbered(server, *known)
+    assert images == ["v3", "v2", "v1", Refusal.NO_EARLIER_REVISION]
+
+
+def test_what_was_left_and_is_older_than_what_came_back_is_left_as_well() -> None:
+    first = renumbered(history(), "v2", "v1")  # the older ReplicaSet's template was released again, and fails
+    assert image_after(first, Rollback(), "cmd-1") == "v2"
+    assert image_after(renumbered(first, "v1", "v2"), Rollback(), "cmd-2") is Refusal.NO_EARLIER_REVISION
+
+
+def test_a_revision_that_is_named_comes_back_although_it_was_left() -> None:
+    first = history(*TWO)
+    outcome(first, Rollback())
+    assert image_after(renumbered(first, "v2", "v1"), Rollback(revision=1), "cmd-2") == "v2"
+
+
+def test_another_change_of_ours_leaves_no_revision() -> None:
+    found = deployment()
+    change = Change(command="cmd-0", field="spec.replicas", before="v1", after="v2")
+    found["metadata"]["annotations"] |= mark_of(change)
+    assert image_after(history(*TWO, found=found), Rollback(), "cmd-1") == "v1"
+
+
 def test_a_template_that_somebody_brought_back_is_not_rolled_back_again() -> None:
     server = history(*TWO)
     outcome(server, Rollback())
     rolled_back = server.objects[DEPLOYMENT]
-    settled = history(TWO[1], replica_set(3, image="v1"), found=rolled_back)
-    assert isinstance(outcome(settled, Rollback(), order("cmd-2")), Done)  # v1 fails as well: another change
     fought = history(replica_set(3, image="v1"), replica_set(4, image="v2"), found=rolled_back)
     assert refused(fought, Rollback(), order("cmd-2")) == (
         Refusal.UNDONE_BY_OTHER,
