@@ -348,8 +348,15 @@ async def _orders(stage: Stage, number: int, *, lives: timedelta) -> list[Comman
     return [
         await _raise(stage, number, RAISED, lives=lives),
         _command(number, RESTARTED, restart, lives=lives),
-        _command(number, ROLLED, Rollback(), lives=lives),
+        _command(number, ROLLED, await _rollback(stage), lives=lives),
     ]
+
+
+async def _rollback(stage: Stage) -> Rollback:
+    """Go to the other of two revisions, by its number: unasked no rollback goes to what the one before left."""
+    found = await stage.deployment(ROLLED)
+    present = int(str(found["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
+    return Rollback(revision=present - 1)
 
 
 async def _raise(stage: Stage, number: int, workload: str, *, lives: timedelta) -> Command:
