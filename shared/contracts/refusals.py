@@ -295,6 +295,7 @@ ADVICE: Mapping[Refusal, Advice] = {
     Refusal.DISRUPTION_BUDGET: Advice(
         "A PodDisruptionBudget allows no eviction now: too few of the workload's pods are healthy. Of a new template: "
         "the workload's strategy lets a rollout take more pods than the budget leaves (the message has both numbers). "
+        "Of fewer replicas: more pods would go at once than the budget allows as it counts now. "
         "Of a drain: where it was held up half-way, the message says what it had evicted, and its node stays cordoned.",
         "Look which: `kubectl get poddisruptionbudgets -n NAMESPACE`. Bring the other pods up first; a budget that can "
         "never allow one (`minAvailable` equal to `replicas`) is to be mended. Of a new template: lower the workload's "

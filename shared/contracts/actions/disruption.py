@@ -1,4 +1,4 @@
-"""What a new template may take: a rollout is nobody's eviction, and asks no PodDisruptionBudget by itself."""
+"""What a new template or fewer replicas may take: neither is an eviction, so that Kubernetes asks no budget for it."""
 
 from collections.abc import Generator, Iterable, Mapping
 
@@ -15,33 +15,37 @@ _QUARTER = "25%"
 """What a Deployment takes for maxUnavailable and maxSurge where it does not say."""
 
 
-def check_budgets(workload: JsonObject, order: Order) -> Generator[ListAll, Answer, None]:
-    """Ask for the budgets of a workload's namespace; what undoes a harm waits for none.
+def check_budgets_of_rollout(workload: JsonObject, order: Order) -> Generator[ListAll, Answer, None]:
+    """Hold a rollout of a new template against the budgets of the workload's namespace.
 
     Raises:
-        RefusedError: a rollout could take more pods than one of them allows.
+        RefusedError: it could take more pods than one of them allows.
     """
-    if order.reverts:
-        return
-    budgets = yield from read_all(f"/apis/policy/v1/namespaces/{order.workload.namespace}/poddisruptionbudgets")
-    broken = budget_broken_by_rollout(workload, budgets)
-    if broken:
-        raise RefusedError(Refusal.DISRUPTION_BUDGET, broken)
+    yield from _check_budgets(workload, order, lowest=lowest_in_rollout(workload), by="a rollout")
 
 
-def budget_broken_by_rollout(workload: JsonObject, budgets: Iterable[JsonObject]) -> str:
-    """Return which budget a rollout of a new template could break, in words; empty where it breaks none.
+def check_budgets_of_scaling(workload: JsonObject, order: Order, *, to: int) -> Generator[ListAll, Answer, None]:
+    """Hold fewer replicas against the budgets of the workload's namespace, as they count it before.
 
-    What is not available before cannot be taken: who has no pod that works may roll out as it likes.
+    Raises:
+        RefusedError: more pods would go than one of them allows.
+    """
+    yield from _check_budgets(workload, order, lowest=lowest_in_scaling(workload, to=to), by="scaling")
+
+
+def budget_broken(workload: JsonObject, budgets: Iterable[JsonObject], *, lowest: int, by: str) -> str:
+    """Return which budget is broken where so few pods are left available, in words; empty where none is.
+
+    What is not available before cannot be taken: of who has no pod that works any number may go.
     """
     if not _available(workload):
         return ""
-    labels, lowest = section(workload, "spec", "template", "metadata", "labels"), lowest_in_rollout(workload)
+    labels = section(workload, "spec", "template", "metadata", "labels")
     for budget in budgets:
         wanted = number(section(budget, "status"), "desiredHealthy", default=_replicas(workload))
         if lowest < wanted and selects(section(budget, "spec"), labels):
             name = text(section(budget, "metadata"), "name")
-            return f"a rollout may leave {lowest} pods available, and {name} asks for {wanted}"
+            return f"{by} may leave {lowest} pods available, and {name} asks for {wanted}"
     return ""
 
 
@@ -59,6 +63,16 @@ def lowest_in_rollout(workload: JsonObject) -> int:
     return max(0, replicas - (taken if taken or surge else 1))  # neither would never end: Kubernetes takes one
 
 
+def lowest_in_scaling(workload: JsonObject, *, to: int) -> int:
+    """Return how many pods fewer replicas may leave available.
+
+    A Deployment loses those first that are not ready. A StatefulSet loses its highest numbers, whichever is down.
+    """
+    if text(workload, "kind") == "StatefulSet":
+        return max(0, _available(workload) - (_replicas(workload) - to))
+    return to
+
+
 def selects(spec: JsonObject, labels: Mapping[str, JsonValue]) -> bool:
     """Tell whether a budget is about pods with these labels; one without a selector is about none."""
     if not isinstance(spec.get("selector"), dict):
@@ -68,6 +82,15 @@ def selects(spec: JsonObject, labels: Mapping[str, JsonValue]) -> bool:
     return all(labels.get(name) == value for name, value in exact) and all(
         _is_met(one, labels) for one in sections(selector, "matchExpressions")
     )
+
+
+def _check_budgets(workload: JsonObject, order: Order, *, lowest: int, by: str) -> Generator[ListAll, Answer, None]:
+    if order.reverts:  # what undoes a harm waits for no budget
+        return
+    budgets = yield from read_all(f"/apis/policy/v1/namespaces/{order.workload.namespace}/poddisruptionbudgets")
+    broken = budget_broken(workload, budgets, lowest=lowest, by=by)
+    if broken:
+        raise RefusedError(Refusal.DISRUPTION_BUDGET, broken)
 
 
 def _is_met(expression: JsonObject, labels: Mapping[str, JsonValue]) -> bool:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError, read_all
-from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
+from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets_of_rollout
 from shared.contracts.actions.marks import change_of, operations_of
 from shared.contracts.actions.ownership import TEMPLATE, in_words
 from shared.contracts.actions.preconditions import check_not_undone, check_unowned, path_to, read_unprotected
@@ -52,7 +52,7 @@ class Rollback(ActionBase):
         before, after = _template_hash_of(present), _template_hash_of(target)
         check_not_undone(deployment, TEMPLATE, present=before)
         check_unowned(deployment, TEMPLATE)
-        yield from check_budgets(deployment, order)
+        yield from check_budgets_of_rollout(deployment, order)
         marks = order.marks_with(in_words(TEMPLATE), before=before, after=after)
         operations: list[JsonValue] = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version_of(deployment)},  # another: 409

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
+from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets_of_scaling
 from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.ownership import REPLICAS, in_words
 from shared.contracts.actions.preconditions import (
@@ -29,6 +30,8 @@ _MOST_AT_ONCE = 100
 class Scale(ActionBase):
     """Add some replicas, or take some away, within bounds; never more than twice as many, or less than half, at once.
 
+    No budget of disruptions that holds the workload's pods is broken by taking some away.
+
     Where `from_replicas` is named there must still be so many: it is how what was added is taken back.
     """
 
@@ -36,7 +39,7 @@ class Scale(ActionBase):
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet"})
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(
         ["deployments", "statefulsets"], verbs=["get", "patch"], group="apps"
-    ) | {Right("autoscaling", "horizontalpodautoscalers", "list")}
+    ) | {Right("autoscaling", "horizontalpodautoscalers", "list"), *READS_BUDGETS}
 
     kind: Literal["scale"] = "scale"
     by: int = Field(ge=-_MOST_AT_ONCE, le=_MOST_AT_ONCE)
@@ -54,6 +57,8 @@ class Scale(ActionBase):
         check_not_undone(workload, REPLICAS, present=str(before))
         check_unowned(workload, REPLICAS)
         yield from check_no_autoscaler(order)
+        if after < before:
+            yield from check_budgets_of_scaling(workload, order, to=after)
         marks = order.marks_with(in_words(REPLICAS), before=str(before), after=str(after))
         metadata = order.metadata_for(workload, marks)
         yield Patch(path, {"metadata": metadata, "spec": {"replicas": after}}, PatchType.MERGE)

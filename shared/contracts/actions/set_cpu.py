@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
-from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
+from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets_of_rollout
 from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.former import Direction, Former, former_of, noting
 from shared.contracts.actions.ownership import cpu_of, in_words
@@ -60,7 +60,7 @@ class SetCpu(ActionBase):
             wanted = self._raised(held)
             self._check_free(workload, held)
             yield from check_unsized(workload, order, container=self.container, resource="cpu")
-            yield from check_budgets(workload, order)
+            yield from check_budgets_of_rollout(workload, order)
         metadata = order.metadata_for(workload, self._marks(held, wanted, order))
         noted = noting(metadata, self._kept(held, wanted), order, direction=self.direction)
         body: JsonObject = {"metadata": noted, "spec": template_with(self.container, "cpu", wanted)}

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
-from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets
+from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets_of_rollout
 from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.ownership import in_words, memory_of
 from shared.contracts.actions.preconditions import (
@@ -52,7 +52,7 @@ class SetMemory(ActionBase):
         resources, lines = self._resources(workload)
         lost = check_no_data_goes(workload, order)
         yield from check_unsized(workload, order, container=self.container, resource="memory")
-        yield from check_budgets(workload, order)
+        yield from check_budgets_of_rollout(workload, order)
         metadata = order.metadata_for(workload, self._marks(order))
         spec = template_with(self.container, "memory", resources)
         yield Patch(path, {"metadata": metadata, "spec": spec}, PatchType.STRATEGIC)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.actions.base import ActionBase, Done
-from shared.contracts.actions.disruption import budget_broken_by_rollout, lowest_in_rollout, selects
+from shared.contracts.actions.disruption import budget_broken, lowest_in_rollout, lowest_in_scaling, selects
 from shared.contracts.actions.rollback import Rollback
+from shared.contracts.actions.scale import Scale
 from shared.contracts.actions.set_memory import SetMemory
 from shared.contracts.refusals import Refusal
 from tests.unit.shared.contracts.actions.conversation import Server, order, outcome
@@ -79,7 +80,23 @@ def test_what_a_rollout_may_leave_is_what_the_strategy_says(workload: Any, lowes
     ],
 )
 def test_a_budget_is_broken_where_less_may_be_left_than_it_asks_for(workload: Any, budgets: Any, broken: str) -> None:
-    assert budget_broken_by_rollout(workload, budgets) == broken
+    assert budget_broken(workload, budgets, lowest=lowest_in_rollout(workload), by="a rollout") == broken
+
+
+@pytest.mark.parametrize(
+    ("workload", "to", "lowest"),
+    [
+        (rolling(), 3, 3),
+        (rolling(available=2), 3, 3),  # those that are down go first
+        (rolling("StatefulSet"), 3, 3),
+        (rolling("StatefulSet", available=3), 3, 2),  # the one with the highest number goes, and another is down
+        (rolling("StatefulSet", available=1), 2, 0),
+    ],
+)
+def test_what_fewer_replicas_may_leave_is_told_by_whom_the_controller_takes_first(
+    workload: Any, to: int, lowest: int
+) -> None:
+    assert lowest_in_scaling(workload, to=to) == lowest
 
 
 def expression(operator: str, *values: str, key: str = "tier") -> dict[str, Any]:
@@ -120,6 +137,29 @@ def test_a_template_is_not_changed_against_a_budget_unless_it_undoes_a_harm(acti
     assert isinstance(outcome(Server({DEPLOYMENT: found, BUDGET: budget(1)}), action), Done)
 
 
+FEWER = Scale(by=-1, least=1, most=5)
+
+
+@pytest.mark.parametrize(
+    ("action", "desired", "refusal"),
+    [
+        (FEWER, 3, None),
+        (FEWER, 4, Refusal.DISRUPTION_BUDGET),
+        (FEWER.model_copy(update={"by": -2}), 3, Refusal.DISRUPTION_BUDGET),
+        (FEWER.model_copy(update={"by": 1}), 4, None),
+        (FEWER.model_copy(update={"by": -9, "least": 3}), 3, None),  # no further than its bound
+    ],
+)
+def test_replicas_are_taken_away_as_far_as_a_budget_allows(action: Scale, desired: int, refusal: Any) -> None:
+    found: Any = {**rolling(), "metadata": {"name": "web", "resourceVersion": "7"}}
+    objects = {DEPLOYMENT: found, BUDGET: budget(desired)}
+    server = Server(objects)
+    done = outcome(server, action)
+    assert (None if isinstance(done, Done) else done) == refusal
+    assert bool(server.written) is (refusal is None)
+    assert isinstance(outcome(Server(objects), action, order(reverts="cmd-0")), Done)
+
+
 def test_a_rollback_asks_the_budgets_before_it_writes() -> None:
     found: Any = {**deployment(), "kind": "Deployment", "status": {"availableReplicas": 2}}
     found["spec"]["strategy"] = {"type": "Recreate"}
@@ -148,4 +188,5 @@ def test_whatever_the_shares_nothing_passes_that_could_leave_too_few(
     workload = rolling(replicas=replicas, available=replicas, **taking(f"{unavailable}%", f"{surge}%"))
     lowest = lowest_in_rollout(workload)
     assert 0 <= lowest <= replicas
-    assert bool(budget_broken_by_rollout(workload, [budget(desired)])) == (lowest < desired)
+    broken = budget_broken(workload, [budget(desired)], lowest=lowest, by="a rollout")
+    assert bool(broken) == (lowest < desired)
