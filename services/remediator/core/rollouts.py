@@ -1,17 +1,16 @@
 """Which pods a change replaces, how many at once, and how few are available meanwhile: by the rules of controllers."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.remediator.core.evidence import controller_name, name_of
-from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.actions.disruption import QUARTER, share_of
+from shared.contracts.model import JsonObject
 from shared.contracts.objects import condition, number, section, text
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.quantities import parse_whole
 
 _TEMPLATE_HASH = "pod-template-hash"
-_QUARTER = "25%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +87,8 @@ def _deployment(after: JsonObject, pods: Sequence[JsonObject]) -> Rollout:
     if text(strategy, "type") == "Recreate":
         return Rollout(pods=pods, wanted=wanted, away=max(len(pods), wanted))
     told = section(strategy, "rollingUpdate")
-    surge = _share(told.get("maxSurge", _QUARTER), wanted, math.ceil)
-    away = _share(told.get("maxUnavailable", _QUARTER), wanted, math.floor)
+    surge = share_of(told.get("maxSurge", QUARTER), wanted, is_rounded_up=True)
+    away = share_of(told.get("maxUnavailable", QUARTER), wanted, is_rounded_up=False)
     return Rollout(pods=pods, wanted=wanted, away=away if surge or away else 1, surge=surge)
 
 
@@ -100,7 +99,7 @@ def _stateful_set(after: JsonObject, pods: Sequence[JsonObject]) -> Rollout:
     told = section(strategy, "rollingUpdate")
     ordered = sorted(pods, key=_ordinal, reverse=True)
     replaced = [pod for pod in ordered if _ordinal(pod) >= number(told, "partition")]
-    away = max(_share(told.get("maxUnavailable", 1), wanted, math.floor), 1)
+    away = max(share_of(told.get("maxUnavailable", 1), wanted, is_rounded_up=False), 1)
     return Rollout(pods=replaced, wanted=wanted, away=away, is_ordered=True)
 
 
@@ -110,8 +109,8 @@ def _daemon_set(after: JsonObject, pods: Sequence[JsonObject]) -> Rollout:
     if text(strategy, "type") == "OnDelete":
         return Rollout(pods=(), wanted=wanted, away=0, note="OnDelete: a pod is replaced when somebody deletes it")
     told = section(strategy, "rollingUpdate")
-    surge = _share(told.get("maxSurge", 0), wanted, math.ceil)
-    away = _share(told.get("maxUnavailable", 1), wanted, math.ceil)
+    surge = share_of(told.get("maxSurge", 0), wanted, is_rounded_up=True)
+    away = share_of(told.get("maxUnavailable", 1), wanted, is_rounded_up=True)
     return Rollout(pods=pods, wanted=wanted, away=away if surge or away else 1, surge=surge, is_pinned=True)
 
 
@@ -120,14 +119,6 @@ _BY_KIND: Mapping[str, Callable[[JsonObject, Sequence[JsonObject]], Rollout]] = 
     "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set,
 }
-
-
-def _share(told: JsonValue, of: int, rounded: Callable[[float], int]) -> int:
-    """Return a number, or a percentage of another."""
-    percent = parse_whole(told.removesuffix("%")) if isinstance(told, str) else None
-    if percent is not None:
-        return rounded(percent * of / 100)
-    return max(told, 0) if isinstance(told, int) and not isinstance(told, bool) else 0
 
 
 def _ordinal(pod: JsonObject) -> int:

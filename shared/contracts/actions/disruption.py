@@ -11,7 +11,7 @@ from shared.contracts.rights import Right
 from shared.kernel.quantities import parse_whole
 
 READS_BUDGETS = frozenset({Right("policy", "poddisruptionbudgets", "list")})
-_QUARTER = "25%"
+QUARTER = "25%"
 """What a Deployment takes for maxUnavailable and maxSurge where it does not say."""
 
 
@@ -50,17 +50,20 @@ def budget_broken(workload: JsonObject, budgets: Iterable[JsonObject], *, lowest
 
 
 def lowest_in_rollout(workload: JsonObject) -> int:
-    """Return how many pods a rollout may leave available, by the workload's own strategy."""
+    """Return how many pods a rollout may leave available, by the workload's own strategy.
+
+    A Deployment and a DaemonSet count the pods that are down already among those that they take; a StatefulSet goes
+    from its highest number down, and takes as many beside them.
+    """
     replicas = _replicas(workload)
-    if text(workload, "kind") in {"StatefulSet", "DaemonSet"}:
-        return max(0, replicas - _taken_one_by_one(workload))
-    strategy = section(workload, "spec", "strategy")
-    if text(strategy, "type") == "Recreate":
-        return 0
-    rolling = section(strategy, "rollingUpdate")
-    taken = _share(rolling.get("maxUnavailable", _QUARTER), replicas, is_rounded_up=False)
-    surge = _share(rolling.get("maxSurge", _QUARTER), replicas, is_rounded_up=True)
-    return max(0, replicas - (taken if taken or surge else 1))  # neither would never end: Kubernetes takes one
+    match text(workload, "kind"):
+        case "StatefulSet":
+            taken = _taken_in_order(workload)
+            return max(0, min(_available(workload), replicas) - taken) if taken else replicas
+        case "DaemonSet":
+            return max(0, replicas - _taken_node_by_node(workload))
+        case _:
+            return max(0, replicas - _taken_at_once(workload))
 
 
 def lowest_in_scaling(workload: JsonObject, *, to: int) -> int:
@@ -71,6 +74,16 @@ def lowest_in_scaling(workload: JsonObject, *, to: int) -> int:
     if text(workload, "kind") == "StatefulSet":
         return max(0, _available(workload) - (_replicas(workload) - to))
     return to
+
+
+def share_of(told: JsonValue, total: int, *, is_rounded_up: bool) -> int:
+    """Return what a strategy says of so many pods, as a number or in percent; all of them where it is neither."""
+    if isinstance(told, int) and not isinstance(told, bool):
+        return max(0, told)
+    percent = parse_whole(told.removesuffix("%")) if isinstance(told, str) else None
+    if percent is None:
+        return total
+    return -(-total * percent // 100) if is_rounded_up else total * percent // 100
 
 
 def selects(spec: JsonObject, labels: Mapping[str, JsonValue]) -> bool:
@@ -109,13 +122,30 @@ def _is_met(expression: JsonObject, labels: Mapping[str, JsonValue]) -> bool:
             return True  # of what nobody knows yet the stricter is taken
 
 
-def _taken_one_by_one(workload: JsonObject) -> int:
+def _taken_at_once(workload: JsonObject) -> int:
+    strategy, replicas = section(workload, "spec", "strategy"), _replicas(workload)
+    if text(strategy, "type") == "Recreate":
+        return replicas
+    rolling = section(strategy, "rollingUpdate")
+    taken = share_of(rolling.get("maxUnavailable", QUARTER), replicas, is_rounded_up=False)
+    surge = share_of(rolling.get("maxSurge", QUARTER), replicas, is_rounded_up=True)
+    return taken if taken or surge else 1  # neither would never end: Kubernetes takes one
+
+
+def _taken_in_order(workload: JsonObject) -> int:
     strategy = section(workload, "spec", "updateStrategy")
     if text(strategy, "type") == "OnDelete":
         return 0
-    is_rounded_up = text(workload, "kind") == "DaemonSet"
     told = section(strategy, "rollingUpdate").get("maxUnavailable", 1)
-    return _share(told, _replicas(workload), is_rounded_up=is_rounded_up)
+    return max(1, share_of(told, _replicas(workload), is_rounded_up=False))  # where it rounds to none one is taken
+
+
+def _taken_node_by_node(workload: JsonObject) -> int:
+    strategy = section(workload, "spec", "updateStrategy")
+    if text(strategy, "type") == "OnDelete":
+        return 0
+    told = section(strategy, "rollingUpdate").get("maxUnavailable", 1)
+    return share_of(told, _replicas(workload), is_rounded_up=True)
 
 
 def _replicas(workload: JsonObject) -> int:
@@ -127,13 +157,3 @@ def _replicas(workload: JsonObject) -> int:
 def _available(workload: JsonObject) -> int:
     status = section(workload, "status")
     return number(status, "numberAvailable" if text(workload, "kind") == "DaemonSet" else "availableReplicas")
-
-
-def _share(told: JsonValue, total: int, *, is_rounded_up: bool) -> int:
-    """Return a number, or a percentage of a total; all of it where it is neither."""
-    if isinstance(told, int):
-        return told
-    percent = parse_whole(str(told).removesuffix("%"))
-    if percent is None:
-        return total
-    return -(-total * percent // 100) if is_rounded_up else total * percent // 100

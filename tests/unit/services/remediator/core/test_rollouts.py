@@ -38,7 +38,7 @@ def names(change: Rollout) -> list[str]:
         (rolling(maxSurge="50%", maxUnavailable="50%"), 2, 2, 2),
         (rolling(maxSurge="30%", maxUnavailable="30%"), 1, 2, 3),  # 1.2 of each: rounded up, and down
         (rolling(maxSurge=0, maxUnavailable=0), 1, 0, 3),
-        (rolling(maxSurge=True, maxUnavailable="half"), 1, 0, 3),
+        (rolling(maxSurge=0, maxUnavailable="half"), 4, 0, 0),  # of what cannot be read the worst is said
         ({"type": "Recreate"}, 4, 0, 0),
     ],
 )
@@ -72,6 +72,7 @@ def test_a_paused_deployment_replaces_nothing() -> None:
         (rolling(partition=2), ["web-10", "web-2"], 2),
         (rolling(partition=11), [], 3),
         (rolling(maxUnavailable=2), ["web-10", "web-2", "web-1"], 1),
+        (rolling(maxUnavailable="10%"), ["web-10", "web-2", "web-1"], 2),
         (OFF, [], 3),
     ],
 )

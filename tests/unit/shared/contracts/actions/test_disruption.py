@@ -56,7 +56,17 @@ def budget(desired: int | None, **selector: Any) -> Any:
         (rolling(type="Recreate"), 0),
         (rolling("StatefulSet"), 3),
         (rolling("StatefulSet", **taking(2)), 2),
+        (rolling("StatefulSet", **taking("10%")), 3),  # rounds to none, and one is taken
+        (rolling("StatefulSet", **taking(0)), 3),
+        (rolling("StatefulSet", **taking(True)), 0),
+        (rolling("StatefulSet", available=3), 2),  # goes on beside the one that is down
+        (rolling("StatefulSet", available=1, **taking(2)), 0),
+        (rolling("StatefulSet", available=5), 3),  # one more is still going
+        (rolling("StatefulSet", available=2, type="OnDelete"), 4),
         (rolling("StatefulSet", type="OnDelete"), 4),
+        (rolling("DaemonSet", type="OnDelete"), 4),
+        (rolling("DaemonSet", available=3), 3),  # takes the one that is down first
+        (rolling(available=3), 3),
         (rolling("DaemonSet"), 3),
         (rolling("DaemonSet", **taking("30%")), 2),
         ({"kind": "Deployment"}, 1),
@@ -74,6 +84,12 @@ def test_what_a_rollout_may_leave_is_what_the_strategy_says(workload: Any, lowes
         (rolling(), [budget(1), budget(4)], "a rollout may leave 3 pods available, and web asks for 4"),
         (rolling(), [budget(4, matchLabels={"app": "other"})], ""),
         (rolling(), [], ""),
+        (rolling("StatefulSet", replicas=3, available=3), [budget(2)], ""),
+        (
+            rolling("StatefulSet", replicas=3, available=2),
+            [budget(2)],
+            "a rollout may leave 1 pods available, and web asks for 2",
+        ),
         (rolling(), [budget(None)], "a rollout may leave 3 pods available, and web asks for 4"),  # not counted yet
         (rolling(type="Recreate"), [budget(1)], "a rollout may leave 0 pods available, and web asks for 1"),
         (rolling(type="Recreate", available=0), [budget(1)], ""),  # nothing works, so nothing can be taken
