@@ -18,7 +18,6 @@ from services.remediator.core.brake import Verdict
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
-from shared.contracts.actions import RestartPod
 from shared.contracts.actions.base import Done, UnansweredError
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
@@ -96,8 +95,8 @@ class Remediation:
         return self._held(settled)
 
     async def _ended(self, command: Command, *, is_new: bool, traceparent: str | None) -> Result:
-        # that a pod is gone does not say who evicted it; one that was taken up before was looked at by its first doer
-        can_be_told = not command.dry_run and not (is_new and isinstance(command.action, RestartPod))
+        # that a pod is gone does not say who took it away; one taken up before was looked at by its first doer
+        can_be_told = not command.dry_run and not (is_new and command.action.TOLD_BY_ABSENCE)
         found = await self._found_done(command) if can_be_told else None
         if found is not None:
             return found

@@ -119,6 +119,8 @@ class ActionBase(Value, ABC):
     """Whether it only takes back what was done for a time, so that no brake may hold it up."""
     PARTIAL: ClassVar[bool] = False
     """Whether it is done to the one pod or volume that a signal names, and leaves the workload's others as they are."""
+    TOLD_BY_ABSENCE: ClassVar[bool] = False
+    """Whether it is told by an object that is gone, which does not say who took it away."""
     TRACELESS: ClassVar[bool] = False
     """Whether nothing in the cluster tells that it was done: what a leader of before has sent is not known, then."""
 

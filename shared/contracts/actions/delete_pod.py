@@ -34,6 +34,7 @@ class DeletePod(ActionBase):
     KINDS: ClassVar[frozenset[str]] = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"})
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(["pods"], verbs=["get", "patch", "delete"])
     PARTIAL: ClassVar[bool] = True
+    TOLD_BY_ABSENCE: ClassVar[bool] = True
 
     kind: Literal["delete-pod"] = "delete-pod"
     pod: str

@@ -30,6 +30,7 @@ class RestartPod(ActionBase):
         Right("", "pods/eviction", "create")
     }
     PARTIAL: ClassVar[bool] = True
+    TOLD_BY_ABSENCE: ClassVar[bool] = True
 
     kind: Literal["restart-pod"] = "restart-pod"
     pod: str

@@ -35,7 +35,7 @@ from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from services.remediator.trail_words import twice_told
-from shared.contracts.actions import CallWebhook, SetMemory
+from shared.contracts.actions import Action, CallWebhook, DeletePod, RestartPod, SetMemory
 from shared.contracts.actions.base import RefusedError, UnansweredError
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.commands import Command
@@ -301,6 +301,31 @@ async def test_where_the_store_has_forgotten_a_command_it_is_told_again_as_it_wa
     stage.store.restore({})
     await stage.live(asked, Fuse(0, is_after=False))
     assert (len(stage.results), len(stage.effects)) == (1, 1 if asked is ORDERS["applied"] else 0)
+
+
+GONE = {
+    "restart-pod": RestartPod(pod="web-1", uid="gone"),
+    "delete-pod": DeletePod(pod="web-1", uid="gone"),
+    "delete-pod, stuck": DeletePod(pod="web-1", uid="gone", force=True),
+}
+
+
+@pytest.mark.parametrize("action", GONE.values(), ids=GONE)
+async def test_a_pod_that_was_gone_before_is_not_told_as_taken_away_and_costs_nothing(action: Action) -> None:
+    stage = Stage()
+    await stage.live(command(action=action), ALIVE)
+    told = stage.result_of("cmd-1")
+    assert (told.outcome, told.reason) == (Outcome.REFUSED, "target-gone")
+    assert (stage.effects, await stage.taken()) == ([], [])
+
+
+@pytest.mark.parametrize("action", GONE.values(), ids=GONE)
+async def test_a_stop_is_asked_before_a_pod_that_is_gone(action: Action) -> None:
+    stage = Stage()
+    stopped: Any = {"metadata": {"annotations": {"sre-agent.dev/pause": "ann: moving it"}}}
+    stage.cluster.api.patch(Target(DEPLOYMENTS, "bank", "web"), Patch(PatchKind.MERGE, stopped))
+    await stage.live(command(action=action), ALIVE)
+    assert stage.result_of("cmd-1").reason == "paused"
 
 
 CALL = command("cmd-call", action=CallWebhook(webhook="pipeline"))
