@@ -50,6 +50,7 @@ class RestoreService(ActionBase):
         workload = yield from read_unprotected(path, order)
         at = f"{collection_of(_KIND, order.workload.namespace)}/{self.service}"
         service = yield from read_unprotected(at, order)
+        _check_unmade(service)
         wanted = self._declared(service, workload) if self.direction == "forth" else _found(service, order)
         yield Patch(at, _operations(service, wanted, self._kept(service, wanted, order)), PatchType.JSON)
         return Done(tuple(_lines(self.service, section(service, "spec"), wanted)))
@@ -69,7 +70,6 @@ class RestoreService(ActionBase):
         return f"give service {self.service} the selector and ports that it was declared with"
 
     def _declared(self, service: JsonObject, workload: JsonObject) -> JsonObject:
-        _check_unmade(service)
         check_not_undone(service, _ROUTING, present=_in_words(section(service, "spec")))
         declared = section(_applied(service), "spec")
         selector, ports = section(declared, "selector"), list(sections(declared, "ports"))

@@ -54,9 +54,11 @@ class ScaleHpa(ActionBase):
         found = yield from _autoscalers_of(order.workload)
         autoscaler = _the_only(found)
         refuse_protected(autoscaler, order)
+        _check_unmade(autoscaler)
+        before, field = _bound(autoscaler, self.bound), ("spec", self.bound)
         if self.direction == "forth":
-            _check_unmade(autoscaler, self.bound)
-        before = _bound(autoscaler, self.bound)
+            check_not_undone(autoscaler, field, present=str(before))
+        check_unowned(autoscaler, field)
         after = self._raised(autoscaler) if self.direction == "forth" else self._former(autoscaler, order)
         name = text(section(autoscaler, "metadata"), "name")
         body: JsonObject = {"metadata": self._metadata(autoscaler, order, after), "spec": {self.bound: after}}
@@ -157,18 +159,15 @@ def _the_only(found: list[JsonObject]) -> JsonObject:
     return found[0]
 
 
-def _check_unmade(autoscaler: JsonObject, bound: Bound) -> None:
+def _check_unmade(autoscaler: JsonObject) -> None:
     """Hold it against who else makes it, and would make it anew.
 
     Raises:
-        RefusedError: another controller does, or keeps the bound as it wants it.
+        RefusedError: another controller does.
     """
     made = next((text(one, "kind") for one in sections(autoscaler, "metadata", "ownerReferences")), "")
     if made or _KEDA_LABEL in labels_of(autoscaler):
         raise RefusedError(Refusal.OWNED_BY_OTHER, f"the autoscaler is made by {made or 'KEDA'}")
-    field = ("spec", bound)
-    check_not_undone(autoscaler, field, present=str(_bound(autoscaler, bound)))
-    check_unowned(autoscaler, field)
 
 
 def _bound(autoscaler: JsonObject, bound: Bound) -> int:

@@ -58,9 +58,10 @@ class SetCpu(ActionBase):
             wanted = self._former(held, workload, order)
         else:
             wanted = self._raised(held)
-            self._check_free(workload, held)
-            yield from check_unsized(workload, order, container=self.container, resource="cpu")
-            yield from check_budgets_of_rollout(workload, order)
+            self._check_not_undone(workload, held)
+        self._check_unowned(workload, held)
+        yield from check_unsized(workload, order, container=self.container, resource="cpu")
+        yield from check_budgets_of_rollout(workload, order)
         metadata = order.metadata_for(workload, self._marks(held, wanted, order))
         noted = noting(metadata, self._kept(held, wanted), order, direction=self.direction)
         body: JsonObject = {"metadata": noted, "spec": template_with(self.container, "cpu", wanted)}
@@ -86,11 +87,13 @@ class SetCpu(ActionBase):
             raise RefusedError(Refusal.CAP_REACHED)
         return {bound: format_millis(millis) for bound, millis in wanted.items()}
 
-    def _check_free(self, workload: JsonObject, held: Mapping[str, str]) -> None:
+    def _check_not_undone(self, workload: JsonObject, held: Mapping[str, str]) -> None:
         for bound, quantity in held.items():
-            field = cpu_of(self.container, bound)
-            check_not_undone(workload, field, present=_canonical(quantity))
-            check_unowned(workload, field)
+            check_not_undone(workload, cpu_of(self.container, bound), present=_canonical(quantity))
+
+    def _check_unowned(self, workload: JsonObject, held: Mapping[str, str]) -> None:
+        for bound in held:
+            check_unowned(workload, cpu_of(self.container, bound))
 
     def _multiplied(self, millis: int) -> int:
         return max(millis, min(math.ceil(millis * self.factor), self.cap_millis))

@@ -68,6 +68,38 @@ def test_what_we_set_back_ourselves_may_be_done_anew(action: Action, path: str, 
 
 
 @pytest.mark.parametrize(("action", "path", "after", "before"), CASES)
+def test_what_another_actor_owns_by_now_is_not_set_back(action: Action, path: str, after: str, before: str) -> None:
+    del after, before
+    server = Server(objects_for(path))
+    done = outcome(server, action)
+    assert isinstance(done, Done)
+    back = action.inverse() or done.inverse
+    assert back is not None
+    owned = undone_by("argocd-controller", server.objects, path, server.objects[path]["spec"])
+    refusal, message = refused(owned, back, order("cmd-2", reverts="cmd-1"))
+    assert (refusal, owned.written) == (Refusal.OWNED_BY_OTHER, [])
+    assert message.endswith("argo-cd (manager argocd-controller)")
+
+
+@pytest.mark.parametrize(
+    ("action", "path", "owner"),
+    [
+        (ScaleHpa(by=3, at_most=20), AUTOSCALER, {"kind": "ScaledObject", "name": "queue"}),
+        (RESTORE, SERVICE, {"kind": "Gateway", "name": "web"}),
+    ],
+)
+def test_what_another_controller_makes_by_now_is_not_set_back(action: Action, path: str, owner: Any) -> None:
+    server = Server(objects_for(path))
+    assert isinstance(outcome(server, action), Done)
+    found = deepcopy(server.objects[path])
+    found["metadata"]["ownerReferences"] = [owner]
+    adopted, back = Server({**server.objects, path: found}), action.inverse()
+    assert back is not None
+    assert outcome(adopted, back, order("cmd-2", reverts="cmd-1")) is Refusal.OWNED_BY_OTHER
+    assert adopted.written == []
+
+
+@pytest.mark.parametrize(("action", "path", "after", "before"), CASES)
 def test_without_the_mark_it_is_done_again(action: Action, path: str, after: str, before: str) -> None:
     del after, before
     was = objects_for(path)
