@@ -198,10 +198,13 @@ ADVICE: Mapping[Refusal, Advice] = {
         "`SRE_WEBHOOKS_FILE`. Else look at the receiver's log, by the `webhook-id`, which is the command.",
     ),
     Refusal.NOT_OURS: Advice(
-        "The node was cordoned by somebody else (it lacks the annotation `sre-agent.dev/cordoned`), who has a reason. "
-        "Of a Job that was to be made: there is one of that name which does not carry the command's mark.",
-        "Ask who cordoned it, and uncordon it by hand: `kubectl uncordon NODE`. Look who made the Job, and why under "
-        "such a name: nobody gets one by accident.",
+        "The node was cordoned by somebody else (it lacks the annotation `sre-agent.dev/cordoned`, or its "
+        "`managedFields` name who cordoned it since), who has a reason. Of a pause or a suspension that was to be "
+        "taken back: somebody else set it since. Of a Job that was to be made: there is one of that name which does "
+        "not carry the command's mark.",
+        "Ask who set it (`kubectl get KIND NAME -o yaml --show-managed-fields`), and take it back by hand: `kubectl "
+        "uncordon NODE`, `kubectl rollout resume`. Look who made the Job, and why under such a name: nobody gets one "
+        "by accident.",
     ),
     Refusal.TOO_FEW_NODES: Advice(
         "Too few of the other nodes are ready and take pods for this one to be taken out: another is cordoned or not "

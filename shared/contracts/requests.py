@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from shared.contracts.model import JsonObject, JsonValue
 
+OUR_MANAGER = "sre-agent"
+"""The name under which we write, so that an object tells what of it is ours by now."""
+
 
 class PatchType(StrEnum):
     """How a patch is written."""

@@ -20,7 +20,7 @@ from kubernetes.aio import client, config
 from pydantic_core import from_json
 
 from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.requests import PatchType
+from shared.contracts.requests import OUR_MANAGER, PatchType
 from shared.kernel.errors import ConfigError, SreAgentError, UnavailableError
 
 ANSWER_WITHIN = timedelta(seconds=10)
@@ -163,7 +163,7 @@ class KubeClient:
             KubeError: the server refuses (429 is a disruption budget's answer to an eviction).
             UnavailableError: it does not answer; it may have done it.
         """
-        return _api_object(await self._ask("POST", path, query=_dry(dry_run), body=body))
+        return _api_object(await self._ask("POST", path, query=_writing(dry_run), body=body))
 
     async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
         """Patch an object and return it.
@@ -172,7 +172,7 @@ class KubeClient:
             KubeError: the server refuses (409 where the patch names another resourceVersion).
             UnavailableError: it does not answer; it may have done it.
         """
-        return _api_object(await self._ask("PATCH", path, query=_dry(dry_run), body=body, content_type=kind))
+        return _api_object(await self._ask("PATCH", path, query=_writing(dry_run), body=body, content_type=kind))
 
     async def ask(self) -> None:
         """Ask whether the server is ready, which its store is part of.
@@ -304,6 +304,11 @@ def _translated(doing: str) -> Generator[None]:
 
 def _dry(dry_run: bool) -> dict[str, str]:  # noqa: FBT001
     return {"dryRun": "All"} if dry_run else {}
+
+
+def _writing(dry_run: bool) -> dict[str, str]:  # noqa: FBT001
+    """Return the query of a write: under a name of our own, or every client of this library would have written it."""
+    return {"fieldManager": OUR_MANAGER, **_dry(dry_run)}
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.remediator.adapters.acting import Actor, Refused
-from shared.contracts.actions import Action, RestartPod, Rollback
+from shared.contracts.actions import Action, PauseRollout, RestartPod, ResumeRollout, Rollback
 from shared.contracts.actions.base import Done
 from shared.contracts.model import JsonObject
 from shared.contracts.refusals import Refusal
@@ -130,6 +130,19 @@ async def test_a_previewed_rollback_leaves_the_template(bank: Bank, actor: Actor
     assert isinstance(done, Done)
     assert f"container server: image: {BROKEN_IMAGE} → {SOUND_IMAGE}" in done.changes
     assert (bank.image(document), bank.marks(document)) == (BROKEN_IMAGE, (None, None))
+
+
+@pytest.mark.parametrize("is_anew", [False, True])
+async def test_a_pause_is_taken_back_unless_a_person_made_it_anew(is_anew: bool, bank: Bank, actor: Actor) -> None:
+    document = bank.run("Deployment", "paused")
+    ordered = command(document, PauseRollout())
+    assert isinstance(await live(actor, ordered), Done)
+    for paused in (False, True) if is_anew else ():
+        bank.patch(document, {"spec": {"paused": paused}})
+    undo = command(document, ResumeRollout()).model_copy(update={"reverts": ordered.id})
+    answer = await live(actor, undo)
+    assert (answer.refusal if isinstance(answer, Refused) else None) == (Refusal.NOT_OURS if is_anew else None)
+    assert bank.read(document)["spec"].get("paused", False) is is_anew
 
 
 def gone_pod(bank: Bank) -> tuple[Any, Action]:

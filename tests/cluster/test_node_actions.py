@@ -132,6 +132,15 @@ async def test_a_node_is_cordoned_and_uncordoned_by_the_inverse(nodes: Bank, act
     assert await actor.has_happened(undo)
 
 
+async def test_a_cordon_that_a_person_took_back_and_made_anew_is_the_persons(nodes: Bank, actor: Actor) -> None:
+    ordered = command(FIRST, Cordon())
+    assert isinstance(await actor.act(ordered, token=TOKEN_NOW, dry_run=False), Done)
+    for unschedulable in (None, True):
+        nodes.patch(FIRST, {"spec": {"unschedulable": unschedulable}})
+    assert isinstance(answer := await live(actor, Uncordon()), Refused)
+    assert (answer.refusal, state(nodes)[:2]) == (Refusal.NOT_OURS, (True, ordered.id))
+
+
 @pytest.mark.parametrize("action", [Cordon(), Drain(at_most=5)])
 async def test_what_is_previewed_is_not_done(action: Action, nodes: Bank, actor: Actor) -> None:
     served(nodes, "previewed")

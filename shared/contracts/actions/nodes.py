@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 from shared.contracts.actions.base import Order, RefusedError, read_all
+from shared.contracts.actions.ownership import other_writer_of
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import annotations_of, condition, flag, section, sections, text
 from shared.contracts.paths import collection_of
@@ -11,7 +12,7 @@ from shared.contracts.requests import Answer, ListAll, Patch, PatchType
 from shared.contracts.rights import Right, rights_on
 
 CORDON_ANNOTATION = "sre-agent.dev/cordoned"
-"""By which command a node was cordoned, for as long as that cordon lasts: it alone is ours to take back."""
+"""By which command a node was cordoned. It outlives an uncordon by a person: who wrote the cordon is asked as well."""
 NODE = frozenset({"Node"})
 CHANGE_NODES: frozenset[Right] = rights_on(["nodes"], verbs=["get", "patch"])
 _OF_KUBERNETES = "node.kubernetes.io/"
@@ -24,8 +25,8 @@ def is_cordoned(node: JsonObject) -> bool:
 
 
 def is_ours(node: JsonObject) -> bool:
-    """Tell whether a node's cordon is one of our own."""
-    return CORDON_ANNOTATION in annotations_of(node)
+    """Tell whether a node's cordon is one of our own, and no person has uncordoned it and cordoned it anew since."""
+    return CORDON_ANNOTATION in annotations_of(node) and not other_writer_of(node, ("spec", "unschedulable"))
 
 
 def cordon_of(path: str, node: JsonObject, order: Order) -> Patch:

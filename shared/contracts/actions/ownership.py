@@ -12,6 +12,7 @@ from typing import Literal, cast
 
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.objects import annotations_of, section, sections, text
+from shared.contracts.requests import OUR_MANAGER
 from shared.contracts.workloads import WorkloadRef
 
 DESPITE_ANNOTATION = "sre-agent.dev/despite-owner"
@@ -67,6 +68,7 @@ _SCALED_BY = "scaledobject.keda.sh/name"
 _SUSPENDED = ("kustomize.toolkit.fluxcd.io/reconcile", "disabled")
 _SCALER = "kube-controller-manager"
 _IDLE_MODES = frozenset({"Off"})
+_SOMEBODY = "somebody"
 
 
 def memory_of(container: str, bound: str) -> FieldPath:
@@ -108,7 +110,13 @@ def sizer_of(
 def last_writer_of(source: JsonObject, path: FieldPath) -> str:
     """Return the name under which a field was written last; `somebody` where the object does not tell."""
     writers = [one for one in sections(source, "metadata", "managedFields") if _holds(section(one, "fieldsV1"), path)]
-    return max(((text(one, "time"), text(one, "manager")) for one in writers), default=("", ""))[1] or "somebody"
+    return max(((text(one, "time"), text(one, "manager")) for one in writers), default=("", ""))[1] or _SOMEBODY
+
+
+def other_writer_of(source: JsonObject, path: FieldPath) -> str:
+    """Return who but us wrote a field last; empty where that was us, or where the object does not tell."""
+    writer = last_writer_of(source, path)
+    return "" if writer in {OUR_MANAGER, _SOMEBODY} else writer
 
 
 def in_words(path: FieldPath) -> str:

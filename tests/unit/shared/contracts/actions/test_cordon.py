@@ -16,7 +16,7 @@ from shared.contracts.requests import Patch, PatchType
 from shared.contracts.workloads import WorkloadRef
 from tests.unit.shared.contracts.actions.conversation import WEB, Server, has_happened, labelled, order, outcome
 from tests.unit.shared.contracts.actions.nodes import AT_NODE, CORDONED, MARKS, NODE, NODES, node, seen, three
-from tests.unit.shared.contracts.actions.objects import PROTECTION
+from tests.unit.shared.contracts.actions.objects import PROTECTION, managed
 
 TAINT = {"key": "team", "effect": "NoSchedule"}
 LOST = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
@@ -83,6 +83,18 @@ def test_an_uncordon_whose_precondition_does_not_hold_is_refused_by_its_name(
 ) -> None:
     server = Server(objects)
     assert (outcome(server, Uncordon(), ON_NODE), server.written) == (refusal, [])
+
+
+@pytest.mark.parametrize(
+    ("writer", "refusal"),
+    [("kubectl-cordon", Refusal.NOT_OURS), ("sre-agent", None), ("kube-controller-manager", Refusal.NOT_OURS)],
+)
+def test_a_cordon_that_a_person_took_back_and_made_anew_is_left_as_it_is(writer: str, refusal: Any) -> None:
+    ours = node(cordoned=True, annotations=CORDONED)  # `kubectl uncordon` leaves our annotation
+    server = Server({**three(), AT_NODE: managed(ours, writer, {"f:spec": {"f:unschedulable": {}}})})
+    done = outcome(server, Uncordon(), order(workload=NODE, reverts="cmd-0"))
+    assert (None if isinstance(done, Done) else done) == refusal
+    assert bool(server.written) is (refusal is None)
 
 
 @pytest.mark.parametrize("action", [Cordon(), Uncordon()])

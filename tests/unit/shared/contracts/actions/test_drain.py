@@ -25,7 +25,7 @@ from tests.unit.shared.contracts.actions.nodes import (
     seen,
     three,
 )
-from tests.unit.shared.contracts.actions.objects import PROTECTION
+from tests.unit.shared.contracts.actions.objects import PROTECTION, managed
 
 ACTION = Drain(at_most=3)
 PODS = "/api/v1/namespaces/bank/pods"
@@ -39,6 +39,7 @@ STAYING = {
     **pod_on("leaving", deletionTimestamp="2030-01-01T00:00:00Z"),
 }
 STANDING = {**three(), **pod_on("a"), **pod_on("b", namespace="shop"), **STAYING}
+CORDON: Any = {"f:spec": {"f:unschedulable": {}}}
 A_POD, B_POD = f"{PODS}/a", "/api/v1/namespaces/shop/pods/b"
 
 
@@ -87,6 +88,10 @@ def protected(path: str) -> Mapping[str, Any]:
     [
         ({}, Refusal.TARGET_GONE),
         ({**STANDING, AT_NODE: node(cordoned=True)}, Refusal.CHANGED_MEANWHILE),
+        (
+            {**STANDING, AT_NODE: managed(node(cordoned=True, annotations=CORDONED), "ann", CORDON)},
+            Refusal.CHANGED_MEANWHILE,
+        ),
         ({**STANDING, AT_NODE: labelled(node(), **PROTECTION)}, Refusal.PROTECTED_OBJECT),
         ({**STANDING, f"{NODES}/n2": node("n2", cordoned=True)}, Refusal.TOO_FEW_NODES),
         ({**STANDING, f"{NODES}/n2": node("n2", ready="False")}, Refusal.TOO_FEW_NODES),

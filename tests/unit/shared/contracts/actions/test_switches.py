@@ -9,7 +9,7 @@ from shared.contracts.actions.base import ActionBase, Done
 from shared.contracts.actions.marks import is_marked
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
-from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome
+from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
 from tests.unit.shared.contracts.actions.objects import PROTECTION, deployment, managed
 
 DEPLOYMENT = ("Deployment", "/apis/apps/v1/namespaces/bank/deployments/web", "paused")
@@ -63,6 +63,31 @@ def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_written(
         server = Server({path: found})
         assert (outcome(server, action, asked), server.written) == (refusal, [])
     assert outcome(Server({}), action, asked) is Refusal.TARGET_GONE
+
+
+@pytest.mark.parametrize(
+    ("writer", "reverts", "is_refused"),
+    [
+        ("kubectl-rollout", "cmd-0", True),
+        ("kubectl-rollout", "", False),  # asked for by itself, it is meant whoever set the switch
+        ("sre-agent", "cmd-0", False),
+        ("", "cmd-0", False),  # the object does not tell
+    ],
+)
+@pytest.mark.parametrize(("place", "action", "on"), SWITCHES)
+def test_a_switch_that_somebody_set_since_is_not_taken_back(
+    place: Place, action: ActionBase, on: bool, writer: str, reverts: str, is_refused: bool
+) -> None:
+    kind, path, field = place
+    asked = order(workload=WorkloadRef(kind=kind, namespace="bank", name="web"), reverts=reverts)
+    found = standing(field, on=not on)
+    server = Server({path: managed(found, writer, {"f:spec": {f"f:{field}": {}}}) if writer else found})
+    if is_refused:
+        told = f"{field}: kubectl-rollout set it since command cmd-0 did"
+        assert refused(server, action, asked) == (Refusal.NOT_OURS, told)
+    else:
+        assert isinstance(outcome(server, action, asked), Done)
+    assert bool(server.written) is not is_refused
 
 
 @pytest.mark.parametrize(("place", "action", "on"), SWITCHES)
