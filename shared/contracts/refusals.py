@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     CONTAINER_UNKNOWN = "container-unknown"
     CHANGED_MEANWHILE = "changed-meanwhile"
     NO_EARLIER_REVISION = "no-earlier-revision"
+    ROLLED_OUT = "rolled-out"
     NOT_FAILED = "not-failed"
     NOT_STUCK = "not-stuck"
     ALREADY_RETRIED = "already-retried"
@@ -142,6 +143,12 @@ ADVICE: Mapping[Refusal, Advice] = {
         "rollback has left the others already (the result's message names its command).",
         "Mend the template by hand, or ask by hand for a rollback to a revision that is named. Keep "
         "`revisionHistoryLimit` at 2 or more where a rollback is to be possible.",
+    ),
+    Refusal.ROLLED_OUT: Advice(
+        "The step takes back only a rollout that has not come through (`unfinished: true`), and the present revision "
+        "was there whole before its pods broke: the rollout is not the cause, and the one before would break alike.",
+        "Look what else changed: a registry, a pull Secret, a ConfigMap or a node that is away or new. Where it is the "
+        "release all the same: `sre-agent act` with `rollback`, or `kubectl rollout undo`.",
     ),
     Refusal.NOT_FAILED: Advice(
         "The pod or the Job has not failed, at least not any more: what runs, waits or is done is never deleted, nor "

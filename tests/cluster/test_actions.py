@@ -15,8 +15,10 @@ from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import Action, PauseRollout, RestartPod, ResumeRollout, Rollback
 from shared.contracts.actions.base import Done
 from shared.contracts.model import JsonObject
+from shared.contracts.objects import condition
 from shared.contracts.refusals import Refusal
 from shared.infra.kube import KubeClient
+from tests.cluster.accounts import apply
 from tests.cluster.bank import BROKEN_IMAGE, MEBIBYTE, MORE_MEMORY, SOUND_IMAGE, Bank, command, restart_of
 from tests.cluster.leading import TOKEN_NOW, led, live, preview
 from tests.cluster.objects import BANK, KINDS, PROTECTED, TOKEN, running, waiting_pod
@@ -204,6 +206,20 @@ def only_revision(bank: Bank) -> tuple[Any, Action]:
     return bank.run("Deployment", "web"), Rollback()
 
 
+def finished_rollout(bank: Bank) -> tuple[Any, Action]:
+    document = bank.run("Deployment", "web")
+    document["spec"]["template"]["metadata"]["annotations"] = {"release": "2"}
+    apply(bank.admin, document)
+    until(lambda: is_rolled_out(bank.read(document), revision="2"))
+    return document, Rollback(unfinished=True)
+
+
+def is_rolled_out(deployment: Any, *, revision: str) -> bool:
+    at_revision = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == revision
+    is_through = condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    return at_revision and is_through and deployment["status"]["replicas"] == deployment["status"]["updatedReplicas"]
+
+
 def protected_pod(bank: Bank) -> tuple[Any, Action]:
     document = bank.run("Deployment", "web")
     pod = bank.pods("web")[0]
@@ -264,6 +280,7 @@ def no_such_quantity(bank: Bank) -> tuple[Any, Action]:
         (other_limit, Refusal.CHANGED_MEANWHILE),
         (other_template, Refusal.CHANGED_MEANWHILE),
         (only_revision, Refusal.NO_EARLIER_REVISION),
+        (finished_rollout, Refusal.ROLLED_OUT),
         (protected_pod, Refusal.PROTECTED_OBJECT),
         (pod_of_a_protected_workload, Refusal.PROTECTED_OBJECT),
         (memory_of_a_protected_workload, Refusal.PROTECTED_OBJECT),

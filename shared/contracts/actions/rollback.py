@@ -12,7 +12,16 @@ from shared.contracts.actions.ownership import TEMPLATE, in_words
 from shared.contracts.actions.preconditions import check_not_undone, check_unowned, path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.objects import annotations_of, containers_of, controller_of, section, text, uid_of, version_of
+from shared.contracts.objects import (
+    annotations_of,
+    condition,
+    containers_of,
+    controller_of,
+    section,
+    text,
+    uid_of,
+    version_of,
+)
 from shared.contracts.paths import collection_of
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Patch, PatchType
@@ -30,6 +39,9 @@ class Rollback(ActionBase):
     """Give the workload the template of its last revision before the failing one, or that of the `revision` named.
 
     A revision that a rollback of ours has left is no earlier one: a second rollback goes further back, or nowhere.
+
+    With `unfinished`, only while the failing revision has never been there whole: what broke after that, as where a
+    registry or a Secret is away, is not the rollout's doing, and the revision before would break alike.
     """
 
     HEALS: ClassVar[str] = "a rollout whose new pods do not come up: a wrong image, a crash at start, a failing probe"
@@ -42,6 +54,7 @@ class Rollback(ActionBase):
     kind: Literal["rollback"] = "rollback"
     from_template_hash: str = ""
     revision: int = Field(default=0, ge=0, exclude_if=lambda revision: not revision)
+    unfinished: bool = Field(default=False, exclude_if=lambda unfinished: not unfinished)
 
     def course(self, order: Order) -> Course:
         """Put the template of the ReplicaSet before, or of the one named, in place of the Deployment's."""
@@ -49,6 +62,8 @@ class Rollback(ActionBase):
         deployment = yield from read_unprotected(path, order)
         known = yield from read_all(collection_of("ReplicaSet", order.workload.namespace))
         present, target = self._revisions(deployment, known)
+        if self.unfinished and _is_rolled_out(deployment):
+            raise RefusedError(Refusal.ROLLED_OUT)
         before, after = _template_hash_of(present), _template_hash_of(target)
         check_not_undone(deployment, TEMPLATE, present=before)
         check_unowned(deployment, TEMPLATE)
@@ -91,14 +106,31 @@ class RollbackRung(ActionRungBase):
 
     action: Literal["rollback"]
     """Give a Deployment the template of the revision before the failing one."""
+    unfinished: bool = False
+    """Whether to take back only a rollout that has never been there whole, as where its image cannot be got."""
 
     def aimed(self, signal: Signal) -> Rollback:
         """Roll back from the template of the pod that was found, or from whichever is present."""
-        return Rollback(from_template_hash=signal.template_hash if isinstance(signal, ContainerSignal) else "")
+        failing = signal.template_hash if isinstance(signal, ContainerSignal) else ""
+        return Rollback(from_template_hash=failing, unfinished=self.unfinished)
 
     def in_words(self) -> str:
         """Say where to."""
-        return "roll back to the revision before"
+        return f"roll back to the revision before{', unless it is rolled out' if self.unfinished else ''}"
+
+
+def _is_rolled_out(deployment: JsonObject) -> bool:
+    """Tell whether the present revision was there whole at least once.
+
+    The Deployment controller says `NewReplicaSetAvailable` from then on, whatever becomes of the pods, until another
+    rollout begins (kubernetes.io, Deployments, "Complete Deployment"). It says nothing where no deadline is set
+    (`progressDeadlineSeconds` at its maximum): there no pod of another revision may be left.
+    """
+    progress = condition(deployment, "Progressing")
+    if progress:
+        return text(progress, "reason") == "NewReplicaSetAvailable"
+    status = section(deployment, "status")
+    return status.get("updatedReplicas") == status.get("replicas")
 
 
 def _is_owned(replica_set: JsonObject, deployment: JsonObject) -> bool:

@@ -57,6 +57,7 @@ def test_a_rollback_to_a_named_revision_takes_that_one() -> None:
 def test_a_rollback_that_names_no_revision_says_nothing_of_it() -> None:
     assert Rollback().model_dump() == {"kind": "rollback", "from_template_hash": ""}
     assert Rollback.model_validate_json(Rollback(revision=4).model_dump_json()).revision == 4
+    assert Rollback.model_validate_json(Rollback(unfinished=True).model_dump_json()).unfinished
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,34 @@ def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_written(
     server: Server, action: Rollback, refusal: Refusal
 ) -> None:
     assert (outcome(server, action, order(tier="database")), server.written) == (refusal, [])
+
+
+def rolling(reason: str, **counts: int) -> Any:
+    """Return a Deployment whose controller tells how far its rollout is; nothing where the reason is empty."""
+    told = {"conditions": [{"type": "Progressing", "status": "True", "reason": reason}]} if reason else {}
+    return deployment() | {"status": {**told, **counts}}
+
+
+@pytest.mark.parametrize(
+    ("found", "is_taken_back"),
+    [
+        (rolling("ReplicaSetUpdated", replicas=2, updatedReplicas=1), True),
+        (rolling("ReplicaSetUpdated", replicas=1, updatedReplicas=1), True),  # its last pod has never been ready
+        (rolling("ProgressDeadlineExceeded", replicas=2, updatedReplicas=1), True),
+        (rolling("NewReplicaSetAvailable", replicas=2, updatedReplicas=2), False),
+        (rolling("", replicas=2, updatedReplicas=1), True),
+        (rolling("", replicas=2, updatedReplicas=2), False),
+        (rolling(""), False),
+    ],
+)
+def test_a_rollout_that_came_through_is_not_taken_back_by_who_takes_back_unfinished_ones(
+    found: Any, is_taken_back: bool
+) -> None:
+    server = history(*TWO, found=found)
+    answer = outcome(server, Rollback(unfinished=True))
+    assert (isinstance(answer, Done), bool(server.written)) == (is_taken_back, is_taken_back)
+    assert is_taken_back or answer is Refusal.ROLLED_OUT
+    assert isinstance(outcome(history(*TWO, found=found), Rollback()), Done)
 
 
 def test_only_a_deployment_has_revisions_to_go_back_to() -> None:
