@@ -66,7 +66,9 @@ class Collecting:
             UnavailableError: the broker or the API server does not answer; what was not published stays news.
             KubeError: the API server refuses to tell an owner.
         """
-        news = [signal for one in observations for signal in await self._signals(one) if self._news.is_news(signal)]
+        signals = [signal for one in observations for signal in await self._signals(one)]
+        now = self._clock.now()
+        news = [self._news.dated(signal, now=now) for signal in signals if self._news.is_news(signal)]
         await self._publisher.publish_all(news, topic=SIGNALS_KUBERNETES)
         for signal in news:
             self._news.told(signal)

@@ -1,7 +1,7 @@
 """Kubernetes objects to signals. `at` is when the object says it came about, else when it was observed.
 
 A container's moment is the start or end of its present state, an event's its last occurrence; what carries no time of
-its own (a Deployment's counts) has the time of observation.
+its own (a Deployment's counts, a node's cordon) has the time of observation.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Objects to signals: what each says of health, and that nothing a cluster says can make it stumble."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +108,42 @@ def test_the_same_state_is_news_once_whatever_its_version() -> None:
     news.told(first)
     assert not news.is_news(same)
     assert news.is_news(changed)
+
+
+def node(*, since: str, ready: str = "True", **spec: Any) -> Any:
+    told = {"type": "Ready", "status": ready, "lastTransitionTime": since}
+    metadata = {"name": "node-1", "uid": "uid-1", "resourceVersion": "9"}
+    return {"metadata": metadata, "spec": spec, "status": {"conditions": [told]}}
+
+
+LONG_AGO, SINCE = "2026-01-01T00:00:00Z", NOW.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize(
+    ("then", "observed", "at"),
+    [
+        (node(since=LONG_AGO, unschedulable=True), NOW, NOW),  # a cordon tells no time
+        (node(since=SINCE, ready="False"), NOW + timedelta(seconds=9), NOW),  # as the object itself tells
+        (node(since=LONG_AGO, unschedulable=True), datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_what_becomes_of_a_node_within_a_state_is_not_as_old_as_the_state(then: Any, observed: Any, at: Any) -> None:
+    news = News()
+    first = news.dated(node_signal(node(since=LONG_AGO), NODE, cluster="c", now=NOW), now=NOW)
+    assert first.at == datetime(2026, 1, 1, tzinfo=UTC)
+    news.told(first)
+    second = node_signal(then, NODE, cluster="c", now=observed)
+    assert news.is_news(second)
+    assert news.dated(second, now=observed).at == at
+    news.forget("uid-1")
+    assert news.dated(second, now=observed).at == second.at
+
+
+def test_what_a_container_tells_of_its_end_before_stays_as_old_as_its_state() -> None:
+    news = News()
+    news.told(container_of(crashing()))
+    later = container_of(crashing(version="7", restarts=4))
+    assert news.dated(later, now=NOW + timedelta(hours=1)).at == later.at
 
 
 def labelled(labels: object) -> Any:
