@@ -5,9 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import pairwise
 
@@ -16,17 +14,15 @@ import pytest
 from services.remediator.adapters import calling
 from services.remediator.adapters.calling import Webhooks
 from services.remediator.adapters.stopping import StoppedError
-from services.remediator.core.webhooks import Webhook
 from shared.contracts.actions.base import RefusedError, UnansweredError
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Call
 from shared.contracts.stops import Stop, Way
 from shared.kernel.errors import UnavailableError
-from shared.runtime.clock import SystemClock
+from tests.integration.remediator.receiver import KEY, Receiver, receiving
 from tests.unit.services.remediator.build import NOW
 
 pytestmark = pytest.mark.integration
-KEY = bytes(range(32))
 SHORT = timedelta(seconds=2)
 OK, NO_CONTENT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"HTTP/1.1 204 No Content\r\n\r\n"
 BROKEN = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
@@ -38,60 +34,6 @@ HALF = b"HTTP/1.1 200"
 SILENCE = b""
 HANGS = None
 NO_ANSWERS = {"500": BROKEN, "garbage": GARBAGE, "half": HALF, "cut": SILENCE, "endless header": ENDLESS_HEADER}
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it arrived."""
-
-    line: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Receiver:
-    """Answers with these bytes, one after the other, and the last for ever; None is never answered."""
-
-    answers: list[bytes | None]
-    arrived: list[Request] = field(default_factory=list[Request])
-    lines: list[asyncio.StreamWriter] = field(default_factory=list[asyncio.StreamWriter])
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.lines.append(writer)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        split = (line.split(": ", 1) for line in head[1:] if line)
-        headers = {name.lower(): value for name, value in split}
-        body = await reader.readexactly(int(headers["content-length"]))
-        self.arrived.append(Request(head[0], headers, body))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer is None:
-            await reader.read()  # until the other side has had enough
-        else:
-            writer.write(answer)
-        writer.close()
-
-    async def hang_up(self) -> None:
-        """Cut every line that is still there."""
-        for line in self.lines:
-            line.transport.abort()
-            with suppress(ConnectionError):
-                await line.wait_closed()
-
-
-@asynccontextmanager
-async def receiving(*answers: bytes | None) -> AsyncGenerator[tuple[Receiver, Webhooks]]:
-    """Serve on a port of its own, and yield what calls it."""
-    receiver = Receiver(list(answers))
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-    async with server:
-        yield receiver, known(server.sockets[0].getsockname()[1])
-    await receiver.hang_up()
-
-
-def known(port: int) -> Webhooks:
-    url = f"http://127.0.0.1:{port}/heal?of=bank"
-    return Webhooks({"pipeline": Webhook(url, KEY)}, clock=SystemClock())
 
 
 async def nothing() -> None:
