@@ -97,7 +97,7 @@ async def _run(real: Real, directory: Path) -> Campaign:
         ) as api,
     ):
         await asyncio.to_thread(_deploy_all, real)
-        await _until(lambda: not _ailing(real), "all workloads are well", _WELL_WITHIN)
+        await _until_none(lambda: _ailing(real), "all workloads are well", _WELL_WITHIN)
         await asyncio.to_thread(_break_all, real)
         await _approve_until_ended(api, {fault.name: _key(fault) for fault in FAULTS})
         plain = await asyncio.to_thread(_plain_states, real)
@@ -287,12 +287,18 @@ async def _silence_the_node(api: httpx.AsyncClient, real: Real) -> Ended:
         await _approve_until_ended(api, {NODE_FAULT: key})
     finally:
         os.kill(kubelet, signal.SIGCONT)
-    await _until(lambda: _is_ready(real.core.read_node(NODE)), "the node is ready again", _WELL_WITHIN)
-    healed = [HEALED_NAMESPACE]
-    await _until(
-        lambda: all(name.endswith("config-lost") for name in _ailing(real, healed)), "all is well again", _WELL_WITHIN
-    )
+    await _until_none(lambda: _unready(real), "the node is ready again", _WELL_WITHIN)
+    await _until_none(lambda: _unhealed(real), "all is well again", _WELL_WITHIN)
     return await _ended(api, NODE_FAULT, key, plain="waits 5 minutes, then moves pods")
+
+
+def _unready(real: Real) -> list[str]:
+    return [] if _is_ready(real.core.read_node(NODE)) else [NODE]
+
+
+def _unhealed(real: Real) -> list[str]:
+    beyond_help = {f"{HEALED_NAMESPACE}/{fault.name}" for fault in FAULTS if fault.end != "healed"}
+    return [name for name in _ailing(real, [HEALED_NAMESPACE]) if name not in beyond_help]
 
 
 def _pid_of(argument: str) -> int:
@@ -326,11 +332,11 @@ async def _scraped(api: httpx.AsyncClient, directory: Path) -> frozenset[str]:
     return frozenset(metric.get("service") or metric["job"] for metric in metrics)
 
 
-async def _until(holds: Callable[[], bool], what: str, within: timedelta) -> None:
+async def _until_none(left: Callable[[], Sequence[str]], what: str, within: timedelta) -> None:
     deadline = time.monotonic() + within.total_seconds()
-    while not await asyncio.to_thread(holds):
+    while names := await asyncio.to_thread(left):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within.total_seconds():.0f} s: {what}")
+            raise AssertionError(f"not within {within.total_seconds():.0f} s: {what}; left: {', '.join(names)}")
         await asyncio.sleep(_LOOK_S)
 
 
