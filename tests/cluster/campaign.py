@@ -41,7 +41,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 PLAIN_NAMESPACE = "plain"
 NODE, NODE_FAULT = "real-1", "node-silent"
-_WELL_WITHIN, _HEALED_WITHIN = timedelta(seconds=120), timedelta(seconds=240)
+_WELL_WITHIN, _HEALED_WITHIN = timedelta(minutes=5), timedelta(minutes=7)
+"""Far beyond what it takes (docs/figures.md): a machine may be busy, and what fails fails late rather than wrongly."""
 _LOOK_S = 0.5
 _FINAL = frozenset({"healed", "escalated", "closed"})
 
