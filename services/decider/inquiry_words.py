@@ -21,6 +21,7 @@ GUARDS: Mapping[Reason, str] = {
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule",
     Reason.MODE_OFF: "the rule, or the rung, is off",
     Reason.PROTECTED: "its namespace, or a label that it shows, is protected",
+    Reason.FINDING_OUTDATED: "only the rule's former words say this of the signal",
     Reason.STALE_FINDING: "it is not newer than the end of the newest incident, or has opened one already",
     Reason.REPEATED_FINDING: "the rule's incident is open; the proof of its cure begins anew",
     Reason.WINDOW_NOT_REACHED: "the window asks for more",

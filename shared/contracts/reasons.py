@@ -9,6 +9,7 @@ class Reason(StrEnum):
     RULE_UNKNOWN = "rule-unknown"
     MODE_OFF = "mode-off"
     PROTECTED = "protected"
+    FINDING_OUTDATED = "finding-outdated"
     STALE_FINDING = "stale-finding"
     REPEATED_FINDING = "repeated-finding"
     WINDOW_NOT_REACHED = "window-not-reached"

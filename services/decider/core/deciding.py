@@ -9,6 +9,7 @@ from services.decider.core.hindsight import look_at, look_back, watch
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
 from services.decider.core.orders import order_action
 from services.decider.core.proving import is_shown_of
+from services.decider.core.recounting import recount
 from services.decider.core.state import Health, WorkloadState
 from services.decider.core.steps import barred_by, end, is_as_shown, judge, settle, start_step, terms_in_force, wake_at
 from services.decider.core.turn import Cause, Output, Turn, World
@@ -26,6 +27,7 @@ def decide(
     """Return the workload's new state and what follows from an entry; `now` is the entry's inbox timestamp."""
     moment = max(now, entry.due) if isinstance(entry, WakeUp) else now
     turn = Turn(state, Cause(entry=entry.id, workload=entry.workload, offset=offset, now=moment), world)
+    recount(turn)
     look_back(turn)  # first by what was known until now: a wake-up that is late changes nothing of it
     watch(turn, entry)
     witness(turn, entry)

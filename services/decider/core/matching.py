@@ -9,6 +9,7 @@ from services.decider.core.conditions import Facts
 from services.decider.core.grouping import Subject, subject_of
 from services.decider.core.language import Scalar
 from services.decider.core.playbook import Playbook
+from services.decider.core.rules import Rule
 from services.decider.core.watching import HELD, Tells, Watch, watches_of
 from shared.contracts.inbox import Finding, Observation
 from shared.contracts.model import JsonObject
@@ -77,6 +78,23 @@ def match(rules: RuleIndex, signal: Signal) -> list[Matched]:
     facts = Facts(signal.kind, values)
     told = (_told(watch, signal, facts, playbook=rules.playbook) for _, watch in candidates)
     return [*matched, *(answer for answer in told if answer is not None)]
+
+
+def says(rule: Rule, entry: Finding | Observation) -> bool:
+    """Tell whether a rule says of an entry's signal what the entry says, which was told by other words of its name.
+
+    The end of what holds is one in each group, so that no matter of which it was told.
+    """
+    signal = entry.signal
+    facts = Facts(signal.kind, facts_of(signal))
+    is_end = isinstance(entry, Observation) and not entry.holds
+    alike = {"id": entry.id, "playbook": entry.playbook} | ({"group": entry.group} if is_end else {})
+    told = (
+        _told(watch, signal, facts, playbook=entry.playbook)
+        for watch in watches_of(rule)
+        if watch.clause.kind == signal.kind
+    )
+    return any(one.model_copy(update=alike) == entry for one in told if one is not None)
 
 
 def may_meet(rules: RuleIndex, body: JsonObject) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.decider.core.ladder import mode_of
+from services.decider.core.matching import says
 from services.decider.core.rules import Rule
 from services.decider.core.steps import start_step
 from services.decider.core.tallies import (
@@ -46,6 +47,9 @@ def found(turn: Turn, finding: Finding) -> None:
     if rule is None:
         turn.decide(Reason.RULE_UNKNOWN, rule=finding.rule)
         return
+    if _is_outdated(turn, rule, finding):
+        turn.decide(Reason.FINDING_OUTDATED, rule=finding.rule)
+        return
     reason = _reason_to_leave(turn, finding, rule)
     if reason is not None:
         turn.decide(reason, rule=finding.rule, detail=_cause_of(reason, turn, finding))
@@ -65,7 +69,7 @@ def found(turn: Turn, finding: Finding) -> None:
 def observed(turn: Turn, seen: Observation) -> None:
     """Take up what a signal says beside a rule's trouble; where nothing waits for it, nothing is decided."""
     rule = turn.rule_named(seen.rule)
-    if rule is None:
+    if rule is None or _is_outdated(turn, rule, seen):
         return
     if rule.words.held_for is None:
         _observed_in(turn, key_of(seen.rule, seen.group), seen, rule=rule)
@@ -75,7 +79,7 @@ def observed(turn: Turn, seen: Observation) -> None:
 
 
 def _observed_in(turn: Turn, key: str, seen: Observation, *, rule: Rule) -> None:
-    before = turn.state.tallies.get(key, Tally())
+    before = turn.state.tallies.get(key, Tally(counting=rule.counting))
     if before.is_empty and rule.words.held_for is not None:
         return
     after = with_observation(before, seen, words=rule.words, now=turn.now)
@@ -142,6 +146,11 @@ def _reason_to_leave(turn: Turn, finding: Finding, rule: Rule) -> Reason | None:
         return Reason.STALE_FINDING
     # what is open takes up what shows a protected label, and ends by it at its next step
     return _barred(turn, rule, None if _is_of_open_incident(turn, finding) else finding)
+
+
+def _is_outdated(turn: Turn, rule: Rule, entry: Finding | Observation) -> bool:
+    """Tell whether only another playbook's words of a rule say this, by which it was matched."""
+    return entry.playbook != turn.playbook_in_force and not says(rule, entry)
 
 
 def _has_opened(turn: Turn, finding: Finding) -> bool:
@@ -213,7 +222,8 @@ def _count(turn: Turn, finding: Finding, rule: Rule) -> None:
 
 def _tally(turn: Turn, rule: Rule, finding: Finding) -> Tally:
     key = key_of(rule.name, finding.group)
-    tally = with_finding(turn.state.tallies.get(key, Tally()), finding, words=rule.words, now=turn.now)
+    known = turn.state.tallies.get(key, Tally(counting=rule.counting))
+    tally = with_finding(known, finding, words=rule.words, now=turn.now)
     turn.remember(tallies={**turn.state.tallies, key: tally})
     return tally
 

@@ -1,5 +1,6 @@
 """A rule, compiled: what it is about, what its trouble is held against, and what of it cannot be meant."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from services.decider.core.rungs import Compiled, rungs_of
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
 from shared.contracts.commands import MANUAL
+from shared.kernel.ids import derive
 
 QUERY = "query"
 """The fact by which samples are told apart; a rule's own query bears its name."""
@@ -22,12 +24,16 @@ _GROUPING = frozenset({str, int, bool})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and its rungs."""
+    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and its rungs.
+
+    `counting` names what it counts: another once its words would have counted other signals, or counted them apart.
+    """
 
     words: RuleWords
     clause: Clause
     partners: Mapping[str, Clause]
     rungs: tuple[Compiled, ...]
+    counting: str
 
     @property
     def name(self) -> str:
@@ -62,13 +68,21 @@ def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fa
     faults += [*_name_faults(source, words, path=(*path, "name"))]
     faults += wording_faults(source, words.summary, kind=words.signal, path=(*path, "summary"))
     rungs, unusable = rungs_of(source, words, path=(*path, "ladder"))
-    return Rule(words, _of_own_query(words, clause), partners, rungs), [*faults, *unusable]
+    return Rule(words, _of_own_query(words, clause), partners, rungs, _counting(words)), [*faults, *unusable]
 
 
 def partners_of(words: RuleWords) -> dict[str, Partner]:
     """Return what a rule's trouble is held against, by its name."""
     named = {"after": words.after, "without": words.without}
     return {name: partner for name, partner in named.items() if partner is not None}
+
+
+def _counting(words: RuleWords) -> str:
+    """Return a name of all that says which signals are counted, and as what; how many and how long is no part of it."""
+    kinds = {"": words, **partners_of(words)}
+    asked = {name: (one.signal, one.where, one.when) for name, one in kinds.items()}
+    shape = (words.promql, words.by, words.window.distinct, words.window.of, words.held_for is not None)
+    return derive("counting", json.dumps((asked, shape), sort_keys=True))
 
 
 def _name_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:

@@ -66,14 +66,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What a rule has counted; an earlier version kept the newest `finding` here, whichever object it was of.
+    """What a rule has counted, under the words that `counting` names.
 
+    An earlier version kept the newest `finding` here, whichever object it was of.
     `barred` is why an incident that is due was not opened, once that was said, `suppressed_by` what held it back.
     """
 
     hits: tuple[Hit, ...] = ()
     partners: tuple[Hit, ...] = ()
     held: tuple[Held, ...] = ()
+    counting: str = ""
     finding: Finding | None = None
     barred: Reason | None = None
     suppressed_by: str = ""
@@ -195,7 +197,7 @@ def longest_held(tallies: Iterable[Tally], before: Finding, *, words: RuleWords,
 def without_objects(tally: Tally, names: Collection[str]) -> Tally:
     """Return what lasts of other objects than those of these names and what is within them; nothing bars it yet."""
     held = (one for one in tally.held if not any(_is_within(one.object, name) for name in names))
-    return Tally(held=tuple(held))
+    return Tally(held=tuple(held), counting=tally.counting)
 
 
 def with_its_finding(tally: Tally) -> Tally:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.decider.core.ladder import as_reverted, is_met
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
-from services.decider.core.tallies import Hit
+from services.decider.core.tallies import Hit, rule_of_key
 from services.decider.core.turn import Output
 from shared.contracts.actions import RestartPod, SetMemory
 from shared.contracts.codec import body_of
@@ -176,6 +176,14 @@ def test_every_finding_result_and_answer_is_answered_by_a_decision(steps: list[M
     for seen in walked(told(steps)):
         if isinstance(seen.entry, Finding | Approval) or seen.entry.TYPE in {"result", "control.action"}:
             assert seen.decisions
+
+
+@given(moves())
+def test_all_that_is_counted_is_counted_by_the_words_in_force(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        if seen.playbook is not None and hasattr(seen.entry, "workload"):
+            for key, tally in seen.after.tallies.items():
+                assert tally.counting == seen.playbook.rules[rule_of_key(key)].counting
 
 
 def holding(state: WorkloadState) -> set[str]:

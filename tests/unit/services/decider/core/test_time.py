@@ -422,8 +422,8 @@ def test_of_two_groups_the_incident_of_one_that_ends_at_once_leaves_the_other_fo
     words = "{name: hung, signal: container, by: [workload, container], for: 5m, ladder: [{action: escalate}]}"
     story = history(HEAD + f"    - {words}\n")
     for place, group in enumerate(("a", "b")):
-        found = finding("hung", reason="Hung", seconds=place, pod=group)
-        story.take(found.model_copy(update={"group": group, "id": group}), seconds=place)
+        found = finding("hung", reason="Hung", seconds=place, pod=group, container=group)
+        story.take(found.model_copy(update={"group": f"container={group}"}), seconds=place)
     while story.workload.wake_at is not None:
         story.wake()
     assert story.reasons[-4:] == [Reason.INCIDENT_OPENED, Reason.ESCALATED] * 2
