@@ -9,6 +9,7 @@ from services.decider.adapters.playbook_file import PlaybookFile
 from services.decider.adapters.rows import Rows, States, wake_ups
 from services.decider.core.absorbing import absorb, topic_of
 from services.decider.core.announcing import accepted, in_force, rejected
+from services.decider.core.deciding import EARLY
 from services.decider.core.faults import PlaybookError
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
@@ -32,6 +33,9 @@ from shared.runtime.metrics import INCIDENTS_TOLD, PLAYBOOK_IN_FORCE, PLAYBOOK_L
 
 _TELL_AGAIN_AFTER = timedelta(seconds=30)
 """Where another playbook came into force than that of the file, by a decider that stood still with an older one."""
+
+_LOOK_AT_FAST_CLOCK = timedelta(minutes=1)
+"""How long a wake-up that was written too early is held back at the most: the clock may be put right meanwhile."""
 
 
 class InForce:
@@ -126,6 +130,8 @@ class Deciding:
         _count(absorbed.outputs)
         if isinstance(entry, PlaybookActivated) and absorbed.partition.playbook is not partition.playbook:
             await self._announce(absorbed.partition.playbook, entry)
+        if isinstance(entry, WakeUp):
+            self._wakes.came(entry, stamped=from_millis(record.timestamp_ms))
         if absorbed.workload is not None:
             self._wakes.set(entry.key, absorbed.workload.wake_at)
         if absorbed.partition.playbook is not None:
@@ -177,18 +183,31 @@ class Wakes:
         self._clock = clock
         self._due: dict[str, datetime] = {}
         self._sent: dict[str, datetime] = {}
+        self._not_before: dict[str, datetime] = {}
 
     def set(self, key: str, moment: datetime | None) -> None:
         """Wake a workload at a moment, or not at all."""
+        if self._due.get(key) != moment:
+            self._not_before.pop(key, None)
         if moment is not None:
             self._due[key] = moment
             return
         self._due.pop(key, None)
         self._sent.pop(key, None)
 
+    def came(self, wake_up: WakeUp, *, stamped: datetime) -> None:
+        """Take up that a wake-up was stamped before its moment: it is written again once that much time has passed.
+
+        This clock is fast, or was, so that it is looked again within a minute.
+        """
+        early = wake_up.due - stamped
+        if early > EARLY and self._sent.get(wake_up.key) == wake_up.due:
+            del self._sent[wake_up.key]
+            self._not_before[wake_up.key] = self._clock.now() + min(early, _LOOK_AT_FAST_CLOCK)
+
     def recover(self, rows: Rows) -> None:
         """Take up what the table says instead of what is known, after a start or a change of partitions."""
-        self._due = dict(wake_ups(rows))
+        self._due, self._not_before = dict(wake_ups(rows)), {}
         self._sent = {key: moment for key, moment in self._sent.items() if self._due.get(key) == moment}
 
     async def send_due(self) -> None:
@@ -199,8 +218,9 @@ class Wakes:
         """
         now = self._clock.now()
         for key, due in list(self._due.items()):
-            if due > now or self._sent.get(key) == due:
+            if max(due, self._not_before.get(key, due)) > now or self._sent.get(key) == due:
                 continue
+            self._not_before.pop(key, None)
             wake_up = WakeUp(
                 id=derive("wakeup", key, due.isoformat()), at=now, workload=WorkloadRef.parse(key), due=due
             )

@@ -1,7 +1,7 @@
 """`decide`: what an input means for one workload. A pure function; the inbox's order and times are all it knows."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from services.decider.core.foretelling import compare, witness
@@ -12,6 +12,7 @@ from services.decider.core.proving import is_shown_of
 from services.decider.core.recounting import recount
 from services.decider.core.state import Health, WorkloadState
 from services.decider.core.steps import barred_by, end, is_as_shown, judge, settle, start_step, terms_in_force, wake_at
+from services.decider.core.tallies import AHEAD
 from services.decider.core.turn import Cause, Output, Turn, World
 from services.decider.core.watching import is_cure
 from shared.contracts.approvals import objection_to, told
@@ -20,12 +21,16 @@ from shared.contracts.inbox import Approval, Finding, ManualAction, Observation,
 from shared.contracts.incidents import Phase, Reason
 from shared.contracts.signals import HealthSignal, NodeSignal, WorkloadSignal
 
+EARLY = timedelta(seconds=1)
+"""How much earlier than its moment a wake-up may be stamped and still be one: clocks that are kept differ by less. One
+that is earlier finds nothing to do, and is written again: no deadline runs by the clock of a decider."""
+
 
 def decide(
     state: WorkloadState, entry: WorkloadEntry, *, world: World, offset: int, now: datetime
 ) -> tuple[WorkloadState, tuple[Output, ...]]:
     """Return the workload's new state and what follows from an entry; `now` is the entry's inbox timestamp."""
-    moment = max(now, entry.due) if isinstance(entry, WakeUp) else now
+    moment, entry = moment_of(entry, now=now), _as_told(entry, now=now)
     turn = Turn(state, Cause(entry=entry.id, workload=entry.workload, offset=offset, now=moment), world)
     recount(turn)
     look_back(turn)  # first by what was known until now: a wake-up that is late changes nothing of it
@@ -36,6 +41,18 @@ def decide(
     look_back(turn)
     moments = [moment for moment in (wake_at(turn), due_at(turn), look_at(turn)) if moment is not None]
     return replace(turn.state, wake_at=min(moments, default=None)), turn.outputs()
+
+
+def moment_of(entry: WorkloadEntry, *, now: datetime) -> datetime:
+    """Return the moment of an entry by its inbox timestamp; a wake-up that is a little early counts as of its own."""
+    return entry.due if isinstance(entry, WakeUp) and now < entry.due <= now + EARLY else now
+
+
+def _as_told(entry: WorkloadEntry, *, now: datetime) -> WorkloadEntry:
+    """Return an entry whose signal's clock is too far ahead as of when it came, or it would be the latest for long."""
+    if isinstance(entry, Finding | Observation) and entry.at > now + AHEAD:
+        return entry.model_copy(update={"at": now})
+    return entry
 
 
 def _take_up(turn: Turn, entry: WorkloadEntry) -> None:

@@ -88,7 +88,7 @@ def says(rule: Rule, entry: Finding | Observation) -> bool:
     signal = entry.signal
     facts = Facts(signal.kind, facts_of(signal))
     is_end = isinstance(entry, Observation) and not entry.holds
-    alike = {"id": entry.id, "playbook": entry.playbook} | ({"group": entry.group} if is_end else {})
+    alike = {"id": entry.id, "at": entry.at} | ({"group": entry.group} if is_end else {})
     told = (
         _told(watch, signal, facts, playbook=entry.playbook)
         for watch in watches_of(rule)

@@ -107,7 +107,7 @@ def rule_of_key(key: str) -> str:
 
 def with_finding(tally: Tally, finding: Finding, *, words: RuleWords, now: datetime) -> Tally:
     """Return the tally with a finding; one signal counts once, however often it came."""
-    moment = _moment(finding, now)
+    moment = finding.at
     if words.held_for is not None:
         return replace(tally, held=_held_with(tally.held, finding, moment, now=now, silence=_silence(words)))
     hit = _hit(finding, words=words, moment=moment, now=now)
@@ -122,7 +122,7 @@ def with_finding(tally: Tally, finding: Finding, *, words: RuleWords, now: datet
 
 def with_observation(tally: Tally, seen: Observation, *, words: RuleWords, now: datetime) -> Tally:
     """Return the tally with what a signal says beside the trouble."""
-    moment, partner = _moment(seen, now), words.after or words.without
+    moment, partner = seen.at, words.after or words.without
     if words.held_for is not None and not seen.holds:
         ended = (_ended(held, object_of(seen.signal), moment, now=now) for held in tally.held)
         return replace(tally, held=tuple(ended))
@@ -182,7 +182,7 @@ def acted_on(
     if words.without is not None:
         return newest if object_of(told.signal) == object_of(before.signal) else before
     if words.after is not None:
-        return newest if any(_is_preceded(told, one, words.after, now=now) for one in tallies) else before
+        return newest if any(_comes_after(told.at, one, words.after) for one in tallies) else before
     return newest
 
 
@@ -246,10 +246,6 @@ def _questions(tally: Tally) -> list[_Run]:
 def _silence(words: RuleWords) -> timedelta:
     """Return for how long something holds of which nothing is told: for ever, but for samples."""
     return FRESH if words.signal == "sample" else timedelta.max
-
-
-def _moment(entry: Finding | Observation, now: datetime) -> datetime:
-    return entry.at if entry.at <= now + AHEAD else now
 
 
 def _with_partner(tally: Tally, seen: Observation, *, words: RuleWords, moment: datetime) -> Tally:
@@ -332,10 +328,6 @@ def _preceded(tally: Tally, after: Partner) -> list[Hit]:
 
 def _comes_after(moment: datetime, tally: Tally, after: Partner) -> bool:
     return any(timedelta(0) <= moment - partner.at <= after.within for partner in tally.partners)
-
-
-def _is_preceded(finding: Finding, tally: Tally, after: Partner, *, now: datetime) -> bool:
-    return _comes_after(_moment(finding, now), tally, after)
 
 
 def _showing_least(tally: Tally, after: Partner) -> Tally:

@@ -57,6 +57,84 @@ async def test_a_wake_up_is_written_once_for_its_moment(broker: MemoryBroker, cl
     assert [entry.due for entry in written(broker) if isinstance(entry, WakeUp)] == [at(5)]
 
 
+async def test_a_wake_up_that_a_fast_clock_wrote_too_early_is_written_again_when_that_time_has_passed(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    wakes, ahead = Wakes(broker.publisher("decider"), clock), timedelta(seconds=40)
+    wakes.set(FRONTEND.key, at(60))
+    clock.moment = at(60)
+    await wakes.send_due()
+    (early,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes.came(early, stamped=at(60) - ahead)
+    wakes.set(FRONTEND.key, at(60))
+    for seconds, times in ((60, 1), (99, 1), (100, 2), (200, 2)):
+        clock.moment = at(seconds)
+        await wakes.send_due()
+        assert len(list(written(broker))) == times
+
+
+async def test_a_fast_clock_is_looked_at_again_within_a_minute_for_it_may_be_put_right(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(3_600))
+    clock.moment = at(3_600)
+    await wakes.send_due()
+    (early,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes.came(early, stamped=at(0))
+    for seconds, times in ((3_659, 1), (3_660, 2)):
+        clock.moment = at(seconds)
+        await wakes.send_due()
+        assert len(list(written(broker))) == times
+
+
+@pytest.mark.parametrize("stamped", [59.5, 60, 70])
+async def test_a_wake_up_that_came_in_time_is_not_written_again(
+    broker: MemoryBroker, clock: FakeClock, stamped: float
+) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(60))
+    clock.moment = at(60)
+    await wakes.send_due()
+    (sent,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes.came(sent, stamped=at(stamped))
+    clock.moment = at(600)
+    await wakes.send_due()
+    assert len(list(written(broker))) == 1
+
+
+async def test_another_moment_is_not_held_back_by_what_was_too_early_for_the_one_before(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(60))
+    clock.moment = at(60)
+    await wakes.send_due()
+    (early,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes.came(early, stamped=at(10))
+    wakes.set(FRONTEND.key, at(61))
+    clock.moment = at(61)
+    await wakes.send_due()
+    assert [entry.due for entry in written(broker) if isinstance(entry, WakeUp)] == [at(60), at(61)]
+
+
+async def test_a_decider_whose_clock_is_fast_waits_for_its_moment_by_the_log(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    publisher, stored = broker.publisher("decider"), Stored()
+    wakes = Wakes(publisher, clock)
+    deciding = Deciding(publisher, InForce(), wakes=wakes, bury=unburied)
+    for offset, entry in enumerate((activated(), finding())):
+        stored.rows |= (await deciding.absorb(record(entry, offset), stored)).rows
+    clock.moment = at(3_600)
+    await wakes.send_due()
+    (early,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    stored.rows |= (await deciding.absorb(record(early, 2), stored)).rows
+    clock.moment += timedelta(minutes=1)
+    await wakes.send_due()
+    assert [one.due for one in written(broker) if isinstance(one, WakeUp)] == [early.due] * 2
+
+
 async def test_a_moment_that_was_taken_back_and_comes_again_wakes_again(broker: MemoryBroker, clock: FakeClock) -> None:
     wakes = Wakes(broker.publisher("decider"), clock)
     for _ in range(2):

@@ -412,7 +412,7 @@ def test_the_result_of_another_command_than_the_awaited_changes_nothing() -> Non
 def test_a_wake_up_that_is_stamped_before_its_moment_counts_as_of_its_moment() -> None:
     story = applied()
     assert story.workload.wake_at == at(122)
-    story.take(wake_up(at(122)), seconds=120)
+    story.take(wake_up(at(122)), seconds=121.5)
     assert story.reasons[-1] is Reason.NOT_VERIFIED
     assert story.incident.at == at(122)
 

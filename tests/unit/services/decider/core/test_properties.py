@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.decider.core.deciding import moment_of
 from services.decider.core.ladder import as_reverted, is_met
 from services.decider.core.playbook import Playbook
 from services.decider.core.state import WorkloadState, partition_bytes, workload_bytes
@@ -86,7 +87,7 @@ class Seen:
 
     @property
     def moment(self) -> datetime:
-        return max(self.now, self.entry.due) if isinstance(self.entry, WakeUp) else self.now
+        return moment_of(self.entry, now=self.now)  # type: ignore[arg-type] - a broadcast has its own
 
 
 def walked(story: History) -> Iterator[Seen]:
@@ -453,11 +454,16 @@ def latest_of(latest: Finding | None, seen: Seen) -> Finding | None:
         return seen.after.finding
     if not isinstance(seen.entry, Finding):
         return seen.after.finding if latest is not None and latest.rule in TIMED else latest
+    entry = seen.entry.model_copy(update={"at": min(seen.entry.at, seen.now)}) if is_ahead(seen) else seen.entry
     if latest is None:
-        return seen.entry
-    if seen.entry.rule in TIMED and Reason.REPEATED_FINDING in reasons:
+        return entry
+    if entry.rule in TIMED and Reason.REPEATED_FINDING in reasons:
         return seen.after.finding
-    return seen.entry if Reason.REPEATED_FINDING in reasons and seen.entry.at >= latest.at else latest
+    return entry if Reason.REPEATED_FINDING in reasons and entry.at >= latest.at else latest
+
+
+def is_ahead(seen: Seen) -> bool:
+    return seen.entry.at > seen.now + timedelta(minutes=5)
 
 
 @given(moves(without={Kind.PLAYBOOK}))
@@ -561,6 +567,15 @@ def test_a_cure_that_a_query_shows_is_proven_by_its_samples_alone_each_of_which_
         if any(one.reason is Reason.VERIFIED and one.rule == "errors" for one in seen.decisions):
             assert since is not None
             assert seen.moment - since >= timedelta(seconds=30)
+
+
+@given(moves())
+def test_nothing_is_decided_by_time_before_its_time_has_come_by_the_log(steps: list[Move]) -> None:
+    for seen in walked(told(steps)):
+        if isinstance(seen.entry, WakeUp) and seen.entry.due > seen.now + timedelta(seconds=1):
+            due = seen.before.wake_at
+            assert due is None or due <= seen.now or not seen.decisions
+            assert all(one.at == seen.now for one in seen.decisions)
 
 
 @given(moves())

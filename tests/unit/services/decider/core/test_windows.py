@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from tests.unit.services.decider.core.build import (
     pause,
     result,
     resume,
+    wake_up,
 )
 
 THRICE = PLAYBOOK.replace("window: {count: 2, within: 1m}", "window: {count: 3, within: 1m}")
@@ -149,3 +151,34 @@ def test_a_result_is_waited_for_longer_than_a_command_lives() -> None:
     story.take(finding(), seconds=1)
     assert story.workload.wake_at == at(1) + RESULT_WITHIN
     assert story.commands[0].expires_at < at(1) + RESULT_WITHIN - timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(("early", "is_over"), [(0, True), (0.9, True), (1, True), (1.001, False), (3_600, False)])
+def test_a_deadline_runs_by_the_time_of_the_log_however_fast_the_clock_of_a_decider(
+    early: float, is_over: bool
+) -> None:
+    story = history()
+    story.take(finding(), seconds=5_000)
+    due = at(5_120)
+    assert story.workload.wake_at == due == at(5_000) + RESULT_WITHIN
+    story.take(wake_up(due), seconds=5_120 - early)
+    assert (story.incident.phase is Phase.ESCALATED) == is_over
+    assert story.workload.wake_at == (None if is_over else due)
+    story.take(wake_up(due), seconds=5_120)
+    assert story.incident.phase is Phase.ESCALATED
+
+
+def test_a_signal_from_the_future_is_the_latest_only_until_the_next_comes() -> None:
+    story = history()
+    story.take(finding(seconds=4_000, pod="ahead"), seconds=50)
+    assert story.incident.signal_at == at(50)
+    story.take(finding(seconds=51, pod="new"), seconds=51)
+    story.take(result(story.commands[0], seconds=52, outcome=Outcome.FAILED), seconds=52)
+    story.wake()
+    assert story.commands[-1].action == RestartPod(pod="new", uid="uid-new")
+
+
+def test_a_signal_that_is_a_little_ahead_keeps_its_moment() -> None:
+    story = history()
+    story.take(finding(seconds=300), seconds=0)
+    assert story.incident.signal_at == at(300)
