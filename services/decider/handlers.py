@@ -13,6 +13,7 @@ from services.decider.core.deciding import EARLY
 from services.decider.core.faults import PlaybookError
 from services.decider.core.matching import RuleIndex, index_rules, match
 from services.decider.core.playbook import Playbook
+from services.decider.core.state import Refused
 from services.decider.core.turn import Output
 from shared.contracts.codec import Envelope, Record, decode
 from shared.contracts.inbox import PlaybookActivated, WakeUp
@@ -106,6 +107,10 @@ class Deciding:
     def playbook(self, partition: int, rows: Rows) -> Playbook | None:
         """Return the playbook in force in a partition."""
         return self._states.partition(partition, rows).playbook
+
+    def refused(self, partition: int, rows: Rows) -> Refused | None:
+        """Return the stored playbook of a partition that this release cannot use, until another is in force there."""
+        return self._states.partition(partition, rows).refused
 
     async def absorb(self, record: Record, rows: Rows) -> Step:
         """Decide one record; its outputs are acknowledged when it returns with the rows to be written."""

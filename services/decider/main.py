@@ -31,6 +31,7 @@ from shared.kernel.errors import TransientError
 from shared.runtime.consuming import bury, consume
 from shared.runtime.dependencies import depending
 from shared.runtime.lifecycle import Runtime, Task, run_service
+from shared.runtime.log import logger
 from shared.runtime.metrics import STREAM_GAPS
 from shared.runtime.settings import read_settings
 from shared.runtime.tasks import every
@@ -57,6 +58,8 @@ class Decider:
         self._check = runtime.health.watch("stream")
         self._wakes = Wakes(publisher, runtime.clock)
         self._generation = -1
+        self._refused: set[str] = set()
+        self._stored_check = runtime.health.watch("stored-playbook")
         self.matching = Matching(publisher, self._in_force)
         self._deciding = Deciding(
             publisher,
@@ -100,6 +103,7 @@ class Decider:
                 self._in_force.set(playbook)
                 break
         await self._activation.look(self._in_force, known)
+        self._tell_of_refused()
 
     async def wake(self) -> None:
         """Write the wake-ups whose moment has come."""
@@ -128,6 +132,18 @@ class Decider:
 
     def _known(self) -> list[Playbook | None]:
         return [self._deciding.playbook(partition, self._stream.rows) for partition in sorted(self._stream.partitions)]
+
+    def _tell_of_refused(self) -> None:
+        """Say which stored playbooks this release cannot use; none of their rules acts until the file's is in force."""
+        found = (self._deciding.refused(number, self._stream.rows) for number in sorted(self._stream.partitions))
+        refused = {one.hash: one.why for one in found if one is not None}
+        for name in refused.keys() - self._refused:
+            logger().error("playbook.stored_refused", hash=name, reason=refused[name])
+        self._refused = set(refused)
+        if refused:
+            self._stored_check.bad("; ".join(refused[name] for name in sorted(refused)))
+        else:
+            self._stored_check.ok()
 
     def _note_gap(self, partition: int, expected: int, found: int) -> None:
         STREAM_GAPS.labels(partition=str(partition)).inc(found - expected)

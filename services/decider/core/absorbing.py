@@ -78,4 +78,4 @@ def _with_playbook(partition: PartitionState, entry: PlaybookActivated) -> Parti
         playbook = load_playbook(entry.text, file=f"playbook {entry.hash}")
     except PlaybookError as unusable:
         raise PoisonError(str(unusable)) from unusable
-    return replace(partition, playbook=playbook)
+    return replace(partition, playbook=playbook, refused=None)

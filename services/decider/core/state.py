@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import TypeAdapter
 
+from services.decider.core.faults import PlaybookError
 from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.tallies import Tally, with_its_finding
 from shared.contracts.actions import Action
@@ -119,14 +120,26 @@ class WorkloadState:
         return self.incident if self.incident is not None and not self.incident.phase.is_final else None
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A stored playbook that this release cannot use, by its hash, and why."""
+
+    hash: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionState:
-    """What concerns all workloads of a partition: how far it was read, the playbook in force, pauses, silences."""
+    """What concerns all workloads of a partition: how far it was read, the playbook in force, pauses, silences.
+
+    Where the stored playbook is `refused` none is in force until the next one comes.
+    """
 
     offset: int = -1
     playbook: Playbook | None = None
     pauses: tuple[Pause, ...] = ()
     silences: tuple[Silence, ...] = ()
+    refused: Refused | None = None
 
     @property
     def paused(self) -> Pause | None:
@@ -158,7 +171,8 @@ def workload_of(stored: bytes | None) -> WorkloadState:
 
 def partition_bytes(state: PartitionState) -> bytes:
     """Return a partition's state as stored at each entry, with the playbook by its hash alone: it changes seldom."""
-    playbook = state.playbook and state.playbook.hash
+    stored = state.playbook or state.refused
+    playbook = stored.hash if stored is not None else None
     return _PARTITION.dump_json(_PartitionRow(state.offset, playbook, silences=state.silences, pauses=state.pauses))
 
 
@@ -167,10 +181,15 @@ def partition_of(stored: bytes | None, text_of: Callable[[str], str | None]) -> 
     if stored is None:
         return PartitionState()
     row = _PARTITION.validate_json(stored)
-    text = text_of(row.playbook) if row.playbook else None
-    playbook = load_playbook(text, file=f"playbook {row.playbook}") if text is not None else None
     pauses = row.pauses or ((row.paused,) if row.paused is not None else ())
-    return PartitionState(offset=row.offset, playbook=playbook, pauses=pauses, silences=row.silences)
+    state = PartitionState(offset=row.offset, pauses=pauses, silences=row.silences)
+    text = text_of(row.playbook) if row.playbook else None
+    if text is None or row.playbook is None:
+        return state
+    try:
+        return replace(state, playbook=load_playbook(text, file=f"playbook {row.playbook}"))
+    except PlaybookError as unusable:  # by a stricter release: the file may hold a better one by now
+        return replace(state, refused=Refused(row.playbook, str(unusable)))
 
 
 _WORKLOAD = TypeAdapter(WorkloadState)
