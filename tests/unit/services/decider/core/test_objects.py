@@ -18,6 +18,7 @@ from shared.contracts.signals import Signal
 from shared.contracts.workloads import ObjectRef
 from tests.unit.services.decider.core.build import (
     History,
+    activated,
     at,
     container,
     event,
@@ -191,6 +192,31 @@ def test_a_step_that_is_tried_again_acts_on(name: str) -> None:
     story.take(result(story.commands[0], seconds=65, outcome=Outcome.FAILED), seconds=65)
     wake_until(story, 90)
     assert restarted(story) == case.restarted
+
+
+def test_of_two_that_are_due_at_a_late_wake_up_the_one_that_waits_longer_is_acted_on() -> None:
+    story = taken(WITHOUT, (happened("Killing", "a", 0), happened("Killing", "b", -30, told=30)), until=59)
+    story.take(wake_up(at(60)), seconds=100)
+    assert restarted(story) == ["a 100"]
+
+
+def test_an_incident_stays_with_its_object_though_another_was_told_of_before() -> None:
+    told = OPENED["the one that two signals prove, not the one that is told first"].told
+    story = taken(FOR, (*told, hung("c", 103)))
+    story.take(result(story.commands[0], seconds=105, outcome=Outcome.FAILED), seconds=105)
+    wake_until(story, 130)
+    assert restarted(story) == ["b 102", "b 115"]
+
+
+def test_what_a_new_playbook_protects_bars_no_other_object() -> None:
+    free = text_of(FOR).replace("tier: database", "tier: other")
+    story, index = history(free), index_rules(load_playbook(free, file="test"))
+    for seconds, signal in (hung("a", 0, labels={"tier": "database"}), hung("b", 30)):
+        story.take(match(index, signal)[0], seconds=seconds)
+    story.take(activated(text_of(FOR)), seconds=40)
+    wake_until(story, 90)
+    assert Reason.PROTECTED in story.reasons
+    assert restarted(story) == ["b 90"]
 
 
 def cured(story: History, *, seconds: float) -> None:

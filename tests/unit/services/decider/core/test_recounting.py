@@ -198,7 +198,9 @@ def test_a_partner_that_only_the_former_words_tell_answers_nothing() -> None:
 def test_the_end_that_former_words_tell_of_another_group_ends_what_holds() -> None:
     story = begun(f"{LASTING}, by: [workload, container]", error(0, reason="Hung"))
     gone = pod(id="gone", at=at(1), deleted=True)
-    taken(story, LASTING, gone, seconds=1)
+    text = text_of(LASTING)
+    (over,) = match(index_rules(load_playbook(text, file="test")), gone)
+    story.take(over.model_copy(update={"group": "container=server"}), seconds=1)  # as a former release told it
     assert story.reasons[-1] is Reason.NO_LONGER_HELD
 
 
