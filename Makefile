@@ -8,7 +8,7 @@ SOURCES := services shared sandbox tests bench scripts
 LOCK := --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders leaders-real properties plant golden integration away e2e bench bench-rivals bench-replay bench-decide bench-act bench-policies bench-scale reference lock clean
+.PHONY: help setup demo up down test lint types architecture unit simulation simulate leaders leaders-real properties plant golden integration browser away e2e bench bench-rivals bench-replay bench-decide bench-act bench-policies bench-scale reference lock clean
 .PHONY: cluster-build cluster-up cluster-down test-cluster
 CLUSTER ?= sandbox
 ROUNDS ?= 100
@@ -74,6 +74,9 @@ golden: setup ## decide the golden histories anew and write them; the diff shows
 
 integration: setup ## tests against real parts (Kafka, Valkey), which they start themselves
 	@$(BIN)/pytest tests/contracts tests/integration -q --ignore tests/integration/away
+
+browser: ## install Chromium for the tests of the page, where there is none (Debian, root)
+	@command -v chromium >/dev/null || { apt-get -q update && apt-get -qy install --no-install-recommends chromium; } >/dev/null
 
 away: setup ## each dependency of each service away in six ways; 6 minutes, not a part of `make test`
 	@$(BIN)/pytest tests/integration/away -q -s

@@ -86,7 +86,7 @@ class Browser:
 @asynccontextmanager
 async def browsing(url: str, directory: Path) -> AsyncGenerator[Browser]:
     """Open a page in a browser of its own while the context lasts."""
-    assert CHROMIUM is not None
+    assert CHROMIUM is not None, "no Chromium is installed: make browser"
     flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1300,900", "--remote-debugging-port=0")
     process = await asyncio.create_subprocess_exec(
         CHROMIUM, *flags, f"--user-data-dir={directory}", url, stderr=asyncio.subprocess.PIPE
