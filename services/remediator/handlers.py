@@ -18,7 +18,7 @@ from services.remediator.core.brake import Verdict
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
-from shared.contracts.actions.base import Done, UnansweredError
+from shared.contracts.actions.base import Done, HalfDoneError, UnansweredError
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
@@ -160,11 +160,14 @@ class Remediation:
         return told.model_copy(update={"inverse": done.inverse})
 
     async def _acted(self, command: Command, evidence: EvidenceRef, *, dry_run: bool) -> Done | Result:
-        """Return what was done, or the result where nothing was, or where that is not known."""
+        """Return what was done, or the result where nothing was, only a part was, or that is not known."""
         try:
             done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
         except StoppedError as stopped:
             return self._paused(command, str(stopped), evidence=evidence)
+        except HalfDoneError as half:
+            failed = self._result(command, Outcome.FAILED, half.refusal.value, message=half.message, evidence=evidence)
+            return failed.model_copy(update={"changes": half.changes})
         except UnansweredError as unanswered:
             return self._unanswered(command, str(unanswered), evidence=evidence)
         if isinstance(done, Refused):

@@ -72,7 +72,7 @@ class WakeUp(_Entry):
 
 
 class Outcome(StrEnum):
-    """What became of a command."""
+    """What became of a command; one that failed was begun, and could not be brought to its end."""
 
     APPLIED = "applied"
     DRY_RUN = "dry-run"

@@ -292,7 +292,7 @@ def _acted(turn: Turn, result: Result) -> None:
         case Outcome.REFUSED:
             fail_step(turn, Reason.ACTION_REFUSED, detail=detail)
         case Outcome.FAILED:
-            fail_step(turn, Reason.ACTION_FAILED, detail=detail)
+            _fell_short(turn, detail)
 
 
 def _told(result: Result) -> str:
@@ -307,13 +307,26 @@ def _verify(turn: Turn, reason: Reason, detail: str) -> None:
     judge(turn)
 
 
+def _fell_short(turn: Turn, detail: str) -> None:
+    """Say that an action was begun and not ended: another attempt goes on with it, and after the last it is undone."""
+    plan = turn.plan
+    if isinstance(plan, Plan) and turn.incident.attempt < plan.attempts:
+        fail_step(turn, Reason.ACTION_FAILED, detail=detail)
+    else:
+        _fail_and_undo(turn, Reason.ACTION_FAILED, detail=detail)
+
+
 def _cure_failed(turn: Turn) -> None:
-    """Say that the cure was not proven; undo it where it has an inverse, before anything else is tried."""
+    """Say that the cure was not proven; it is undone before anything else is tried."""
+    _fail_and_undo(turn, Reason.NOT_VERIFIED)
+
+
+def _fail_and_undo(turn: Turn, reason: Reason, *, detail: str = "") -> None:
     if turn.incident.steps[-1].inverse is None:
-        fail_step(turn, Reason.NOT_VERIFIED)
+        fail_step(turn, reason, detail=detail)
         return
-    turn.revise(reason=Reason.NOT_VERIFIED)
-    turn.decide(Reason.NOT_VERIFIED)
+    turn.revise(reason=reason)
+    turn.decide(reason, detail=detail)
     _revert(turn)
 
 

@@ -76,6 +76,7 @@ class Actor:
         Raises:
             UnavailableError: the API server does not answer; it may have happened, `has_happened` tells.
             UnansweredError: a webhook does not; it may have happened, and nothing tells.
+            HalfDoneError: it was begun, and something keeps it from its end.
         """
         order = self._order(command, token=token, dry_run=dry_run)
         try:

@@ -89,6 +89,14 @@ class RefusedError(SreAgentError):
         self.refusal, self.message = refusal, message
 
 
+class HalfDoneError(SreAgentError):
+    """Signal from any depth of a course that it was begun and cannot be ended; `changes` say what was done by then."""
+
+    def __init__(self, refusal: Refusal, message: str, *, changes: tuple[str, ...]) -> None:
+        super().__init__(f"{refusal}: {message}")
+        self.refusal, self.message, self.changes = refusal, message, changes
+
+
 class UnansweredError(SreAgentError):
     """Signal that a call outside of the cluster may have arrived, and that nothing tells whether it was done."""
 

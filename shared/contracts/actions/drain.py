@@ -9,6 +9,7 @@ from shared.contracts.actions.base import (
     ActionBase,
     Course,
     Done,
+    HalfDoneError,
     Inquiry,
     Order,
     OvertakenError,
@@ -40,8 +41,8 @@ _MOST_PODS = 250
 class Drain(ActionBase):
     """Cordon a node, and evict its pods one by one; nothing is touched where one of them may not be moved.
 
-    DaemonSets' pods, static pods and pods that have ended stay. A budget that holds a pod up half-way ends it, by its
-    name: what was evicted before is said, the node stays cordoned, and another attempt goes on from there.
+    DaemonSets' pods, static pods and pods that have ended stay. What holds a pod up half-way, as a budget, ends it: the
+    action has failed by that name, what was done before is said, and another attempt goes on from there.
     """
 
     HEALS: ClassVar[str] = "pods on a node that fails under them; they come up on other nodes"
@@ -73,9 +74,7 @@ class Drain(ActionBase):
         yield cordon_of(path, node, order)
         if not order.dry_run:
             yield from _evict_all(pods, order)
-        return Done(
-            (f"node {name}: cordoned", *(f"pod {_name_of(pod)}: evicted" for pod in pods), *dict.fromkeys(lost))
-        )
+        return Done((*_lines(name, pods), *dict.fromkeys(lost)))
 
     def happened(self, order: Order) -> Inquiry:
         """Tell whether the node is cordoned by the command, and nothing is left on it to be moved."""
@@ -164,16 +163,23 @@ def _check(pod: JsonObject, order: Order) -> Generator[Request, Answer, list[str
 
 
 def _evict_all(pods: Sequence[JsonObject], order: Order) -> Generator[Request, Answer, None]:
-    evicted: list[str] = []
-    for pod in pods:
+    """Evict pods one by one.
+
+    Raises:
+        HalfDoneError: one may not be; the node is cordoned, and those before it are evicted.
+    """
+    for number, pod in enumerate(pods):
         try:
             yield from _evict(pod, order)
         except OvertakenError:
             raise
         except RefusedError as refused:
-            so_far = f"the node stays cordoned; evicted: {', '.join(evicted) or 'none'}"
-            raise RefusedError(refused.refusal, f"{so_far}; {_about(pod, refused)}") from refused
-        evicted.append(_name_of(pod))
+            done = _lines(order.workload.name, pods[:number])
+            raise HalfDoneError(refused.refusal, _about(pod, refused), changes=done) from refused
+
+
+def _lines(node: str, evicted: Sequence[JsonObject]) -> tuple[str, ...]:
+    return f"node {node}: cordoned", *(f"pod {_name_of(pod)}: evicted" for pod in evicted)
 
 
 def _evict(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:

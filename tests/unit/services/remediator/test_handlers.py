@@ -36,7 +36,7 @@ from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from services.remediator.trail_words import twice_told
 from shared.contracts.actions import Action, CallWebhook, DeletePod, RestartPod, SetMemory
-from shared.contracts.actions.base import RefusedError, UnansweredError
+from shared.contracts.actions.base import HalfDoneError, RefusedError, UnansweredError
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
@@ -366,6 +366,13 @@ async def test_a_call_that_was_answered_is_applied_and_says_what_was_sent() -> N
 async def test_a_call_that_nobody_answered_may_have_been_done() -> None:
     result, _ = await told_of(UnansweredError("no answer in time"))
     assert (result.outcome, result.reason, result.message) == (Outcome.UNKNOWN, "unanswered", "no answer in time")
+
+
+async def test_what_was_begun_and_not_ended_has_failed_and_says_how_far_it_came() -> None:
+    half = HalfDoneError(Refusal.DISRUPTION_BUDGET, "pod shop/b: none may go", changes=("node n1: cordoned",))
+    result, _ = await told_of(half)
+    assert (result.outcome, result.reason) == (Outcome.FAILED, "disruption-budget")
+    assert (result.message, result.changes) == ("pod shop/b: none may go", ("node n1: cordoned",))
 
 
 async def test_a_call_that_the_receiver_refuses_is_refused() -> None:

@@ -98,6 +98,26 @@ def test_what_is_not_known_to_have_happened_is_undone_as_well() -> None:
     assert unproven(outcome=Outcome.UNKNOWN).commands[-1].action == LOWERED
 
 
+def test_what_was_begun_and_not_ended_is_undone_before_the_next_rung() -> None:
+    story = raised(outcome=Outcome.FAILED)
+    assert story.reasons[-2:] == [Reason.ACTION_FAILED, Reason.REVERT_ORDERED]
+    assert story.commands[-1].action == LOWERED
+    story.take(result(story.commands[-1], seconds=3), seconds=3)
+    assert (story.reasons[-2:], story.incident.step) == ([Reason.REVERTED, Reason.ACTION_ORDERED], 1)
+
+
+def test_what_was_begun_and_not_ended_is_gone_on_with_while_there_are_attempts() -> None:
+    story = raised(TEXT.replace("cap: 1Gi, verify", "cap: 1Gi, attempts: 2, verify"), Outcome.FAILED)
+    assert (story.incident.phase, story.incident.attempt) == (Phase.WAITING, 2)
+    story.wake()
+    story.take(result(story.commands[-1], seconds=13, outcome=Outcome.FAILED), seconds=13)
+    assert [(command.action, bool(command.reverts)) for command in story.commands] == [
+        (RAISED, False),
+        (RAISED, False),
+        (LOWERED, True),
+    ]
+
+
 def test_what_is_to_stay_stays() -> None:
     story = unproven(TEXT.replace("cap: 1Gi, verify", "cap: 1Gi, revert: false, verify"))
     assert story.reasons[-2:] == [Reason.NOT_VERIFIED, Reason.ACTION_ORDERED]

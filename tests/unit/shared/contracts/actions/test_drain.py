@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.actions import DrainRung
-from shared.contracts.actions.base import Done, OvertakenError, RefusedError
+from shared.contracts.actions.base import Done, HalfDoneError, OvertakenError, RefusedError
 from shared.contracts.actions.drain import Drain
 from shared.contracts.actions.uncordon import Uncordon
 from shared.contracts.refusals import Refusal
@@ -134,9 +134,10 @@ def test_a_budget_that_is_spent_half_way_ends_it_by_its_name_and_another_attempt
         return SPENT if isinstance(asked, Create) and asked.path == f"{B_POD}/eviction" else None
 
     server = Server(STANDING, refuses=spent)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(HalfDoneError) as half:
         server.converse(ACTION.course(ON_NODE))
-    assert refused.value.message == ("the node stays cordoned; evicted: bank/a; pod shop/b: it would violate a budget")
+    assert (half.value.refusal, half.value.message) == (SPENT.refusal, "pod shop/b: it would violate a budget")
+    assert half.value.changes == (f"node {NODE.name}: cordoned", "pod bank/a: evicted")
     assert not has_happened(server, ACTION, ON_NODE)
     left = {path: one for path, one in server.objects.items() if path != A_POD}
     again = Server(left)
