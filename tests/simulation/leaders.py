@@ -315,7 +315,7 @@ def _orders(stage: Stage, number: int, *, within: timedelta) -> list[Command]:
     pod = next(one for one in stage.cluster.plane.select(PODS, BANK) if name_of(one).startswith(restarted))
     actions: list[tuple[str, Action]] = [
         (raised, SetMemory(container="server", from_bytes=limit, to_bytes=sum(_LIMITS) - limit)),
-        (rolled, Rollback()),
+        (rolled, _rollback_of(stage.cluster.api.get(Target(DEPLOYMENTS, BANK, rolled)))),
         (restarted, RestartPod(pod=name_of(pod), uid=uid_of(pod))),
     ]
     stage.loop.chance.shuffle(actions)
@@ -338,6 +338,12 @@ def _command(stage: Stage, name: str, target: str, action: Action, within: timed
         expires_at=now + within,
         requested_by="test",
     )
+
+
+def _rollback_of(deployment: Any) -> Rollback:
+    """Go to the other of two revisions, by its number: unasked no rollback goes to what the one before left."""
+    present = int(str(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
+    return Rollback(revision=present - 1)
 
 
 def _limit_of(deployment: Any) -> int:
