@@ -43,7 +43,7 @@ def _pod(config_map: str) -> dict[str, Any]:
                 "image": "bank/contacts:v1",
                 "volumeMounts": [{"name": "podinfo", "mountPath": "/etc/podinfo"}],
                 "resources": {"limits": {"memory": MEMORY}, "requests": {"cpu": "1m", "memory": "16Mi"}},
-                "startupProbe": {**_probe("healthy"), "failureThreshold": 60},  # slow on a busy machine, not unready
+                "startupProbe": {**_probe("ready"), "failureThreshold": 60},  # slow on a busy machine, not unready
                 "readinessProbe": _probe("ready"),
                 "livenessProbe": {**_probe("healthy"), "failureThreshold": 2},
                 **({"envFrom": [{"configMapRef": {"name": config_map}}]} if config_map else {}),
