@@ -10,6 +10,8 @@ from shared.contracts.workloads import CLUSTER_SCOPE, WorkloadRef
 
 _BETWEEN = frozenset({"ReplicaSet", "Job", "Pod"})
 """Kinds that may have an owner of their own."""
+LATELY_GONE = 1_000
+"""Of so many pods that went last the owner is kept: the kubelet's events about a pod come after it has gone, too."""
 
 
 @dataclass(slots=True)
@@ -17,17 +19,19 @@ class Owners:
     """The owner of each object between pods and workloads, as far as it was seen.
 
     One that is gone is kept while something below it is there: a ReplicaSet often goes before its pods, whose end must
-    be told under the same workload as their life.
+    be told under the same workload as their life. Pods are kept until enough others have gone after them.
     """
 
     _above: dict[WorkloadRef, WorkloadRef | None] = field(default_factory=dict[WorkloadRef, "WorkloadRef | None"])
     _below: Counter[WorkloadRef] = field(default_factory=Counter[WorkloadRef])
     _gone: set[WorkloadRef] = field(default_factory=set[WorkloadRef])
+    _lately: dict[WorkloadRef, None] = field(default_factory=dict[WorkloadRef, None])
 
     def learn(self, ref: WorkloadRef, source: JsonObject) -> None:
         """Remember the owner of an object that goes by a name."""
         before, above = self._above.get(ref), _controller(source)
         self._gone.discard(ref)
+        self._lately.pop(ref, None)
         self._above[ref] = above
         if above is not None:
             self._below[above] += 1
@@ -35,9 +39,15 @@ class Owners:
             self._leave(before)
 
     def forget(self, ref: WorkloadRef) -> None:
-        """Forget an object that is gone, as soon as nothing below it is known any more."""
-        self._gone.add(ref)
-        self._drop_unused(ref)
+        """Forget an object that is gone, as soon as nothing below it is known any more; a pod some time later."""
+        if ref.kind != "Pod":
+            self._drop(ref)
+            return
+        self._lately[ref] = None
+        if len(self._lately) > LATELY_GONE:
+            oldest = next(iter(self._lately))
+            del self._lately[oldest]
+            self._drop(oldest)
 
     def unknown(self, ref: WorkloadRef) -> WorkloadRef | None:
         """Return the first object on the way up whose owner is not known; None if the way is known."""
@@ -47,6 +57,10 @@ class Owners:
         """Return the workload that an object belongs to, as far as it was seen; itself if nothing owns it."""
         *_, top = self._way(ref)
         return top
+
+    def _drop(self, ref: WorkloadRef) -> None:
+        self._gone.add(ref)
+        self._drop_unused(ref)
 
     def _leave(self, above: WorkloadRef) -> None:
         self._below[above] -= 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from services.collector.core.news import News
-from services.collector.core.owners import Owners, self_of
+from services.collector.core.owners import LATELY_GONE, Owners, self_of
 from services.collector.core.queries import Query, problem_of, samples_of
 from services.collector.core.signals import event_signal, node_signal, pod_signals, workload_signal
 from shared.contracts.model import JsonObject
@@ -241,8 +241,37 @@ def test_what_is_told_of_a_pod_stays_under_its_workload_when_what_lies_between_g
     owners.learn(POD, owned(("ReplicaSet", "frontend-abc")))
     owners.forget(REPLICA_SET)
     assert owners.top_of(POD) == FRONTEND
+
+
+def pod(number: int) -> WorkloadRef:
+    return WorkloadRef(kind="Pod", namespace="bank", name=f"other-{number}")
+
+
+def test_a_pod_that_is_gone_is_known_until_enough_others_have_gone_after_it_and_then_nothing_is_kept() -> None:
+    owners = Owners()
+    owners.learn(REPLICA_SET, owned(("Deployment", "frontend")))
+    owners.learn(POD, owned(("ReplicaSet", "frontend-abc")))
     owners.forget(POD)
-    assert owners == Owners()
+    owners.forget(REPLICA_SET)
+    for number in range(LATELY_GONE - 1):
+        owners.forget(pod(number))
+    assert owners.top_of(POD) == FRONTEND
+    owners.forget(pod(LATELY_GONE))
+    assert (owners.unknown(POD), owners.unknown(REPLICA_SET)) == (POD, REPLICA_SET)
+    kept = Owners()
+    for number in (*range(LATELY_GONE - 1), LATELY_GONE):
+        kept.forget(pod(number))
+    assert owners == kept
+
+
+def test_a_pod_that_comes_back_under_its_name_is_not_forgotten_with_the_one_before() -> None:
+    owners = Owners()
+    owners.learn(POD, owned(("ReplicaSet", "frontend-abc")))
+    owners.forget(POD)
+    owners.learn(POD, owned(("ReplicaSet", "frontend-abc")))
+    for number in range(LATELY_GONE + 1):
+        owners.forget(pod(number))
+    assert owners.unknown(POD) == REPLICA_SET
 
 
 def test_an_owner_that_owns_itself_ends_the_climb() -> None:
