@@ -155,13 +155,19 @@ def wake_at(turn: Turn) -> datetime | None:
 
 def _try_again(turn: Turn) -> None:
     """Try the step again after its back-off while it has attempts left, else begin the next."""
-    plan, incident = turn.plan, turn.incident
-    if isinstance(plan, Plan) and incident.attempt < plan.attempts:
+    plan, incident = _with_attempts_left(turn), turn.incident
+    if plan is not None:
         delay = plan.backoff * 2 ** (incident.attempt - 1)
         turn.revise(phase=Phase.WAITING, attempt=incident.attempt + 1, deadline=turn.now + delay, awaited_command=None)
         return
     turn.revise(step=incident.step + 1, attempt=1)
     start_step(turn)
+
+
+def _with_attempts_left(turn: Turn) -> Plan | None:
+    """Return the present step's plan if it may be tried once more."""
+    plan = turn.plan
+    return plan if isinstance(plan, Plan) and turn.incident.attempt < plan.attempts else None
 
 
 def _is_begun(turn: Turn) -> bool:
@@ -309,8 +315,7 @@ def _verify(turn: Turn, reason: Reason, detail: str) -> None:
 
 def _fell_short(turn: Turn, detail: str) -> None:
     """Say that an action was begun and not ended: another attempt goes on with it, and after the last it is undone."""
-    plan = turn.plan
-    if isinstance(plan, Plan) and turn.incident.attempt < plan.attempts:
+    if _with_attempts_left(turn) is not None:
         fail_step(turn, Reason.ACTION_FAILED, detail=detail)
     else:
         _fail_and_undo(turn, Reason.ACTION_FAILED, detail=detail)
