@@ -4,6 +4,7 @@ What a command came to is settled in the store, by the lease's holder alone, bef
 again after a crash tells the same.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -30,12 +31,14 @@ from shared.infra.crashing import CrashPoint, pass_by
 from shared.infra.kube import KubeError
 from shared.infra.redis import Lease
 from shared.kernel.clock import Clock
+from shared.kernel.durations import format_duration
 from shared.kernel.errors import UnavailableError
 from shared.kernel.ids import derive
 
 _PAUSED_FOR = timedelta(minutes=1)
 """How soon what a stop holds is ordered anew."""
 _UNANSWERED = "unanswered"
+_OUT_OF_TIME = "out-of-time"
 T = TypeVar("T")
 
 
@@ -161,8 +164,13 @@ class Remediation:
 
     async def _acted(self, command: Command, evidence: EvidenceRef, *, dry_run: bool) -> Done | Result:
         """Return what was done, or the result where nothing was, only a part was, or that is not known."""
+        within = self._settings.act_within
         try:
-            done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
+            async with asyncio.timeout(within.total_seconds()):
+                done = await self._actor(command.workload).act(command, token=self._tenure.token, dry_run=dry_run)
+        except TimeoutError:
+            message = f"not at its end after {format_duration(within)}; what is done by then stays"
+            return self._result(command, Outcome.UNKNOWN, _OUT_OF_TIME, message=message, evidence=evidence)
         except StoppedError as stopped:
             return self._paused(command, str(stopped), evidence=evidence)
         except HalfDoneError as half:

@@ -18,6 +18,7 @@ class RemediatorSettings(ServiceSettings):
     webhooks_file: Path | None = None
     dry_run: bool = False
     evidence_within_seconds: float = Field(default=10.0, ge=1.0, le=30.0)
+    act_within_seconds: float = Field(default=40.0, ge=1.0, le=45.0)
     lease_ttl_seconds: float = Field(default=5.0, ge=1.0, le=60.0)
     brake_workload_per_hour: int = Field(default=6, ge=1)
     brake_node_per_hour: int = Field(default=12, ge=1)
@@ -34,6 +35,15 @@ class RemediatorSettings(ServiceSettings):
     def evidence_within(self) -> timedelta:
         """Return how long a command may wait for its evidence."""
         return timedelta(seconds=self.evidence_within_seconds)
+
+    @property
+    def act_within(self) -> timedelta:
+        """Return how long an action may take as a whole.
+
+        A command is taken up within a minute, its evidence and this may follow, and after two minutes the decider
+        calls its result missing.
+        """
+        return timedelta(seconds=self.act_within_seconds)
 
     @property
     def lease_ttl(self) -> timedelta:

@@ -1,5 +1,6 @@
 """Commands carried out by a process that dies at any of its requests: one effect, one entry in the audit trail."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -373,6 +374,18 @@ async def test_what_was_begun_and_not_ended_has_failed_and_says_how_far_it_came(
     result, _ = await told_of(half)
     assert (result.outcome, result.reason) == (Outcome.FAILED, "disruption-budget")
     assert (result.message, result.changes) == ("pod shop/b: none may go", ("node n1: cordoned",))
+
+
+async def test_what_is_not_at_its_end_in_time_is_not_known_and_holds_nothing_up() -> None:
+    async def call(call: Call, *, command: str, dry_run: bool) -> None:
+        await asyncio.Event().wait()
+
+    stage = Stage(caller=call, settings={"act_within_seconds": 1.0})
+    await stage.live(CALL, Fuse(0, is_after=False))
+    await stage.trail()
+    result = stage.result_of(CALL.id)
+    assert (result.outcome, result.reason) == (Outcome.UNKNOWN, "out-of-time")
+    assert result.message == "not at its end after 1s; what is done by then stays"
 
 
 async def test_a_call_that_the_receiver_refuses_is_refused() -> None:
