@@ -27,6 +27,7 @@ from shared.contracts.commands import Command
 from shared.contracts.deadletters import DeadLetter
 from shared.contracts.inbox import Result
 from shared.contracts.model import Message
+from shared.contracts.requests import OUR_MANAGER
 from shared.contracts.signatures import KEY_ID, SIGNATURE, CommandSeal, covered_text
 from shared.contracts.topics import COMMANDS, DEAD_LETTERS, INBOX, Topic
 from shared.contracts.workloads import WorkloadRef
@@ -341,7 +342,9 @@ _ANSWERED = {"expired", "ordered-in-the-future", "again"}
 
 def _assert_done_once(stage: Stage) -> None:
     changes = stage.changes()
-    assert {(one["verb"], one["query"], one["code"]) for one in changes} == {("PATCH", "", 200)}
+    assert {(one["verb"], one["query"], one["code"]) for one in changes} == {
+        ("PATCH", f"fieldManager={OUR_MANAGER}", 200)
+    }
     assert sorted(one["path"] for one in changes) == sorted(f"{DEPLOYMENTS}/{name}" for name in WORKLOADS)
 
 
