@@ -174,8 +174,8 @@ class Remediation:
         except StoppedError as stopped:
             return self._paused(command, str(stopped), evidence=evidence)
         except HalfDoneError as half:
-            failed = self._result(command, Outcome.FAILED, half.refusal.value, message=half.message, evidence=evidence)
-            return failed.model_copy(update={"changes": half.changes})
+            why, told = half.refusal.value, half.message
+            return self._result(command, Outcome.FAILED, why, message=told, changes=half.changes, evidence=evidence)
         except UnansweredError as unanswered:
             return self._unanswered(command, str(unanswered), evidence=evidence)
         if isinstance(done, Refused):
