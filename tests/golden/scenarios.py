@@ -93,12 +93,13 @@ class Scene:
         assert self.state.incident is not None
         return self.state.incident
 
-    def shows(self, rule: str, **fields: Any) -> None:
+    def shows(self, rule: str, *, times: int = 1, **fields: Any) -> None:
         """Let the signal come that a rule is about."""
-        self._pass()
-        signal = _SIGNALS[rule](self, fields)
-        for entry in match(self._log.rules, signal):
-            self._log.take(entry)
+        for _ in range(times):
+            self._pass()
+            signal = _SIGNALS[rule](self, fields)
+            for entry in match(self._log.rules, signal):
+                self._log.take(entry)
 
     def answered(self, outcome: Outcome = Outcome.APPLIED, reason: str = "") -> None:
         """Let the remediator answer the newest command."""
@@ -306,8 +307,7 @@ _SIGNALS: Mapping[str, Callable[[Scene, dict[str, Any]], Signal]] = {
 
 def _healed(rule: str, times: int = 1) -> Callable[[Scene], None]:
     def goes(scene: Scene) -> None:
-        for _ in range(times):
-            scene.shows(rule)
+        scene.shows(rule, times=times)
         scene.answered()
         scene.becomes(healthy=True)
         scene.wakes()
@@ -326,8 +326,7 @@ def _answered(rule: str, outcome: Outcome, *, wakes: int = 0) -> Callable[[Scene
 
 def _unanswered(rule: str, times: int = 1) -> Callable[[Scene], None]:
     def goes(scene: Scene) -> None:
-        for _ in range(times):
-            scene.shows(rule)
+        scene.shows(rule, times=times)
         scene.wakes()
         scene.answered()
 
@@ -345,8 +344,7 @@ def _gone(rule: str) -> Callable[[Scene], None]:
 
 def _awaiting(rule: str, times: int = 1) -> Callable[[Scene], None]:
     def goes(scene: Scene) -> None:
-        for _ in range(times):
-            scene.shows(rule)
+        scene.shows(rule, times=times)
         scene.answered(Outcome.DRY_RUN)
 
     return goes
