@@ -73,14 +73,20 @@ async def test_a_wake_up_that_a_fast_clock_wrote_too_early_is_written_again_when
         assert len(list(written(broker))) == times
 
 
+async def woken(broker: MemoryBroker, clock: FakeClock, *, due: float) -> tuple[Wakes, WakeUp]:
+    """Return what writes wake-ups, and the one that it has written when its clock came to a moment."""
+    wakes = Wakes(broker.publisher("decider"), clock)
+    wakes.set(FRONTEND.key, at(due))
+    clock.moment = at(due)
+    await wakes.send_due()
+    (sent,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    return wakes, sent
+
+
 async def test_a_fast_clock_is_looked_at_again_within_a_minute_for_it_may_be_put_right(
     broker: MemoryBroker, clock: FakeClock
 ) -> None:
-    wakes = Wakes(broker.publisher("decider"), clock)
-    wakes.set(FRONTEND.key, at(3_600))
-    clock.moment = at(3_600)
-    await wakes.send_due()
-    (early,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes, early = await woken(broker, clock, due=3_600)
     wakes.came(early, stamped=at(0))
     for seconds, times in ((3_659, 1), (3_660, 2)):
         clock.moment = at(seconds)
@@ -92,11 +98,7 @@ async def test_a_fast_clock_is_looked_at_again_within_a_minute_for_it_may_be_put
 async def test_a_wake_up_that_came_in_time_is_not_written_again(
     broker: MemoryBroker, clock: FakeClock, stamped: float
 ) -> None:
-    wakes = Wakes(broker.publisher("decider"), clock)
-    wakes.set(FRONTEND.key, at(60))
-    clock.moment = at(60)
-    await wakes.send_due()
-    (sent,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes, sent = await woken(broker, clock, due=60)
     wakes.came(sent, stamped=at(stamped))
     clock.moment = at(600)
     await wakes.send_due()
@@ -106,11 +108,7 @@ async def test_a_wake_up_that_came_in_time_is_not_written_again(
 async def test_another_moment_is_not_held_back_by_what_was_too_early_for_the_one_before(
     broker: MemoryBroker, clock: FakeClock
 ) -> None:
-    wakes = Wakes(broker.publisher("decider"), clock)
-    wakes.set(FRONTEND.key, at(60))
-    clock.moment = at(60)
-    await wakes.send_due()
-    (early,) = [entry for entry in written(broker) if isinstance(entry, WakeUp)]
+    wakes, early = await woken(broker, clock, due=60)
     wakes.came(early, stamped=at(10))
     wakes.set(FRONTEND.key, at(61))
     clock.moment = at(61)

@@ -55,14 +55,20 @@ def test_what_somebody_undid_is_not_done_again_and_the_refusal_names_who(
     assert message.endswith(f": command cmd-1 made it {after}, rival made it {before} again")
 
 
-@pytest.mark.parametrize(("action", "path", "after", "before"), CASES)
-def test_what_we_set_back_ourselves_may_be_done_anew(action: Action, path: str, after: str, before: str) -> None:
-    del after, before
-    server = Server(objects_for(path))
+def undoing(server: Server, action: Action) -> Action:
+    """Carry an action out, and return what undoes it."""
     done = outcome(server, action)
     assert isinstance(done, Done)
     back = action.inverse() or done.inverse
     assert back is not None
+    return back
+
+
+@pytest.mark.parametrize(("action", "path", "after", "before"), CASES)
+def test_what_we_set_back_ourselves_may_be_done_anew(action: Action, path: str, after: str, before: str) -> None:
+    del after, before
+    server = Server(objects_for(path))
+    back = undoing(server, action)
     assert isinstance(outcome(server, back, order("cmd-2", reverts="cmd-1")), Done)
     assert isinstance(outcome(server, action, order("cmd-3")), Done)
 
@@ -71,10 +77,7 @@ def test_what_we_set_back_ourselves_may_be_done_anew(action: Action, path: str, 
 def test_what_another_actor_owns_by_now_is_not_set_back(action: Action, path: str, after: str, before: str) -> None:
     del after, before
     server = Server(objects_for(path))
-    done = outcome(server, action)
-    assert isinstance(done, Done)
-    back = action.inverse() or done.inverse
-    assert back is not None
+    back = undoing(server, action)
     owned = undone_by("argocd-controller", server.objects, path, server.objects[path]["spec"])
     refusal, message = refused(owned, back, order("cmd-2", reverts="cmd-1"))
     assert (refusal, owned.written) == (Refusal.OWNED_BY_OTHER, [])
