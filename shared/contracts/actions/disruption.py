@@ -58,10 +58,10 @@ def lowest_in_rollout(workload: JsonObject) -> int:
     replicas = _replicas(workload)
     match text(workload, "kind"):
         case "StatefulSet":
-            taken = _taken_in_order(workload)
+            taken = _taken_in_update(workload, is_rounded_up=False, least=1)  # where it rounds to none one is taken
             return max(0, min(_available(workload), replicas) - taken) if taken else replicas
         case "DaemonSet":
-            return max(0, replicas - _taken_node_by_node(workload))
+            return max(0, replicas - _taken_in_update(workload, is_rounded_up=True, least=0))
         case _:
             return max(0, replicas - _taken_at_once(workload))
 
@@ -132,20 +132,13 @@ def _taken_at_once(workload: JsonObject) -> int:
     return taken if taken or surge else 1  # neither would never end: Kubernetes takes one
 
 
-def _taken_in_order(workload: JsonObject) -> int:
+def _taken_in_update(workload: JsonObject, *, is_rounded_up: bool, least: int) -> int:
+    """Return how many pods a rolling update takes at once; none where only their deletion brings new ones."""
     strategy = section(workload, "spec", "updateStrategy")
     if text(strategy, "type") == "OnDelete":
         return 0
     told = section(strategy, "rollingUpdate").get("maxUnavailable", 1)
-    return max(1, share_of(told, _replicas(workload), is_rounded_up=False))  # where it rounds to none one is taken
-
-
-def _taken_node_by_node(workload: JsonObject) -> int:
-    strategy = section(workload, "spec", "updateStrategy")
-    if text(strategy, "type") == "OnDelete":
-        return 0
-    told = section(strategy, "rollingUpdate").get("maxUnavailable", 1)
-    return share_of(told, _replicas(workload), is_rounded_up=True)
+    return max(least, share_of(told, _replicas(workload), is_rounded_up=is_rounded_up))
 
 
 def _replicas(workload: JsonObject) -> int:
