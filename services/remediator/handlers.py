@@ -19,7 +19,7 @@ from services.remediator.core.brake import Verdict
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
-from shared.contracts.actions.base import Done, HalfDoneError, UnansweredError
+from shared.contracts.actions.base import Done, HalfDoneError, UnansweredError, UnsettledError
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
@@ -104,11 +104,11 @@ class Remediation:
         if found is not None:
             return found
         result = await self._attempt(command, traceparent)
-        if result.outcome is not Outcome.REFUSED:
+        if result.outcome is not Outcome.REFUSED and result.reason != Refusal.SERVER_ERROR.value:
             return result
         # what another leader had sent may have arrived while we were at it, and be why we were refused
         found = await self._found_done(command) if can_be_told else None
-        if found is None and is_new:
+        if found is None and is_new and result.outcome is Outcome.REFUSED:
             await self._brake.give_back(command)  # of one taken up before, a request may still be on its way
         if command.action.TRACELESS and not is_new and not command.dry_run:
             return self._unanswered(command, f"taken up before, and since then: {result.reason}: {result.message}")
@@ -176,6 +176,9 @@ class Remediation:
         except HalfDoneError as half:
             why, told = half.refusal.value, half.message
             return self._result(command, Outcome.FAILED, why, message=told, changes=half.changes, evidence=evidence)
+        except UnsettledError as failed:
+            why = Refusal.SERVER_ERROR.value
+            return self._result(command, Outcome.UNKNOWN, why, message=str(failed), evidence=evidence)
         except UnansweredError as unanswered:
             return self._unanswered(command, str(unanswered), evidence=evidence)
         if isinstance(done, Refused):

@@ -53,6 +53,7 @@ class Refusal(StrEnum):
     VOLUME_CANNOT_GROW = "volume-cannot-grow"
     DATA_ON_EMPTYDIR = "data-on-emptydir"
     DISRUPTION_BUDGET = "disruption-budget"
+    SEVERAL_BUDGETS = "several-budgets"
     BUDGET_WORKLOAD = "budget-workload"
     BUDGET_NODE = "budget-node"
     BUDGET_NAMESPACE = "budget-namespace"
@@ -64,6 +65,8 @@ class Refusal(StrEnum):
     NODE_IN_TROUBLE = "node-in-trouble"
     FORBIDDEN = "forbidden"
     REJECTED = "rejected"
+    ADMISSION_AWAY = "admission-away"
+    SERVER_ERROR = "server-error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +314,12 @@ ADVICE: Mapping[Refusal, Advice] = {
         "never allow one (`minAvailable` equal to `replicas`) is to be mended. Of a new template: lower the workload's "
         "`maxUnavailable`, with `maxSurge` above 0, until a rollout leaves what the budget asks for.",
     ),
+    Refusal.SEVERAL_BUDGETS: Advice(
+        "More than one PodDisruptionBudget selects the pod, which the API server's evictions do not support: it "
+        "answers each with an error, however many pods are healthy. `kubectl drain` fails at it, too.",
+        "Look which: `kubectl get poddisruptionbudgets -n NAMESPACE -o yaml`, and narrow their selectors, so that each "
+        "pod is under one of them.",
+    ),
     Refusal.BUDGET_WORKLOAD: Advice(
         "The brake: this workload was healed in the last hour as often as it may be (`SRE_BRAKE_WORKLOAD_PER_HOUR`). "
         "The message has the figures; the incident waits, without spending an attempt, and orders anew.",
@@ -370,6 +379,20 @@ ADVICE: Mapping[Refusal, Advice] = {
         "The API server refused it for another reason: an invalid object, a quota, an admission webhook. The result's "
         "message is the API server's.",
         "Read the message, and try the change by hand with `--dry-run=server`.",
+    ),
+    Refusal.ADMISSION_AWAY: Advice(
+        "The API server has to ask an admission webhook about the change, and that does not answer, or not as it "
+        "should; nothing was written. Such a webhook fails closed (`failurePolicy: Fail`), so people cannot make the "
+        "change either. The result's message names it.",
+        "Look whether what serves the webhook runs: `kubectl get validatingwebhookconfigurations,"
+        "mutatingwebhookconfigurations`, and its Service and pods. The incident tries again as far as its attempts go.",
+    ),
+    Refusal.SERVER_ERROR: Advice(
+        "The API server failed at this one request, and answered others. Of a dry run, and of what it was only to "
+        "judge, nothing was written. Of a live command it may have been, and the object does not tell that it was: "
+        "its result is `unknown`, or `failed` where it had begun, and not `refused`.",
+        "Read the message, look at the API server's log, and at the object; try the change by hand with "
+        "`--dry-run=server`. The incident looks whether the cure is there, and tries again as far as its attempts go.",
     ),
 }
 """What each refusal means, and what is to be done."""

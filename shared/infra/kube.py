@@ -20,6 +20,7 @@ from kubernetes.aio import client, config
 from pydantic_core import from_json
 
 from shared.contracts.model import JsonObject, JsonValue
+from shared.contracts.objects import sections, text
 from shared.contracts.requests import OUR_MANAGER, PatchType
 from shared.kernel.errors import ConfigError, SreAgentError, UnavailableError
 
@@ -33,7 +34,11 @@ _LINE_BYTES = 32 << 20
 _QUOTED_CHARS, _MESSAGE_CHARS = 200, 1_000
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 """What the client's reader raises for a kubeconfig that is no YAML, or not of its form."""
-_FORBIDDEN, _NOT_FOUND, _GONE = 403, 404, 410
+_FORBIDDEN, _NOT_FOUND, _GONE, _TOO_MANY = 403, 404, 410, 429
+_READS = "GET"
+_FAILED = frozenset({500, 504})
+"""What the API server answers where it, or what it asks about a request (a webhook, its store), fails at that."""
+_BUDGET = "DisruptionBudget"
 _UNSERVED = "404 page not found"
 """What the API server says, as plain text, where it serves no such path: a kind that nobody has installed."""
 _CLIENT_ERRORS = range(400, 500)
@@ -45,6 +50,18 @@ class KubeError(SreAgentError):
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
+
+
+class WriteFailedError(UnavailableError):
+    """Signal that the API server failed at a write: it says so in its own form, or did not end it in time.
+
+    It may be away as a whole, or failed at this one alone: whether it answers others tells. `message` is its own; what
+    was to be changed may have been changed.
+    """
+
+    def __init__(self, said: str, message: str = "") -> None:
+        super().__init__(f"Kubernetes API: {said}")
+        self.message = message or said
 
 
 class WatchExpiredError(KubeError):
@@ -262,7 +279,7 @@ class KubeClient:
         content_type: str = "application/json",
     ) -> bytes:
         deadline = aiohttp.ClientTimeout(ANSWER_WITHIN.total_seconds())
-        with _translated(f"{method} {path}"):
+        with _translated(f"{method} {path}", is_write=method != _READS):
             response = await self._opened(method, path, query=query, deadline=deadline, body=body, kind=content_type)
             try:
                 await _check(response)
@@ -294,10 +311,12 @@ class KubeClient:
 
 
 @contextmanager
-def _translated(doing: str) -> Generator[None]:
+def _translated(doing: str, *, is_write: bool = False) -> Generator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError, config.ConfigException) as failed:
+        if is_write and isinstance(failed, TimeoutError):
+            raise WriteFailedError(f"{doing}: no answer in time") from failed
         # a configuration that was read once may still fail: its token's file, or the program that gives it
         raise UnavailableError(f"Kubernetes API: {doing}: {str(failed) or type(failed).__name__}") from failed
 
@@ -314,29 +333,39 @@ def _writing(dry_run: bool) -> dict[str, str]:  # noqa: FBT001
 async def _check(response: aiohttp.ClientResponse) -> None:
     if response.status < _CLIENT_ERRORS.start:
         return
-    text = (await response.read()).decode(errors="replace")
-    status = _status_of(text)
-    if response.status == _NOT_FOUND and text.strip() == _UNSERVED:
-        raise _UnservedError(f"Kubernetes API: {response.status} {text.strip()}")
-    if response.status not in _CLIENT_ERRORS or status is None:
+    said = (await response.read()).decode(errors="replace")
+    status = _status_of(said)
+    if response.status == _NOT_FOUND and said.strip() == _UNSERVED:
+        raise _UnservedError(f"Kubernetes API: {response.status} {said.strip()}")
+    if status is None:
         # also "too many requests" from a server with no time to say it in its own form: no word about the object
-        said = f"{status[0]}: {status[1]}" if status else repr(text[:_QUOTED_CHARS])
-        raise UnavailableError(f"Kubernetes API: {response.status} {said}")
-    reason, message = status
-    if response.status == _GONE:
-        raise WatchExpiredError(message)
-    raise KubeError(response.status, reason, message)
+        raise UnavailableError(f"Kubernetes API: {response.status} {said[:_QUOTED_CHARS]!r}")
+    raise error_of(response.status, status, is_write=response.method != _READS)
 
 
-def _status_of(text: str) -> tuple[str, str] | None:
-    """Return reason and message of a refusal in the API server's own form; None for anybody else's words."""
+def error_of(code: int, status: JsonObject, *, is_write: bool) -> SreAgentError:
+    """Return what a Status object with such a code means."""
+    reason = str(status.get("reason") or "Unknown")
+    message = str(status.get("message") or "")[:_MESSAGE_CHARS]
+    if is_write and code in _FAILED:
+        return WriteFailedError(f"{code} {reason}: {message}", message)
+    if code not in _CLIENT_ERRORS or (code == _TOO_MANY and not _is_by_budget(status)):
+        return UnavailableError(f"Kubernetes API: {code} {reason}: {message}")  # it has no time for anybody
+    return WatchExpiredError(message) if code == _GONE else KubeError(code, reason, message)
+
+
+def _is_by_budget(status: JsonObject) -> bool:
+    """Tell whether a budget is why an eviction comes too soon; all else comes too soon for the server."""
+    return any(text(one, "reason") == _BUDGET for one in sections(status, "details", "causes"))
+
+
+def _status_of(said: str) -> JsonObject | None:
+    """Return a refusal in the API server's own form; None for anybody else's words."""
     try:
-        status = _object(text)
+        status = _object(said)
     except UnavailableError:
         return None
-    if status.get("kind") != "Status":
-        return None
-    return str(status.get("reason") or "Unknown"), str(status.get("message") or "")[:_MESSAGE_CHARS]
+    return status if status.get("kind") == "Status" else None
 
 
 async def _events(
@@ -419,5 +448,5 @@ def _object(raw: bytes | str) -> JsonObject:
 
 
 def _quoted(raw: bytes | str) -> str:
-    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
-    return repr(text[:_QUOTED_CHARS])
+    said = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
+    return repr(said[:_QUOTED_CHARS])

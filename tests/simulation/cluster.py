@@ -18,7 +18,7 @@ from services.remediator.adapters.register import NAME, NAMESPACE
 from shared.contracts.actions.marks import COMMAND_ANNOTATION, TOKEN_ANNOTATION
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.requests import PatchType
-from shared.infra.kube import KubeError, Listing
+from shared.infra.kube import KubeError, Listing, error_of
 from tests.simulation.weather import Weather
 
 _SERVER = "API server"
@@ -60,12 +60,12 @@ class SimulatedCluster:
 
     async def create(self, path: str, body: Mapping[str, JsonValue], *, dry_run: bool = False) -> JsonObject:
         """Create an object, or a subresource such as an eviction."""
-        return await self._ask(lambda: self._created(target_of(path), dict(body), dry_run=dry_run))
+        return await self._ask(lambda: self._created(target_of(path), dict(body), dry_run=dry_run), is_write=True)
 
     async def patch(self, path: str, body: JsonValue, *, kind: PatchType, dry_run: bool = False) -> JsonObject:
         """Patch an object and return it."""
         return await self._ask(
-            lambda: self._patched(target_of(path), Patch(patch_kind_of(kind), body), dry_run=dry_run)
+            lambda: self._patched(target_of(path), Patch(patch_kind_of(kind), body), dry_run=dry_run), is_write=True
         )
 
     async def delete(
@@ -81,22 +81,20 @@ class SimulatedCluster:
         held: Document = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
         grace: Document = {"gracePeriodSeconds": grace_seconds} if grace_seconds is not None else {}
         return await self._ask(
-            lambda: self._deleted(target_of(path), {"preconditions": held, **grace}, dry_run=dry_run)
+            lambda: self._deleted(target_of(path), {"preconditions": held, **grace}, dry_run=dry_run), is_write=True
         )
 
     async def logs(self, path: str, **query: str) -> str:
         """Return the end of a container's log."""
         return await self._ask(lambda: self._log(target_of(path), query))
 
-    async def _ask(self, answer: Callable[[], T]) -> T:
+    async def _ask(self, answer: Callable[[], T], *, is_write: bool = False) -> T:
         await self._weather.request(_SERVER)
         try:
             answered = answer()
         except StatusError as refused:
             status: Any = refused.document()
-            raise KubeError(
-                refused.code, str(status.get("reason") or "Unknown"), str(status.get("message"))
-            ) from refused
+            raise error_of(refused.code, status, is_write=is_write) from refused
         await self._weather.answer(_SERVER)
         return answered
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, assert_never
 
 from services.remediator.adapters.cluster import Cluster
-from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedError, Written
+from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedError, UnsettledError, Written
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
+from shared.contracts.paths import path_of
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import (
     Answer,
@@ -23,7 +24,8 @@ from shared.contracts.requests import (
     Request,
     Writing,
 )
-from shared.infra.kube import KubeError
+from shared.contracts.workloads import WorkloadRef
+from shared.infra.kube import KubeError, WriteFailedError
 
 _CONFLICT = 409
 _REFUSALS = {
@@ -31,6 +33,11 @@ _REFUSALS = {
     403: Refusal.FORBIDDEN,
     429: Refusal.DISRUPTION_BUDGET,
 }
+_NOTHING_WRITTEN = {
+    "This pod has more than one PodDisruptionBudget": Refusal.SEVERAL_BUDGETS,
+    "failed calling webhook": Refusal.ADMISSION_AWAY,
+}
+"""What the API server says where it failed before it wrote anything: it judges evictions and asks webhooks first."""
 _READINGS = 5
 R = TypeVar("R")
 T = TypeVar("T")
@@ -75,6 +82,7 @@ class Actor:
 
         Raises:
             UnavailableError: the API server does not answer; it may have happened, `has_happened` tells.
+            UnsettledError: it failed at a write, and answers others; `has_happened` tells, and nobody need wait.
             UnansweredError: a webhook does not; it may have happened, and nothing tells.
             HalfDoneError: it was begun, and something keeps it from its end.
         """
@@ -106,8 +114,8 @@ class Actor:
                 await self._caller(request, command=order.command, dry_run=order.dry_run)
                 return {}
             if isinstance(request, Preview):
-                return await self._written(request.writing, dry_run=True)
-            answer = await self._written(request, dry_run=order.dry_run)
+                return await self._judged(request.writing, order, dry_run=True)
+            answer = await self._judged(request, order, dry_run=order.dry_run)
             written.append(Written(request, answer))
             return answer
 
@@ -121,6 +129,34 @@ class Actor:
             case ListAll():
                 query = {"fieldSelector": request.fields} if request.fields else {}
                 return (await self._client.list(request.path, **query)).items
+
+    async def _judged(self, request: Writing, order: Order, *, dry_run: bool) -> JsonObject:
+        """Write; where the API server fails at that, tell whether it is away, or failed at this alone.
+
+        Raises:
+            RefusedError: it failed before anything was written.
+            UnavailableError: it answers nothing else either.
+            UnsettledError: it answers other requests.
+        """
+        try:
+            return await self._written(request, dry_run=dry_run)
+        except WriteFailedError as failed:
+            if not await self._answers(order.workload):
+                raise
+            raise _blamed(failed, dry_run=dry_run) from failed
+
+    async def _answers(self, workload: WorkloadRef) -> bool:
+        """Ask for the workload, whatever may be said of it: a single object is read from the server's store.
+
+        Raises:
+            UnavailableError: the API server does not answer.
+        """
+        path = path_of(workload)
+        if path is None:
+            return False
+        with suppress(KubeError):
+            await self._client.get(path)
+        return True
 
     async def _written(self, request: Writing, *, dry_run: bool) -> JsonObject:
         match request:
@@ -167,10 +203,20 @@ async def _conversed(conversation: Generator[R, Answer, T], ask: Callable[[R], A
                 answer = await ask(request)
             except KubeError as refused:
                 request = conversation.throw(_translated(refused))
+            except (RefusedError, UnsettledError) as judged:
+                request = conversation.throw(judged)
             else:
                 request = conversation.send(answer)
     except StopIteration as ended:
         return ended.value
+
+
+def _blamed(failed: WriteFailedError, *, dry_run: bool) -> RefusedError | UnsettledError:
+    """Return what the API server's failure at a write means for its command."""
+    refusal = next((one for said, one in _NOTHING_WRITTEN.items() if said in failed.message), None)
+    if refusal is None and not dry_run:
+        return UnsettledError(failed.message)
+    return RefusedError(refusal or Refusal.SERVER_ERROR, failed.message)
 
 
 def _translated(refused: KubeError) -> RefusedError:

@@ -97,6 +97,10 @@ class HalfDoneError(SreAgentError):
         self.refusal, self.message, self.changes = refusal, message, changes
 
 
+class UnsettledError(SreAgentError):
+    """Signal that the API server failed at a write, which may have been done all the same: the object tells."""
+
+
 class UnansweredError(SreAgentError):
     """Signal that a call outside of the cluster may have arrived, and that nothing tells whether it was done."""
 

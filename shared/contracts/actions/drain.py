@@ -14,6 +14,7 @@ from shared.contracts.actions.base import (
     Order,
     OvertakenError,
     RefusedError,
+    UnsettledError,
     find,
     read,
     read_all,
@@ -176,6 +177,10 @@ def _evict_all(pods: Sequence[JsonObject], order: Order) -> Generator[Request, A
         except RefusedError as refused:
             done = _lines(order.workload.name, pods[:number])
             raise HalfDoneError(refused.refusal, _about(pod, refused), changes=done) from refused
+        except UnsettledError as failed:
+            done = _lines(order.workload.name, pods[:number])
+            told = f"pod {_name_of(pod)}: {failed}"
+            raise HalfDoneError(Refusal.SERVER_ERROR, told, changes=done) from failed
 
 
 def _lines(node: str, evicted: Sequence[JsonObject]) -> tuple[str, ...]:

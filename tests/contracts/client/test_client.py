@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.cluster.simulation import Simulation
 from services.remediator.adapters.cluster import Cluster
-from shared.infra.kube import KubeError, PatchType
+from shared.infra.kube import KubeError, PatchType, WriteFailedError
 from tests.integration.small_cluster import small_cluster
 from tests.simulation.cluster import Effect, SimulatedCluster
 from tests.simulation.weather import Weather
@@ -112,6 +112,17 @@ async def test_a_disruption_budget_refuses_an_eviction(stage: Stage) -> None:
     pod = await stage.pod()
     path = f"{PODS}/{pod['metadata']['name']}/eviction"
     assert await refusal(stage.client.create(path, eviction(pod))) == (429, "TooManyRequests")
+
+
+async def test_an_eviction_under_two_budgets_is_a_failure_of_that_write_alone(stage: Stage) -> None:
+    spec: Any = {"minAvailable": 0, "selector": {"matchLabels": {"app": "web"}}}
+    for name in ("web", "web-again"):
+        await stage.client.create(BUDGETS, {"metadata": {"name": name}, "spec": spec})
+    pod = await stage.pod()
+    with pytest.raises(WriteFailedError) as failed:
+        await stage.client.create(f"{PODS}/{pod['metadata']['name']}/eviction", eviction(pod))
+    assert failed.value.message.startswith("This pod has more than one PodDisruptionBudget")
+    assert (await stage.pod())["metadata"] == pod["metadata"]
 
 
 async def test_a_deletion_removes_the_object_of_that_uid_and_version_alone_and_what_it_owns(stage: Stage) -> None:

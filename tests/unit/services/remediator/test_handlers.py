@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from sandbox.cluster.clock import manual_clock
-from sandbox.cluster.documents import Document
+from sandbox.cluster.documents import Document, name_of, uid_of
 from sandbox.cluster.patching import Patch, PatchKind
-from sandbox.cluster.resources import DEPLOYMENTS, EVENTS, NAMESPACES
+from sandbox.cluster.resources import BUDGETS, DEPLOYMENTS, EVENTS, NAMESPACES, PODS
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
 from services.remediator.adapters.acting import Actor, Caller, calls_nobody
@@ -44,6 +44,7 @@ from shared.contracts.inbox import Outcome, Result
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Call
 from shared.contracts.topics import INBOX, SPENDINGS
+from shared.infra.kube import WriteFailedError
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
 from shared.kernel.errors import UnavailableError
@@ -102,6 +103,29 @@ class Mortal:
 
 
 @dataclass
+class Ailing:
+    """A cluster whose API server fails at one kind of write, before it has written anything or after it."""
+
+    method: str
+    said: str
+    is_after: bool = False
+    behind: Any = None
+
+    def of(self, cluster: Any) -> Any:
+        self.behind = cluster
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        asked = getattr(self.behind, name)
+        return partial(self._fail, asked) if name == self.method else asked
+
+    async def _fail(self, asked: Any, *arguments: Any, **options: Any) -> Any:
+        if self.is_after:
+            await asked(*arguments, **options)
+        raise WriteFailedError(f"500 InternalError: {self.said}", self.said)
+
+
+@dataclass
 class SlowStore:
     """Gives the lease to another before it settles."""
 
@@ -123,6 +147,7 @@ class Stage:
     effects: list[Effect] = field(default_factory=list[Effect])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     caller: Caller = calls_nobody
+    ailing: Ailing | None = None
 
     def __post_init__(self) -> None:
         container: Document = {"name": "server", "image": "web:v1", "resources": {"limits": {"memory": "128Mi"}}}
@@ -137,7 +162,8 @@ class Stage:
         lease = Lease(Redis(self.store), "remediator", ttl=LONG)
         term = await lease.acquire("one", floor=0)
         assert term is not None
-        cluster: Any = Mortal(SimulatedCluster(self.cluster, weather=Weather(), on_effect=self.effects.append), fuse)
+        simulated = SimulatedCluster(self.cluster, weather=Weather(), on_effect=self.effects.append)
+        cluster: Any = Mortal(self.ailing.of(simulated) if self.ailing else simulated, fuse)
         publisher: Any = Mortal(self.broker.publisher("remediator"), fuse)
         archive: Any = Mortal(self.broker.archive(), fuse)
         redis = Redis(Mortal(store or self.store, fuse))
@@ -327,6 +353,51 @@ async def test_a_stop_is_asked_before_a_pod_that_is_gone(action: Action) -> None
     stage.cluster.api.patch(Target(DEPLOYMENTS, "bank", "web"), Patch(PatchKind.MERGE, stopped))
     await stage.live(command(action=action), ALIVE)
     assert stage.result_of("cmd-1").reason == "paused"
+
+
+STORE = "etcdserver: request timed out"
+
+
+def over(workload: str) -> Document:
+    """Return the spec of a budget that lets any pod of a workload go."""
+    return {"minAvailable": 0, "selector": {"matchLabels": {"app": workload}}}
+
+
+async def test_an_eviction_under_two_budgets_is_refused_by_its_name_and_costs_nothing() -> None:
+    stage = Stage()
+    for name in ("one", "two"):
+        stage.cluster.api.create(Target(BUDGETS, "bank"), {"metadata": {"name": name}, "spec": over("web")})
+    stage.cluster.advance(timedelta(seconds=5))
+    (pod,) = stage.cluster.store.select(PODS)
+    await stage.live(command(action=RestartPod(pod=name_of(pod), uid=uid_of(pod))), ALIVE)
+    told = stage.result_of("cmd-1")
+    assert (told.outcome, told.reason) == (Outcome.REFUSED, "several-budgets")
+    assert told.message.startswith("This pod has more than one PodDisruptionBudget")
+    assert (stage.effects, await stage.taken()) == ([], [])
+
+
+async def test_a_webhook_that_the_api_server_cannot_ask_is_the_refusal_of_the_one_command() -> None:
+    stage = Stage(ailing=Ailing("patch", 'Internal error occurred: failed calling webhook "deny.example.com": EOF'))
+    await stage.live(command(action=RAISE), ALIVE)
+    told = stage.result_of("cmd-1")
+    assert (told.outcome, told.reason) == (Outcome.REFUSED, "admission-away")
+    assert (stage.effects, await stage.taken()) == ([], [])
+
+
+async def test_what_the_api_server_failed_at_and_may_have_written_is_unknown_and_stays_spent() -> None:
+    stage = Stage(ailing=Ailing("patch", STORE))
+    await stage.live(command(action=RAISE), ALIVE)
+    told = stage.result_of("cmd-1")
+    assert (told.outcome, told.reason, told.message) == (Outcome.UNKNOWN, "server-error", STORE)
+    assert [one.command for one in await stage.taken()] == ["cmd-1"]
+
+
+async def test_what_the_api_server_failed_at_and_has_written_is_told_by_the_object() -> None:
+    stage = Stage(ailing=Ailing("patch", STORE, is_after=True))
+    await stage.live(command(action=RAISE), ALIVE)
+    told = stage.result_of("cmd-1")
+    assert (told.outcome, told.reason) == (Outcome.APPLIED, "found-applied")
+    assert (len(stage.effects), [one.command for one in await stage.taken()]) == (1, ["cmd-1"])
 
 
 CALL = command("cmd-call", action=CallWebhook(webhook="pipeline"))

@@ -7,11 +7,12 @@ import pytest
 
 from services.remediator.adapters.acting import Actor, Refused
 from shared.contracts.actions import DeletePod, Drain, RestartPod
-from shared.contracts.actions.base import Done
+from shared.contracts.actions.base import Done, HalfDoneError, UnsettledError
 from shared.contracts.commands import Command
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
-from shared.infra.kube import KubeError, Listing
+from shared.infra.kube import KubeError, Listing, WriteFailedError
+from shared.kernel.errors import UnavailableError
 from tests.unit.services.remediator.build import command
 from tests.unit.shared.contracts.actions.nodes import NODE, pod_on, three
 
@@ -25,11 +26,18 @@ def owned(kind: str, name: str, **metadata: Any) -> Any:
 
 @dataclass
 class Told:
-    """An API server of one pod, that refuses a method with a status so many times, and notes what it was asked."""
+    """An API server of one pod, that refuses a method with a status so many times, and notes what it was asked.
+
+    Where it fails at a method it says `failing`, and answers nothing from then on where it `is_away`.
+    """
 
     refuses: str = ""
     status: int = 0
     times: int = 1_000
+    fails: str = ""
+    failing: str = ""
+    fails_previews: bool = True
+    is_away: bool = False
     asked: list[str] = field(default_factory=list[str])
     dry_runs: list[bool] = field(default_factory=list[bool])
     objects: dict[str, Any] = field(
@@ -72,8 +80,12 @@ class Told:
         raise NotImplementedError
 
     def _note(self, method: str, *dry_run: bool) -> None:
+        if self.is_away and self.fails in self.asked:
+            raise UnavailableError("no answer")
         self.asked.append(method)
         self.dry_runs += dry_run
+        if method == self.fails and (self.fails_previews or not any(dry_run)):
+            raise WriteFailedError(f"500: {self.failing}", self.failing)
         if method == self.refuses and self.times > 0:
             self.times -= 1
             raise KubeError(self.status, "Reason", "the server's words")
@@ -192,3 +204,59 @@ async def test_whether_it_happened_is_told_by_reading_alone() -> None:
     server.refuses, server.status = "get", 404
     assert await Actor(server).has_happened(RESTART)
     assert set(server.asked) == {"get"}
+
+
+SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+WEBHOOK = 'Internal error occurred: failed calling webhook "deny.example.com": connect: connection refused'
+STORE = "etcdserver: request timed out"
+DRY = command(action=RestartPod(pod="web-1", uid="p"), dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "refusal"),
+    [
+        ("create", SEVERAL, Refusal.SEVERAL_BUDGETS),
+        ("create", WEBHOOK, Refusal.ADMISSION_AWAY),
+        ("patch", WEBHOOK, Refusal.ADMISSION_AWAY),
+    ],
+)
+async def test_what_the_server_fails_at_before_it_writes_is_a_refusal_by_its_name(
+    method: str, said: str, refusal: Refusal
+) -> None:
+    server = Told(fails=method, failing=said)
+    assert await act(server) == Refused(refusal, said)
+    assert server.asked.count(method) == 1
+
+
+async def test_what_may_have_been_written_is_not_told_as_refused() -> None:
+    with pytest.raises(UnsettledError, match=STORE):
+        await act(Told(fails="create", failing=STORE))
+
+
+async def test_a_dry_run_that_the_server_fails_at_has_written_nothing() -> None:
+    assert await act(Told(fails="create", failing=STORE), DRY) == Refused(Refusal.SERVER_ERROR, STORE)
+
+
+@pytest.mark.parametrize("said", [SEVERAL, WEBHOOK, STORE])
+@pytest.mark.parametrize("ordered", [RESTART, DRY])
+async def test_a_server_that_answers_nothing_else_either_is_away(said: str, ordered: Command) -> None:
+    with pytest.raises(UnavailableError):
+        await act(Told(fails="create", failing=said, is_away=True), ordered)
+
+
+async def test_a_drain_that_the_server_would_fail_at_touches_nothing_and_names_the_pod() -> None:
+    server, ordered = draining()
+    server.objects["/api/v1/pods"] = server.objects[f"{PODS}/a"]
+    server.fails, server.failing = "create", SEVERAL
+    assert await act(server, ordered) == Refused(Refusal.SEVERAL_BUDGETS, f"pod bank/a: {SEVERAL}")
+    assert server.dry_runs == [True]
+
+
+async def test_a_drain_that_the_server_fails_at_half_way_says_how_far_it_came() -> None:
+    server, ordered = draining()
+    server.objects["/api/v1/pods"] = server.objects[f"{PODS}/a"]
+    server.fails, server.failing, server.fails_previews = "create", STORE, False
+    with pytest.raises(HalfDoneError) as half:
+        await act(server, ordered)
+    assert (half.value.refusal, half.value.message) == (Refusal.SERVER_ERROR, f"pod bank/a: {STORE}")
+    assert half.value.changes == ("node n1: cordoned",)
