@@ -12,14 +12,14 @@ from typing import TypeVar
 from services.remediator.adapters.acting import Actor, Refused
 from services.remediator.adapters.capturing import Capture
 from services.remediator.adapters.predicting import Predictor
-from services.remediator.adapters.stopping import StoppedError, Stops
+from services.remediator.adapters.stopping import Stops
 from services.remediator.braking import Brake
 from services.remediator.core.admission import World, admit
 from services.remediator.core.brake import Verdict
 from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
-from shared.contracts.actions.base import Done, HalfDoneError, UnansweredError, UnsettledError
+from shared.contracts.actions.base import Done, HalfDoneError, StoppedError, UnansweredError, UnsettledError
 from shared.contracts.codec import Envelope, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import EvidenceRef, Outcome, Result
@@ -108,7 +108,8 @@ class Remediation:
             return result
         # what another leader had sent may have arrived while we were at it, and be why we were refused
         found = await self._found_done(command) if can_be_told else None
-        if found is None and is_new and result.outcome is Outcome.REFUSED:
+        is_undone = result.outcome is Outcome.REFUSED and not result.changes  # what a stop ended half-way was done
+        if found is None and is_new and is_undone:
             await self._brake.give_back(command)  # of one taken up before, a request may still be on its way
         if command.action.TRACELESS and not is_new and not command.dry_run:
             return self._unanswered(command, f"taken up before, and since then: {result.reason}: {result.message}")
@@ -174,8 +175,7 @@ class Remediation:
         except StoppedError as stopped:
             return self._paused(command, str(stopped), evidence=evidence)
         except HalfDoneError as half:
-            why, told = half.refusal.value, half.message
-            return self._result(command, Outcome.FAILED, why, message=told, changes=half.changes, evidence=evidence)
+            return self._half_done(command, half, evidence=evidence)
         except UnsettledError as failed:
             why = Refusal.SERVER_ERROR.value
             return self._result(command, Outcome.UNKNOWN, why, message=str(failed), evidence=evidence)
@@ -202,6 +202,14 @@ class Remediation:
         except KubeError as refused:
             return self._result(command, Outcome.REFUSED, Refusal.FORBIDDEN.value, message=refused.message)
         return self._paused(command, stop.words) if stop else None
+
+    def _half_done(self, command: Command, half: HalfDoneError, *, evidence: EvidenceRef) -> Result:
+        """Return that something was done and the rest was not; where a stop is why, that is put off, and not failed."""
+        if half.refusal is Refusal.PAUSED:
+            stopped = self._paused(command, half.message, evidence=evidence)
+            return stopped.model_copy(update={"changes": half.changes})
+        why, told = half.refusal.value, half.message
+        return self._result(command, Outcome.FAILED, why, message=told, changes=half.changes, evidence=evidence)
 
     def _paused(self, command: Command, words: str, *, evidence: EvidenceRef | None = None) -> Result:
         """Return the refusal of what a stop holds: put off, and no failed attempt; a revert is a person's then."""

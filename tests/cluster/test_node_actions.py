@@ -170,6 +170,12 @@ async def test_a_budget_that_is_spent_half_way_ends_a_drain_and_another_attempt_
     served(nodes, "budgeted")
     budget(nodes, "budgeted", healthy=1)
     nodes.patch(SECOND, {"metadata": {"labels": {"drained": None}}})  # so that what is evicted does not come up yet
+    foretold = await preview(actor, Drain(at_most=2))
+    assert isinstance(foretold, Done), foretold
+    assert [line.split(": ", 1)[1] for line in foretold.changes[1:]] == [
+        "evicted",
+        "held up: budget budgeted lets 1 go now",
+    ]
     with pytest.raises(HalfDoneError) as half:
         await live(actor, Drain(at_most=2))
     assert half.value.refusal is Refusal.DISRUPTION_BUDGET

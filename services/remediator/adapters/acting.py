@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, assert_never
 
 from services.remediator.adapters.cluster import Cluster
-from shared.contracts.actions.base import Done, Order, OvertakenError, RefusedError, UnsettledError, Written
+from shared.contracts.actions.base import (
+    Done,
+    Order,
+    OvertakenError,
+    RefusedError,
+    StoppedError,
+    UnsettledError,
+    Written,
+)
 from shared.contracts.commands import Command
 from shared.contracts.model import JsonObject
 from shared.contracts.paths import path_of
@@ -195,7 +203,7 @@ class Actor:
 
 
 async def _conversed(conversation: Generator[R, Answer, T], ask: Callable[[R], Awaitable[Answer]]) -> T:
-    """Return what a conversation ends with; what the API server refuses is raised in it."""
+    """Return what a conversation ends with; what refuses a request, or holds it, is raised in it."""
     try:
         request = next(conversation)
         while True:
@@ -203,7 +211,7 @@ async def _conversed(conversation: Generator[R, Answer, T], ask: Callable[[R], A
                 answer = await ask(request)
             except KubeError as refused:
                 request = conversation.throw(_translated(refused))
-            except (RefusedError, UnsettledError) as judged:
+            except (RefusedError, UnsettledError, StoppedError) as judged:
                 request = conversation.throw(judged)
             else:
                 request = conversation.send(answer)

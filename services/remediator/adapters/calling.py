@@ -11,9 +11,8 @@ from itertools import chain, repeat
 
 import aiohttp
 
-from services.remediator.adapters.stopping import StoppedError
 from services.remediator.core.webhooks import Meaning, Webhook, body_of, headers_of, meaning_of, told_of
-from shared.contracts.actions.base import RefusedError, UnansweredError
+from shared.contracts.actions.base import RefusedError, StoppedError, UnansweredError
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Call
 from shared.kernel.clock import Clock

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from services.remediator.adapters.cluster import Cluster
-from services.remediator.adapters.stopping import StoppedError
 from services.remediator.core.events import event_of, namespace_of
+from shared.contracts.actions.base import StoppedError
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
 from shared.contracts.model import JsonObject

@@ -20,6 +20,7 @@ from services.remediator.core.stopping import (
     places_over,
     word_at,
 )
+from shared.contracts.actions.base import StoppedError
 from shared.contracts.codec import Record, decode
 from shared.contracts.model import JsonObject, JsonValue
 from shared.contracts.paths import path_of
@@ -29,20 +30,13 @@ from shared.contracts.workloads import WorkloadRef
 from shared.infra.broker import Archive, Publisher
 from shared.infra.kube import KubeError, Listing, PatchType
 from shared.kernel.clock import Clock
-from shared.kernel.errors import PoisonError, SreAgentError, UnavailableError
+from shared.kernel.errors import PoisonError, UnavailableError
 from shared.kernel.ids import derive
 from shared.runtime.metrics import STOPS_IN_FORCE
 
 FRESH = timedelta(seconds=1)
 """How old an answer may be: half of the two seconds within which a stop is to hold."""
 _NOT_FOUND = 404
-
-
-class StoppedError(SreAgentError):
-    """Signal that a stop is in force over what was to be written."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +194,7 @@ class StoppableCluster:
         """
         stop = await self._stops.over(self._workload)
         if stop is not None:
-            raise StoppedError(stop)
+            raise StoppedError(stop.words)
 
 
 class _StopsTopic:

@@ -97,6 +97,10 @@ class HalfDoneError(SreAgentError):
         self.refusal, self.message, self.changes = refusal, message, changes
 
 
+class StoppedError(SreAgentError):
+    """Signal that a stop is in force over what was to be written; what was written before it stays."""
+
+
 class UnsettledError(SreAgentError):
     """Signal that the API server failed at a write, which may have been done all the same: the object tells."""
 

@@ -1,10 +1,10 @@
 """What a new template or fewer replicas may take: neither is an eviction, so that Kubernetes asks no budget for it."""
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 
 from shared.contracts.actions.base import Order, RefusedError, read_all
 from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.objects import number, section, sections, text
+from shared.contracts.objects import condition, number, section, sections, text
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Answer, ListAll
 from shared.contracts.rights import Right
@@ -47,6 +47,22 @@ def budget_broken(workload: JsonObject, budgets: Iterable[JsonObject], *, lowest
             name = text(section(budget, "metadata"), "name")
             return f"{by} may leave {lowest} pods available, and {name} asks for {wanted}"
     return ""
+
+
+def first_held(pods: Iterable[JsonObject], budgets: Sequence[JsonObject]) -> tuple[int, str] | None:
+    """Return the number of the first pod, of those evicted one after the other, that a budget has nothing left for.
+
+    With it why, in words; None where all may go. As the API server counts it, no pod becoming healthy meanwhile.
+    """
+    taken = [0] * len(budgets)
+    for nth, pod in enumerate(pods):
+        for place, budget in enumerate(budgets):
+            taken[place] += _is_charged(budget, pod, taken=taken[place])
+            allowed = number(section(budget, "status"), "disruptionsAllowed")
+            if taken[place] > allowed:
+                name = text(section(budget, "metadata"), "name")
+                return nth, f"budget {name} lets {allowed} go now"
+    return None
 
 
 def lowest_in_rollout(workload: JsonObject) -> int:
@@ -104,6 +120,19 @@ def _check_budgets(workload: JsonObject, order: Order, *, lowest: int, by: str) 
     broken = budget_broken(workload, budgets, lowest=lowest, by=by)
     if broken:
         raise RefusedError(Refusal.DISRUPTION_BUDGET, broken)
+
+
+def _is_charged(budget: JsonObject, pod: JsonObject, *, taken: int) -> bool:
+    """Tell whether a budget, of which so much is taken, is charged for the eviction of a pod."""
+    spec, status, metadata = section(budget, "spec"), section(budget, "status"), section(pod, "metadata")
+    if text(section(budget, "metadata"), "namespace") != text(metadata, "namespace"):
+        return False
+    if text(section(pod, "status"), "phase") == "Pending" or not selects(spec, section(metadata, "labels")):
+        return False
+    if text(condition(pod, "Ready"), "status") == "True":
+        return True
+    healthy, wanted = number(status, "currentHealthy") - taken, number(status, "desiredHealthy")
+    return text(spec, "unhealthyPodEvictionPolicy") != "AlwaysAllow" and not healthy >= wanted > 0
 
 
 def _is_met(expression: JsonObject, labels: Mapping[str, JsonValue]) -> bool:

@@ -1,6 +1,7 @@
 """drain: cordon a node, and evict its pods one by one, within their budgets."""
 
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -14,11 +15,12 @@ from shared.contracts.actions.base import (
     Order,
     OvertakenError,
     RefusedError,
+    StoppedError,
     UnsettledError,
     find,
-    read,
     read_all,
 )
+from shared.contracts.actions.disruption import READS_BUDGETS, first_held
 from shared.contracts.actions.emptydirs import check_no_data_goes
 from shared.contracts.actions.evictions import eviction_of
 from shared.contracts.actions.marks import is_marked
@@ -28,6 +30,7 @@ from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.actions.uncordon import Uncordon
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import annotations_of, controller_of, section, text, uid_of
+from shared.contracts.paths import BUDGETS
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Answer, Create, ListAll, Patch, PatchType, Preview, Request
 from shared.contracts.rights import Right, rights_on
@@ -37,6 +40,7 @@ _ALL_PODS = "/api/v1/pods"
 _MIRROR = "kubernetes.io/config.mirror"
 _ENDED = frozenset({"Succeeded", "Failed"})
 _MOST_PODS = 250
+_READINGS = 5
 
 
 class Drain(ActionBase):
@@ -53,6 +57,7 @@ class Drain(ActionBase):
         | rights_on(["nodes"], verbs=["list"])
         | rights_on(["pods"], verbs=["get", "list", "patch"])
         | {Right("", "pods/eviction", "create"), Right("", "namespaces", "get")}
+        | READS_BUDGETS
     )
 
     kind: Literal["drain"] = "drain"
@@ -73,8 +78,9 @@ class Drain(ActionBase):
         for pod in pods:
             lost += yield from _check(pod, order)
         yield cordon_of(path, node, order)
-        if not order.dry_run:
-            yield from _evict_all(pods, order)
+        if order.dry_run:
+            return Done((*(yield from _foretold(name, pods)), *dict.fromkeys(lost)))
+        yield from _evict_all(pods, order)
         return Done((*_lines(name, pods), *dict.fromkeys(lost)))
 
     def happened(self, order: Order) -> Inquiry:
@@ -167,20 +173,36 @@ def _evict_all(pods: Sequence[JsonObject], order: Order) -> Generator[Request, A
     """Evict pods one by one.
 
     Raises:
-        HalfDoneError: one may not be; the node is cordoned, and those before it are evicted.
+        HalfDoneError: one may not be, or a stop holds it; the node is cordoned, and those before it are evicted.
     """
     for number, pod in enumerate(pods):
         try:
             yield from _evict(pod, order)
-        except OvertakenError:
-            raise
+        except (RefusedError, UnsettledError, StoppedError) as failed:
+            refusal, why = _blamed(failed)
+            done = _lines(order.workload.name, pods[:number])
+            raise HalfDoneError(refusal, f"pod {_name_of(pod)}: {why}", changes=done) from failed
+
+
+def _foretold(node: str, pods: Sequence[JsonObject]) -> Generator[ListAll, Answer, list[str]]:
+    """Ask for the budgets over pods; return what one attempt would do until one of them is used up.
+
+    The API server was asked about each pod alone, and keeps nothing of that: it allowed each the same last eviction.
+    """
+    budgets: list[JsonObject] = []
+    unread: list[str] = []
+    for namespace in sorted({_namespace_of(pod) for pod in pods}):
+        try:
+            budgets += yield from read_all(BUDGETS.format(namespace))
         except RefusedError as refused:
-            done = _lines(order.workload.name, pods[:number])
-            raise HalfDoneError(refused.refusal, _about(pod, refused), changes=done) from refused
-        except UnsettledError as failed:
-            done = _lines(order.workload.name, pods[:number])
-            told = f"pod {_name_of(pod)}: {failed}"
-            raise HalfDoneError(Refusal.SERVER_ERROR, told, changes=done) from failed
+            unread.append(f"not judged: budgets of {namespace}: {refused.message or refused.refusal}")
+    held = first_held(pods, budgets)
+    if held is None:
+        return [*_lines(node, pods), *unread]
+    number, why = held
+    told = f"pod {_name_of(pods[number])}: held up: {why}"
+    behind = len(pods) - number - 1
+    return [*_lines(node, pods[:number]), f"{told}; {behind} more wait behind it" if behind else told, *unread]
 
 
 def _lines(node: str, evicted: Sequence[JsonObject]) -> tuple[str, ...]:
@@ -188,11 +210,22 @@ def _lines(node: str, evicted: Sequence[JsonObject]) -> tuple[str, ...]:
 
 
 def _evict(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:
+    """Evict a pod as it is by now, a bounded number of times where it is written meanwhile.
+
+    What was evicted before is not to be forgotten, as it would be where all were read and judged again.
+    """
+    for _ in range(_READINGS - 1):
+        with suppress(OvertakenError):
+            return (yield from _mark_and_evict(pod, order))
+    return (yield from _mark_and_evict(pod, order))
+
+
+def _mark_and_evict(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:
     """Mark a pod as it is by now, and evict it; one that has gone meanwhile needs neither."""
     eviction = _eviction(pod)
     path = eviction.path.removesuffix("/eviction")
     try:
-        now = yield from read(path)
+        now = yield from read_unprotected(path, order)
         if uid_of(now) != uid_of(pod) or not _is_to_move(now):
             return
         yield Patch(path, {"metadata": order.metadata_for(now)}, PatchType.MERGE)
@@ -200,6 +233,16 @@ def _evict(pod: JsonObject, order: Order) -> Generator[Request, Answer, None]:
     except RefusedError as refused:
         if refused.refusal is not Refusal.TARGET_GONE:
             raise
+
+
+def _blamed(failed: RefusedError | UnsettledError | StoppedError) -> tuple[Refusal, str]:
+    match failed:
+        case RefusedError():
+            return failed.refusal, failed.message or failed.refusal
+        case UnsettledError():
+            return Refusal.SERVER_ERROR, str(failed)
+        case StoppedError():
+            return Refusal.PAUSED, str(failed)
 
 
 def _eviction(pod: JsonObject) -> Create:
@@ -212,5 +255,8 @@ def _about(pod: JsonObject, refused: RefusedError) -> str:
 
 
 def _name_of(pod: JsonObject) -> str:
-    metadata = section(pod, "metadata")
-    return f"{text(metadata, 'namespace')}/{text(metadata, 'name')}"
+    return f"{_namespace_of(pod)}/{text(section(pod, 'metadata'), 'name')}"
+
+
+def _namespace_of(pod: JsonObject) -> str:
+    return text(section(pod, "metadata"), "namespace")

@@ -13,8 +13,7 @@ import pytest
 
 from services.remediator.adapters import calling
 from services.remediator.adapters.calling import Webhooks
-from services.remediator.adapters.stopping import StoppedError
-from shared.contracts.actions.base import RefusedError, UnansweredError
+from shared.contracts.actions.base import RefusedError, StoppedError, UnansweredError
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Call
 from shared.contracts.stops import Stop, Way
@@ -153,7 +152,7 @@ def stopping(*, after: int, by: Exception) -> Callable[[], Awaitable[None]]:
     return check
 
 
-STOPPED = StoppedError(Stop(id="stop-1", at=NOW, way=Way.API, scope="", holds=True, by="ann", cause="release"))
+STOPPED = StoppedError(Stop(id="stop-1", at=NOW, way=Way.API, scope="", holds=True, by="ann", cause="release").words)
 GONE = UnavailableError("the lease may be somebody else's by now")
 
 

@@ -17,6 +17,7 @@ from sandbox.cluster.patching import Patch, PatchKind
 from sandbox.cluster.resources import BUDGETS, DEPLOYMENTS, EVENTS, NAMESPACES, PODS
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
+from services.remediator.adapters import stopping
 from services.remediator.adapters.acting import Actor, Caller, calls_nobody
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.capturing import Capture
@@ -36,7 +37,7 @@ from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from services.remediator.trail_words import twice_told
-from shared.contracts.actions import Action, CallWebhook, DeletePod, RestartPod, SetMemory
+from shared.contracts.actions import Action, CallWebhook, DeletePod, Drain, RestartPod, SetMemory
 from shared.contracts.actions.base import HalfDoneError, RefusedError, UnansweredError
 from shared.contracts.codec import Envelope, Record
 from shared.contracts.commands import Command
@@ -44,6 +45,7 @@ from shared.contracts.inbox import Outcome, Result
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Call
 from shared.contracts.topics import INBOX, SPENDINGS
+from shared.contracts.workloads import WorkloadRef
 from shared.infra.kube import WriteFailedError
 from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
@@ -147,7 +149,7 @@ class Stage:
     effects: list[Effect] = field(default_factory=list[Effect])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     caller: Caller = calls_nobody
-    ailing: Ailing | None = None
+    ailing: "Ailing | Watched | None" = None
 
     def __post_init__(self) -> None:
         container: Document = {"name": "server", "image": "web:v1", "resources": {"limits": {"memory": "128Mi"}}}
@@ -398,6 +400,63 @@ async def test_what_the_api_server_failed_at_and_has_written_is_told_by_the_obje
     told = stage.result_of("cmd-1")
     assert (told.outcome, told.reason) == (Outcome.APPLIED, "found-applied")
     assert (len(stage.effects), [one.command for one in await stage.taken()]) == (1, ["cmd-1"])
+
+
+@dataclass
+class Watched:
+    """A cluster whose administrator stops everything once so many pods were evicted."""
+
+    cluster: Simulation
+    most: int
+    behind: Any = None
+
+    def of(self, cluster: Any) -> Any:
+        self.behind = cluster
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.behind, name)
+
+    async def create(self, path: str, body: Any, *, dry_run: bool = False) -> Any:
+        answer = await self.behind.create(path, body, dry_run=dry_run)
+        self.most -= path.endswith("/eviction") and not dry_run
+        if not self.most:
+            stopped: Any = {"metadata": {"annotations": {"sre-agent.dev/pause": "ann: disk full"}}}
+            self.cluster.api.patch(Target(NAMESPACES, "", "sre-agent"), Patch(PatchKind.MERGE, stopped))
+        return answer
+
+
+def draining(*, most: int) -> tuple[Stage, Command]:
+    """Return a stage with three pods, one node of which is to be drained, and a stop that comes after so many."""
+    stage = Stage()
+    stage.cluster.api.patch(Target(DEPLOYMENTS, "bank", "web"), Patch(PatchKind.MERGE, {"spec": {"replicas": 4}}))
+    stage.cluster.advance(timedelta(seconds=5))
+    stage.ailing = Watched(stage.cluster, most)
+    node = WorkloadRef(kind="Node", name="node-1")
+    return stage, command("drained", action=Drain(at_most=4), workload=node)
+
+
+async def test_what_a_stop_ends_half_way_is_put_off_says_what_was_done_and_stays_spent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stopping, "FRESH", stopping.FRESH * 0)
+    stage, asked = draining(most=1)
+    await stage.live(asked, ALIVE)
+    told = stage.result_of("drained")
+    assert (told.outcome, told.reason) == (Outcome.REFUSED, "paused")
+    assert told.retry_after == timedelta(minutes=1)
+    assert "stopped by ann" in told.message
+    assert [line.split(" ")[0] for line in told.changes] == ["node", "pod"]
+    assert [one.command for one in await stage.taken()] == ["drained"]
+
+
+async def test_what_a_stop_held_before_anything_was_done_is_given_back() -> None:
+    stage, asked = draining(most=0)
+    stopped: Any = {"metadata": {"annotations": {"sre-agent.dev/pause": "ann: disk full"}}}
+    stage.cluster.api.patch(Target(NAMESPACES, "", "sre-agent"), Patch(PatchKind.MERGE, stopped))
+    await stage.live(asked, ALIVE)
+    told = stage.result_of("drained")
+    assert (told.reason, told.changes, await stage.taken()) == ("paused", (), [])
 
 
 CALL = command("cmd-call", action=CallWebhook(webhook="pipeline"))

@@ -13,7 +13,8 @@ from sandbox.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODE
 from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
 from services.remediator.adapters import stopping
-from services.remediator.adapters.stopping import StoppableCluster, StoppedError, Stops
+from services.remediator.adapters.stopping import StoppableCluster, Stops
+from shared.contracts.actions.base import StoppedError
 from shared.contracts.codec import Record, decode
 from shared.contracts.stops import Stop, Way
 from shared.contracts.topics import STOPS

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.cluster.patching import Patch as PatchOfApi
 from sandbox.cluster.patching import PatchKind, patched
-from shared.contracts.actions.base import ActionBase, Done, Order, RefusedError
+from shared.contracts.actions.base import ActionBase, Done, Order, RefusedError, StoppedError, UnsettledError
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import section
 from shared.contracts.refusals import Refusal
@@ -20,7 +20,8 @@ T = TypeVar("T")
 AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
 """When every order was given."""
 WEB = WorkloadRef(kind="Deployment", namespace="bank", name="web")
-Refuses = Callable[[Request], RefusedError | None]
+Held = RefusedError | StoppedError | UnsettledError
+Refuses = Callable[[Request], Held | None]
 
 
 @dataclass
@@ -59,8 +60,8 @@ class Server:
         self.asked.append(request)
         try:
             answer = self._answer(request)
-        except RefusedError as refused:
-            return conversation.throw(refused)
+        except (RefusedError, StoppedError, UnsettledError) as held:
+            return conversation.throw(held)
         return conversation.send(answer)
 
     def _answer(self, request: Request) -> Answer:

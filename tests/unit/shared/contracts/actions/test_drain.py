@@ -8,11 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.actions import DrainRung
-from shared.contracts.actions.base import Done, HalfDoneError, OvertakenError, RefusedError
+from shared.contracts.actions.base import (
+    Done,
+    HalfDoneError,
+    OvertakenError,
+    RefusedError,
+    StoppedError,
+    UnsettledError,
+)
 from shared.contracts.actions.drain import Drain
 from shared.contracts.actions.uncordon import Uncordon
 from shared.contracts.refusals import Refusal
-from shared.contracts.requests import Create, Patch, Preview, Request
+from shared.contracts.requests import Create, ListAll, Patch, Preview, Request
 from tests.unit.shared.contracts.actions.conversation import WEB, Server, has_happened, labelled, order, outcome
 from tests.unit.shared.contracts.actions.nodes import (
     AT_NODE,
@@ -145,22 +152,132 @@ def test_a_budget_that_is_spent_half_way_ends_it_by_its_name_and_another_attempt
     assert evictions(again) == [f"{B_POD}/eviction"]
 
 
-def test_a_pod_that_is_written_meanwhile_has_all_read_and_judged_again() -> None:
-    overtaken = OvertakenError("another version")
-    server = Server(
-        STANDING, refuses=lambda asked: overtaken if asked == server.asked[-1] and _marks_a_pod(asked) else None
-    )
-    with pytest.raises(OvertakenError):
+OVERTAKEN = OvertakenError("another version")
+
+
+@pytest.mark.parametrize("times", range(1, 5))
+def test_a_pod_that_is_written_meanwhile_is_read_again_and_nothing_before_it_is_forgotten(times: int) -> None:
+    left = iter([OVERTAKEN] * times)
+    server = Server(STANDING, refuses=lambda asked: next(left, None) if _marks(asked, B_POD) else None)
+    assert outcome(server, ACTION, ON_NODE) == Done(("node n1: cordoned", "pod bank/a: evicted", "pod shop/b: evicted"))
+    assert evictions(server) == [f"{A_POD}/eviction", f"{B_POD}/eviction"]
+
+
+def test_a_pod_that_is_written_again_and_again_ends_it_half_way() -> None:
+    server = Server(STANDING, refuses=lambda asked: OVERTAKEN if _marks(asked, B_POD) else None)
+    with pytest.raises(HalfDoneError) as half:
         server.converse(ACTION.course(ON_NODE))
+    assert (half.value.refusal, half.value.changes[1:]) == (Refusal.CHANGED_MEANWHILE, ("pod bank/a: evicted",))
 
 
-def _marks_a_pod(asked: Request) -> bool:
-    return isinstance(asked, Patch) and asked.path == A_POD
+def test_a_pod_that_is_protected_meanwhile_stays() -> None:
+    def labels_it(asked: Request) -> RefusedError | None:
+        if isinstance(asked, Patch) and asked.path == AT_NODE:
+            server.objects = {**server.objects, A_POD: labelled(server.objects[A_POD], **PROTECTION)}
+        return None
+
+    server = Server(STANDING, refuses=labels_it)
+    with pytest.raises(HalfDoneError) as half:
+        server.converse(ACTION.course(ON_NODE))
+    assert (half.value.refusal, evictions(server)) == (Refusal.PROTECTED_OBJECT, [])
+
+
+@pytest.mark.parametrize(
+    ("failed", "refusal"),
+    [
+        (StoppedError("stopped by ann: disk full"), Refusal.PAUSED),
+        (UnsettledError("etcdserver: request timed out"), Refusal.SERVER_ERROR),
+    ],
+)
+def test_what_holds_a_drain_up_half_way_is_named_and_what_was_done_before_it(
+    failed: StoppedError | UnsettledError, refusal: Refusal
+) -> None:
+    server = Server(STANDING, refuses=lambda asked: failed if _marks(asked, B_POD) else None)
+    with pytest.raises(HalfDoneError) as half:
+        server.converse(ACTION.course(ON_NODE))
+    assert (half.value.refusal, half.value.message) == (refusal, f"pod shop/b: {failed}")
+    assert half.value.changes == ("node n1: cordoned", "pod bank/a: evicted")
+
+
+def _marks(asked: Request, pod: str) -> bool:
+    return isinstance(asked, Patch) and asked.path == pod
+
+
+PDB = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
+PREVIEW = order(workload=NODE, dry_run=True)
+
+
+def budget(allowed: int, *, namespace: str = "bank", app: str = "web", **spec: Any) -> dict[str, Any]:
+    metadata = {"name": f"of-{app}", "namespace": namespace}
+    return {
+        f"{PDB.format(namespace)}/of-{app}": {
+            "metadata": metadata,
+            "spec": {"selector": {"matchLabels": {"app": app}}, **spec},
+            "status": {"disruptionsAllowed": allowed, "currentHealthy": 3 + allowed, "desiredHealthy": 3},
+        }
+    }
+
+
+def ready(name: str, *, namespace: str = "bank", app: str = "web", status: str = "True", **more: Any) -> dict[str, Any]:
+    found = pod_on(name, namespace=namespace, labels={"app": app}, **more)
+    told = found[f"/api/v1/namespaces/{namespace}/pods/{name}"]["status"]
+    told["conditions"] = [{"type": "Ready", "status": status}]
+    return found
+
+
+THREE_PODS = {**ready("a"), **ready("b"), **ready("c")}
+SHOP = {**ready("d", namespace="shop")}
+
+
+def foretold(*parts: Mapping[str, Any]) -> tuple[str, ...]:
+    objects: dict[str, Any] = dict(three())
+    for part in parts:
+        objects |= part
+    done = outcome(Server(objects), Drain(at_most=9), PREVIEW)
+    assert isinstance(done, Done)
+    return tuple(line.removeprefix("pod ") for line in done.changes[1:])
+
+
+EACH = ("bank/a: evicted", "bank/b: evicted", "bank/c: evicted")
+HELD = "bank/b: held up: budget of-web lets 1 go now; 1 more wait behind it"
+UNREADY = {**ready("a"), **ready("b", status="False"), **ready("c")}
+
+
+@pytest.mark.parametrize(
+    ("parts", "lines"),
+    [
+        ((THREE_PODS,), EACH),
+        ((THREE_PODS, budget(3)), EACH),
+        ((THREE_PODS, budget(1)), (EACH[0], HELD)),
+        ((THREE_PODS, budget(2)), (*EACH[:2], "bank/c: held up: budget of-web lets 2 go now")),
+        ((THREE_PODS, budget(1, app="other")), EACH),
+        ((THREE_PODS, SHOP, budget(3), budget(1, namespace="shop")), (*EACH, "shop/d: evicted")),
+        ((THREE_PODS, ready("b", phase="Pending"), budget(2)), EACH),
+        ((UNREADY, budget(2)), EACH),
+        ((UNREADY, budget(1)), (*EACH[:2], "bank/c: held up: budget of-web lets 1 go now")),
+        ((UNREADY, budget(2, unhealthyPodEvictionPolicy="AlwaysAllow")), EACH),
+    ],
+)
+def test_a_preview_uses_budgets_up_in_the_order_in_which_pods_would_go(
+    parts: tuple[Mapping[str, Any], ...], lines: tuple[str, ...]
+) -> None:
+    assert foretold(*parts) == lines
+
+
+def test_budgets_that_cannot_be_read_are_noted_and_stop_no_preview() -> None:
+    denied = RefusedError(Refusal.FORBIDDEN, "not allowed")
+    server = Server(
+        {**three(), **THREE_PODS},
+        refuses=lambda asked: denied if isinstance(asked, ListAll) and asked.path == PDB.format("bank") else None,
+    )
+    done = outcome(server, ACTION, PREVIEW)
+    assert isinstance(done, Done)
+    assert done.changes[-2:] == ("pod bank/c: evicted", "not judged: budgets of bank: not allowed")
 
 
 def test_a_pod_that_went_meanwhile_is_passed_over() -> None:
     gone = RefusedError(Refusal.TARGET_GONE)
-    server = Server(STANDING, refuses=lambda asked: gone if _marks_a_pod(asked) else None)
+    server = Server(STANDING, refuses=lambda asked: gone if _marks(asked, A_POD) else None)
     assert isinstance(outcome(server, ACTION, ON_NODE), Done)
     assert evictions(server) == [f"{B_POD}/eviction"]
 
