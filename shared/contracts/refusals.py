@@ -251,10 +251,11 @@ ADVICE: Mapping[Refusal, Advice] = {
         "Another actor keeps that field as it wants it: Argo CD or Flux as it stands in a repository, an autoscaler by "
         "what it measures, an operator or KEDA what it made. It would undo the change, or fight it. The result's "
         "message names field and owner.",
-        "Change it where the owner has it: in the repository, or in the autoscaler. Where the owner is to leave the "
-        "field alone (`ignoreDifferences`, a field taken out of the manifest), say so on the object: the annotation "
-        "`sre-agent.dev/despite-owner` with the owner's word (`argo-cd`, `flux`, `keda`, `hpa`, `vpa`; several with "
-        "commas).",
+        "Change it where the owner has it: in the repository, in the autoscaler, or in the object that the operator "
+        "reads (a database's, a broker's). Where the owner is to leave the field alone (`ignoreDifferences`, a field "
+        "taken out of the manifest), say so on the object: the annotation `sre-agent.dev/despite-owner` with the "
+        "owner's word (`argo-cd`, `flux`, `keda`, `hpa`, `vpa`, `operator`; "
+        "several with commas).",
     ),
     Refusal.UNDONE_BY_OTHER: Advice(
         "The field has again the value that an earlier command changed: somebody undid that. Doing it anew would begin "

@@ -255,6 +255,13 @@ def unbound_namespace(bank: Bank) -> tuple[Any, Action]:
     return running("web", namespace="default"), MORE_MEMORY
 
 
+def memory_of_what_an_operator_made(bank: Bank) -> tuple[Any, Action]:
+    document = bank.run("StatefulSet", "web")
+    owner = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "ledger", "uid": "c", "controller": True}
+    bank.patch(document, {"metadata": {"ownerReferences": [owner]}})
+    return document, MORE_MEMORY
+
+
 def later_token(bank: Bank) -> tuple[Any, Action]:
     document = bank.run("Deployment", "web")
     bank.patch(document, {"metadata": {"annotations": {TOKEN: "8"}}})
@@ -288,6 +295,7 @@ def no_such_quantity(bank: Bank) -> tuple[Any, Action]:
         (protected_template, Refusal.PROTECTED_OBJECT),
         (unbound_namespace, Refusal.FORBIDDEN),
         (later_token, Refusal.FORBIDDEN),
+        (memory_of_what_an_operator_made, Refusal.OWNED_BY_OTHER),
         (no_such_quantity, Refusal.REJECTED),
     ],
 )

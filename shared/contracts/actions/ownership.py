@@ -1,7 +1,8 @@
 """Who else owns a field of an object: what another actor keeps as it wants it is not to be changed behind its back.
 
-Read from what Kubernetes tells of writers (`metadata.managedFields`), from the labels by which an actor tracks what it
-applies, and from the autoscalers that name the object. Whatever an object holds, a writer that cannot be read is none.
+Read from what Kubernetes tells of writers (`metadata.managedFields`) and owners (`metadata.ownerReferences`), from the
+labels by which an actor tracks what it applies, and from the autoscalers that name the object. Whatever an object
+holds, a writer that cannot be read is none.
 """
 
 import json
@@ -11,7 +12,7 @@ from enum import StrEnum
 from typing import Literal, cast
 
 from shared.contracts.model import JsonObject, JsonValue
-from shared.contracts.objects import annotations_of, section, sections, text
+from shared.contracts.objects import annotations_of, flag, section, sections, text
 from shared.contracts.requests import OUR_MANAGER
 from shared.contracts.workloads import WorkloadRef
 
@@ -33,6 +34,7 @@ class Owner(StrEnum):
     KEDA = "keda"
     HPA = "hpa"
     VPA = "vpa"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ _SUSPENDED = ("kustomize.toolkit.fluxcd.io/reconcile", "disabled")
 _SCALER = "kube-controller-manager"
 _IDLE_MODES = frozenset({"Off"})
 _SOMEBODY = "somebody"
+_QUOTED_CHARS = 63
+"""How much of a name is quoted that may be of any length."""
 
 
 def memory_of(container: str, bound: str) -> FieldPath:
@@ -85,6 +89,23 @@ def owner_of(source: JsonObject, path: FieldPath) -> Ownership | None:
     """Return who owns a field by what its object itself tells, unless it lets us change it all the same."""
     allowed = _allowed_by(source)
     return next((one for one in _owners(source, path) if one.owner not in allowed), None)
+
+
+def maker_of(source: JsonObject) -> Ownership | None:
+    """Return the operator that made an object, and so makes all of it again, unless it lets us change it all the same.
+
+    That is told by an owner of a kind that was installed: only such lie in an API group with a dot. Some operators do
+    not say of themselves that they control what they made (`controller`), and do.
+    """
+    if Owner.OPERATOR in _allowed_by(source):
+        return None
+    owners = [one for one in sections(source, "metadata", "ownerReferences") if not _is_built_in(one)]
+    one = max(owners, key=lambda owner: flag(owner, "controller"), default=None)
+    if one is None:
+        return None
+    group = text(one, "apiVersion").rpartition("/")[0] or "no group"
+    kind, name, group = (told[:_QUOTED_CHARS] for told in (text(one, "kind"), text(one, "name"), group))
+    return Ownership(Owner.OPERATOR, f"{kind} {name} of {group}")
 
 
 def scaler_of(workload: WorkloadRef, autoscalers: Iterable[JsonObject]) -> Ownership | None:
@@ -128,7 +149,15 @@ def _resource_of(container: str, bound: str, resource: Resource) -> FieldPath:
     return (*TEMPLATE, "spec", "containers", ("name", container), "resources", bound, resource)
 
 
+def _is_built_in(owner: JsonObject) -> bool:
+    version = text(owner, "apiVersion")
+    return bool(version) and "." not in version.rpartition("/")[0]
+
+
 def _owners(source: JsonObject, path: FieldPath) -> Iterator[Ownership]:
+    maker = maker_of(source)
+    if maker is not None:
+        yield maker
     yield from _trackers(source)
     for entry in sections(source, "metadata", "managedFields"):
         owner = _manager_of(entry)

@@ -5,10 +5,12 @@ from collections.abc import Generator, Mapping, Sequence
 from shared.contracts.actions.base import Order, RefusedError, read, read_all
 from shared.contracts.actions.marks import STOP_ANNOTATION, change_of
 from shared.contracts.actions.ownership import (
+    TEMPLATE,
     FieldPath,
     Resource,
     in_words,
     last_writer_of,
+    maker_of,
     owner_of,
     scaler_of,
     sizer_of,
@@ -123,6 +125,17 @@ def check_unowned(source: JsonObject, path: FieldPath) -> None:
     ownership = owner_of(source, path)
     if ownership is not None:
         raise RefusedError(Refusal.OWNED_BY_OTHER, f"{in_words(path)}: {ownership}")
+
+
+def check_unmade(source: JsonObject) -> None:
+    """Hold an object whose template says something new against who made it: an operator takes that off again.
+
+    Raises:
+        RefusedError: an operator did.
+    """
+    maker = maker_of(source)
+    if maker is not None:
+        raise RefusedError(Refusal.OWNED_BY_OTHER, f"{in_words(TEMPLATE)}: {maker}")
 
 
 def check_unsized(

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from shared.contracts.actions.base import ActionBase, Course, Done, Order, RefusedError
 from shared.contracts.actions.disruption import READS_BUDGETS, check_budgets_of_rollout
 from shared.contracts.actions.emptydirs import check_no_data_goes
-from shared.contracts.actions.preconditions import path_to, read_unprotected
+from shared.contracts.actions.preconditions import check_unmade, path_to, read_unprotected
 from shared.contracts.actions.rung import ActionRungBase
 from shared.contracts.model import JsonObject
 from shared.contracts.objects import flag, section, text
@@ -32,6 +32,7 @@ class RestartRollout(ActionBase):
         workload = yield from read_unprotected(path, order)
         if _rolls_out_nothing(workload):
             raise RefusedError(Refusal.NOTHING_ROLLS_OUT)
+        check_unmade(workload)
         lost = check_no_data_goes(workload, order)
         yield from check_budgets_of_rollout(workload, order)
         told: JsonObject = {"metadata": {"annotations": {_RESTARTED_AT: f"{order.at:%Y-%m-%dT%H:%M:%SZ}"}}}

@@ -120,6 +120,17 @@ def test_what_is_owned_by_nothing_that_exists_goes(wire: Wire, path: str) -> Non
     until(lambda: wire.get(f"{path}/owned").code == 404)
 
 
+def test_what_an_owner_of_an_unknown_kind_controls_stays_and_says_whose_it_is(wire: Wire, path: str) -> None:
+    owner = {"apiVersion": "example.com/v1", "kind": "Cluster", "name": "ledger", "uid": "c-1", "controller": True}
+    made = wire.post(path, {"metadata": {"name": "made", "ownerReferences": [owner]}})
+    assert (made.code, made.document["metadata"]["ownerReferences"]) == (201, [owner])
+    gone = wire.post(path, config_map("gone")).document
+    wire.post(path, {"metadata": {"name": "with-it", "ownerReferences": owned_by(gone)}})
+    wire.delete(f"{path}/gone", {"propagationPolicy": "Background"})
+    until(lambda: wire.get(f"{path}/with-it").code == 404)  # by then the collector has looked at both
+    assert wire.get(f"{path}/made").document["metadata"]["ownerReferences"] == [owner]
+
+
 def test_an_owner_that_waits_for_what_it_owns_goes_last(wire: Wire, path: str) -> None:
     owner = wire.post(path, config_map("owner")).document
     references = [one | {"blockOwnerDeletion": True} for one in owned_by(owner)]

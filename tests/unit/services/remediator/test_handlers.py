@@ -402,6 +402,29 @@ async def test_what_the_api_server_failed_at_and_has_written_is_told_by_the_obje
     assert (len(stage.effects), [one.command for one in await stage.taken()]) == (1, ["cmd-1"])
 
 
+MADE: Document = {
+    "apiVersion": "postgresql.cnpg.io/v1",
+    "kind": "Cluster",
+    "name": "ledger",
+    "uid": "c",
+    "controller": True,
+}
+
+
+async def test_what_an_operator_made_is_not_changed_and_its_pods_are_restarted_all_the_same() -> None:
+    stage = Stage()
+    owned: Document = {"metadata": {"ownerReferences": [MADE]}}
+    stage.cluster.api.patch(Target(DEPLOYMENTS, "bank", "web"), Patch(PatchKind.MERGE, owned))
+    stage.cluster.advance(timedelta(seconds=5))
+    (pod,) = stage.cluster.store.select(PODS)
+    await stage.live(command("changed", action=RAISE), ALIVE)
+    told = stage.result_of("changed")
+    assert (told.outcome, told.reason) == (Outcome.REFUSED, "owned-by-other")
+    assert told.message.endswith("operator (Cluster ledger of postgresql.cnpg.io)")
+    await stage.live(command("restarted", action=RestartPod(pod=name_of(pod), uid=uid_of(pod))), ALIVE)
+    assert stage.result_of("restarted").outcome is Outcome.APPLIED
+
+
 @dataclass
 class Watched:
     """A cluster whose administrator stops everything once so many pods were evicted."""

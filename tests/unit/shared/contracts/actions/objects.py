@@ -47,6 +47,12 @@ def managed(source: Any, manager: str, fields: Any, **labels: str) -> Any:
     return source | {"metadata": metadata | owned | {"labels": metadata.get("labels", {}) | labels}}
 
 
+def made_by_operator(source: Any) -> Any:
+    """Return an object that an operator made, for an object of a kind that was installed."""
+    owner = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "ledger", "uid": "c", "controller": True}
+    return source | {"metadata": source["metadata"] | {"ownerReferences": [owner]}}
+
+
 def replica_set(revision: int, *, image: str, owner: str = "d", **metadata: str) -> Any:
     """Return a ReplicaSet of a Deployment's revision."""
     template = deployment(image=image)["spec"]["template"]

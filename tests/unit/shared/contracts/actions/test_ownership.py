@@ -15,6 +15,7 @@ from shared.contracts.actions.ownership import (
     Resource,
     in_words,
     last_writer_of,
+    maker_of,
     memory_of,
     owner_of,
     scaler_of,
@@ -128,6 +129,42 @@ def test_an_object_may_let_us_change_what_a_named_owner_has(allowed: str, owner:
     source["metadata"]["annotations"] = {"sre-agent.dev/despite-owner": allowed}
     found = owner_of(source, TEMPLATE)
     assert (found.owner if found else None) == owner
+
+
+DATABASE = {"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "name": "ledger", "uid": "c"}
+BACKUP = {"apiVersion": "backup.example.com/v1", "kind": "Backup", "name": "nightly", "uid": "b"}
+MADE = Ownership(Owner.OPERATOR, "Cluster ledger of postgresql.cnpg.io")
+
+
+def made_by(*owners: Any, **metadata: Any) -> Any:
+    found = deployment()
+    return found | {"metadata": found["metadata"] | metadata | {"ownerReferences": list(owners)}}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (made_by(DATABASE | {"controller": True}), MADE),
+        (made_by(DATABASE), MADE),  # some that control what they made do not say so
+        (made_by(BACKUP, DATABASE | {"controller": True}), MADE),
+        (made_by(DATABASE | {"controller": True}, annotations={"sre-agent.dev/despite-owner": "argo-cd"}), MADE),
+        (made_by(DATABASE | {"controller": True}, annotations={"sre-agent.dev/despite-owner": "operator"}), None),
+        (made_by({"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "a"}), None),
+        (made_by({"apiVersion": "batch/v1", "kind": "CronJob", "name": "a", "uid": "a", "controller": True}), None),
+        (made_by({"kind": "Odd", "name": "a"}), Ownership(Owner.OPERATOR, "Odd a of no group")),
+        (made_by(labels={"app.kubernetes.io/managed-by": "ledger-operator"}), None),  # anybody writes that
+        (made_by(), None),
+    ],
+)
+def test_what_an_operator_made_is_its_own_as_a_whole(source: Any, expected: Ownership | None) -> None:
+    for path in (LIMIT, TEMPLATE, REPLICAS, ("spec", "paused")):
+        assert owner_of(source, path) == expected
+    assert maker_of(source) == expected
+
+
+def test_of_a_name_without_end_so_much_is_quoted_as_a_person_reads() -> None:
+    found = maker_of(made_by(DATABASE | {"name": "x" * 10_000}))
+    assert len(str(found)) < 200
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.unit.shared.contracts.actions.objects import (
     PROTECTION,
     REPLICA_SETS,
     deployment,
+    made_by_operator,
     pod,
     replica_set,
 )
@@ -44,6 +45,11 @@ def test_the_pod_is_marked_under_its_version_and_then_evicted_under_its_uid() ->
         Patch(POD, {"metadata": metadata}, PatchType.MERGE),
         Create(f"{POD}/eviction", EVICTION),
     ]
+
+
+def test_a_pod_of_what_an_operator_made_is_restarted_since_no_field_of_that_is_changed() -> None:
+    server = Server({**OWNED, DEPLOYMENT: made_by_operator(deployment())})
+    assert isinstance(outcome(server, ACTION), Done)
 
 
 def test_a_preview_asks_for_the_eviction_alone() -> None:

@@ -10,7 +10,7 @@ from shared.contracts.actions.restart_rollout import RestartRollout
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome
-from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment
+from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment, made_by_operator
 
 
 def with_spec(**fields: Any) -> Any:
@@ -38,6 +38,7 @@ def test_the_template_says_its_command_and_all_else_is_as_before(kind: str) -> N
     [
         (with_spec(paused=True), Refusal.NOTHING_ROLLS_OUT),
         (with_spec(updateStrategy={"type": "OnDelete"}), Refusal.NOTHING_ROLLS_OUT),
+        (made_by_operator(deployment()), Refusal.OWNED_BY_OTHER),
         (labelled(deployment(), **PROTECTION), Refusal.PROTECTED_OBJECT),
         (labelled(deployment(), tier="database"), Refusal.PROTECTED_OBJECT),
     ],

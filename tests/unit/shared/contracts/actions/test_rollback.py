@@ -15,6 +15,7 @@ from tests.unit.shared.contracts.actions.objects import (
     PROTECTION,
     REPLICA_SETS,
     deployment,
+    made_by_operator,
     replica_set,
     written_by,
 )
@@ -71,6 +72,7 @@ def test_a_rollback_that_names_no_revision_says_nothing_of_it() -> None:
         (history(*TWO, found=labelled(deployment(), **PROTECTION)), Rollback(), Refusal.PROTECTED_OBJECT),
         (history(*TWO, found=labelled(deployment(), tier="database")), Rollback(), Refusal.PROTECTED_OBJECT),
         (history(*TWO, found=written_by("kustomize-controller", deployment())), Rollback(), Refusal.OWNED_BY_OTHER),
+        (history(*TWO, found=made_by_operator(deployment())), Rollback(), Refusal.OWNED_BY_OTHER),
         (Server({}), Rollback(), Refusal.TARGET_GONE),
     ],
 )

@@ -12,7 +12,7 @@ from shared.contracts.actions.scale import Scale, ScaleRung
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome
-from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment, managed
+from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment, made_by_operator, managed
 
 HPAS = "/apis/autoscaling/v2/namespaces/bank/horizontalpodautoscalers"
 MORE = Scale(by=1, least=1, most=5)
@@ -76,6 +76,7 @@ def test_the_change_is_told_marked_and_can_be_told_from_the_object() -> None:
         ({DEPLOYMENT: labelled(counting(2), **PROTECTION)}, MORE, Refusal.PROTECTED_OBJECT),
         ({DEPLOYMENT: labelled(counting(2), tier="database")}, MORE, Refusal.PROTECTED_OBJECT),
         ({DEPLOYMENT: counting(2), f"{HPAS}/web": AUTOSCALER}, MORE, Refusal.OWNED_BY_OTHER),
+        ({DEPLOYMENT: made_by_operator(counting(2))}, MORE, Refusal.OWNED_BY_OTHER),
         (
             {DEPLOYMENT: managed(counting(2), "argocd-controller", {"f:spec": {"f:replicas": {}}})},
             MORE,

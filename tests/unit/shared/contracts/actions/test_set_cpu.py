@@ -17,7 +17,7 @@ from shared.contracts.workloads import WorkloadRef
 from shared.kernel.quantities import format_millis, parse_millis
 from tests.unit.services.decider.core.build import container, health, sample
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
-from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment
+from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment, made_by_operator
 
 TWICE = SetCpu(container="c0", factor=2, cap_millis=4000)
 BACK = order("cmd-2", reverts="cmd-1")
@@ -98,6 +98,14 @@ def test_a_limit_whose_owner_keeps_it_stays() -> None:
     found["metadata"]["labels"] = {"argocd.argoproj.io/instance": "bank"}
     asked = Server({DEPLOYMENT: found})
     assert (outcome(asked, TWICE), asked.written) == (Refusal.OWNED_BY_OTHER, [])
+
+
+def test_what_an_operator_made_stays_and_the_refusal_says_whose_it_is() -> None:
+    asked = Server({DEPLOYMENT: made_by_operator(given_cpu(limits="500m"))})
+    field = "spec.template.spec.containers[c0].resources.limits.cpu"
+    told = f"{field}: operator (Cluster ledger of postgresql.cnpg.io)"
+    assert refused(asked, TWICE) == (Refusal.OWNED_BY_OTHER, told)
+    assert asked.written == []
 
 
 def test_the_cpu_of_a_container_that_an_autoscaler_sizes_is_left_to_it() -> None:

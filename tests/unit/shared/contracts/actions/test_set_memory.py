@@ -15,7 +15,14 @@ from shared.contracts.requests import ListAll, Patch
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.quantities import format_bytes
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
-from tests.unit.shared.contracts.actions.objects import DEPLOYMENT, PROTECTION, deployment, with_limit, written_by
+from tests.unit.shared.contracts.actions.objects import (
+    DEPLOYMENT,
+    PROTECTION,
+    deployment,
+    made_by_operator,
+    with_limit,
+    written_by,
+)
 
 MEBIBYTE = 1 << 20
 SIZERS = VERTICAL_AUTOSCALERS.format("bank")
@@ -68,6 +75,7 @@ def test_memory_is_set_back_to_what_it_was_and_all_else_is_as_before() -> None:
         (labelled(deployment(), **PROTECTION), to_mebibytes(512), Refusal.PROTECTED_OBJECT),
         (labelled(deployment(), tier="database"), to_mebibytes(512), Refusal.PROTECTED_OBJECT),
         (written_by("argocd-controller", deployment()), to_mebibytes(512), Refusal.OWNED_BY_OTHER),
+        (made_by_operator(deployment()), to_mebibytes(512), Refusal.OWNED_BY_OTHER),
     ],
 )
 def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_written(

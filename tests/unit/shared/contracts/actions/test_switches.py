@@ -10,7 +10,7 @@ from shared.contracts.actions.marks import is_marked
 from shared.contracts.refusals import Refusal
 from shared.contracts.workloads import WorkloadRef
 from tests.unit.shared.contracts.actions.conversation import Server, has_happened, labelled, order, outcome, refused
-from tests.unit.shared.contracts.actions.objects import PROTECTION, deployment, managed
+from tests.unit.shared.contracts.actions.objects import PROTECTION, deployment, made_by_operator, managed
 
 DEPLOYMENT = ("Deployment", "/apis/apps/v1/namespaces/bank/deployments/web", "paused")
 CRON_JOB = ("CronJob", "/apis/batch/v1/namespaces/bank/cronjobs/web", "suspend")
@@ -58,6 +58,7 @@ def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_written(
         (labelled(ready, **PROTECTION), Refusal.PROTECTED_OBJECT),
         (labelled(ready, tier="database"), Refusal.PROTECTED_OBJECT),
         (managed(ready, "kustomize-controller", {"f:spec": {f"f:{field}": {}}}), Refusal.OWNED_BY_OTHER),
+        (made_by_operator(ready), Refusal.OWNED_BY_OTHER),
     ]
     for found, refusal in broken:
         server = Server({path: found})
