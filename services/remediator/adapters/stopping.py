@@ -5,9 +5,11 @@ written.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from services.remediator.adapters.cluster import Cluster
 from services.remediator.core.stopping import (
@@ -37,6 +39,8 @@ from shared.runtime.metrics import STOPS_IN_FORCE
 FRESH = timedelta(seconds=1)
 """How old an answer may be: half of the two seconds within which a stop is to hold."""
 _NOT_FOUND = 404
+Failed = KubeError | UnavailableError
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +65,22 @@ class Stops:
     async def over(self, workload: WorkloadRef) -> Stop | None:
         """Return a stop that is in force over a workload, the widest; None if there is none.
 
+        All are looked for at the same time. One that is found holds, whatever could not be looked at beside it.
+
         Raises:
             KubeError: the API server does not allow to look.
             UnavailableError: broker or API server does not answer, or a word on the topic cannot be read.
         """
-        told = await self._topic.told()
-        by_api = next((one for one in told.values() if one.way is Way.API and one.holds), None)
-        if by_api is not None:
-            return by_api
-        for place in places_over(workload):
-            word = await self._word(place)
-            if word is not None:
-                self._met.add(place)
-                return self._stop(place, word)
-        return None
+        async with asyncio.TaskGroup() as group:
+            looking = {place: group.create_task(_tried(partial(self._word, place))) for place in places_over(workload)}
+            told = await _tried(self._topic.told)
+            by_api = None if isinstance(told, Exception) else _by_api(told)
+            if by_api is not None or isinstance(told, Exception):
+                for one in looking.values():
+                    one.cancel()  # whatever they say by now changes nothing
+        if isinstance(told, Exception):
+            raise told
+        return by_api or self._widest({place: one.result() for place, one in looking.items()})
 
     async def tell(self) -> None:
         """Write to the topic which stops the cluster says, and which of those told it says no more.
@@ -91,6 +97,22 @@ class Stops:
         for place in sorted({*OVER_ALL, *known, *self._met}, key=lambda one: one.key):
             await self._tell(place, told.get(place.key))
             self._met.discard(place)
+
+    def _widest(self, looked: Mapping[Place, Word | Failed | None]) -> Stop | None:
+        """Return the first stop that was seen.
+
+        Raises:
+            KubeError: there is none, and the API server did not allow to look everywhere.
+            UnavailableError: there is none, and it did not answer everywhere.
+        """
+        for place, word in looked.items():
+            if isinstance(word, Word):
+                self._met.add(place)
+                return self._stop(place, word)
+        failed = next((one for one in looked.values() if isinstance(one, Exception)), None)
+        if failed is not None:
+            raise failed
+        return None
 
     async def _tell(self, place: Place, told: Stop | None) -> None:
         word = await self._word(place)
@@ -250,6 +272,18 @@ class _StopsTopic:
             return
         if isinstance(message, Stop):
             self.known[message.key] = message
+
+
+async def _tried(question: Callable[[], Awaitable[T]]) -> T | Failed:
+    """Return the answer, or why there is none: a failure must not keep the others from being heard."""
+    try:
+        return await question()
+    except (KubeError, UnavailableError) as failed:
+        return failed
+
+
+def _by_api(told: Mapping[str, Stop]) -> Stop | None:
+    return next((one for one in told.values() if one.way is Way.API and one.holds), None)
 
 
 def _says(told: Stop | None, word: Word) -> bool:

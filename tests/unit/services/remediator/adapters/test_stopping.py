@@ -14,6 +14,7 @@ from sandbox.cluster.simulation import Simulation
 from sandbox.cluster.writes import Target
 from services.remediator.adapters import stopping
 from services.remediator.adapters.stopping import StoppableCluster, Stops
+from services.remediator.core.stopping import places_over
 from shared.contracts.actions.base import StoppedError
 from shared.contracts.codec import Record, decode
 from shared.contracts.stops import Stop, Way
@@ -39,6 +40,8 @@ class Stage:
     cluster: Simulation = field(default_factory=lambda: Simulation(manual_clock()))
     asked: list[str] = field(default_factory=list[str])
     denied: str = "nothing"
+    awaited: asyncio.Event | None = None
+    together: asyncio.Barrier | None = None
 
     def __post_init__(self) -> None:
         template: Any = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
@@ -55,6 +58,10 @@ class Stage:
 
     async def get(self, path: str) -> Any:
         self.asked.append(path)
+        if self.together is not None:
+            await self.together.wait()
+        if self.awaited is not None:
+            await self.awaited.wait()
         if path == self.denied:
             raise KubeError(403, "Forbidden", "not allowed")
         return await self._client.get(path)
@@ -204,6 +211,55 @@ async def test_where_the_look_is_forbidden_nothing_is_written() -> None:
     with pytest.raises(KubeError, match="403"):
         await stage.write()
     assert not stage.is_written
+
+
+async def test_all_places_are_asked_at_the_same_time() -> None:
+    stage = Stage(together=asyncio.Barrier(len(places_over(WEB))))
+    stage.annotate(DEPLOYMENTS, "bank", "web", "ann: disk full")
+    async with asyncio.timeout(10):  # asked one after the other they would wait for each other for ever
+        stop = await stage.stops.over(WEB)
+    assert stop is not None
+    assert stop.scope == WEB.key
+
+
+async def test_a_stop_that_is_seen_holds_though_another_place_cannot_be_looked_at() -> None:
+    stage = Stage(denied="/api/v1/namespaces/sre-agent/configmaps/sre-agent-stop")
+    stage.annotate(NAMESPACES, "", "bank", "ann: disk full")
+    with pytest.raises(StoppedError, match="stopped by ann"):
+        await stage.write()
+
+
+async def test_of_several_stops_the_widest_is_named() -> None:
+    stage = Stage()
+    for way in ("workload", "namespace", "config-map"):
+        await put(stage, way)
+        stop = await stage.stops.over(WEB)
+        assert stop is not None
+        assert stop.scope == WAYS[way]
+
+
+async def test_a_stop_by_the_api_waits_for_no_place() -> None:
+    stage = Stage(awaited=asyncio.Event())
+    await stage.by_api()
+    async with asyncio.timeout(10):
+        stop = await stage.stops.over(WEB)
+    assert stop is not None
+    assert stop.way is Way.API
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_look_that_is_given_up_leaves_nothing_behind_and_the_next_one_looks_anew() -> None:
+    all_asked = asyncio.Barrier(len(places_over(WEB)) + 1)
+    stage = Stage(together=all_asked, awaited=asyncio.Event())
+    stage.annotate(DEPLOYMENTS, "bank", "web", "ann: disk full")
+    looking = asyncio.create_task(stage.stops.over(WEB))
+    await all_asked.wait()
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    stage.together = stage.awaited = None
+    assert await stage.stops.over(WEB) is not None
 
 
 async def test_what_was_asked_within_a_second_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
