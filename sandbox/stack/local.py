@@ -168,13 +168,16 @@ class LocalStack:
         }
 
     def _keys(self, service: str) -> Mapping[str, str]:
-        """Return which half of the commands' keys a service has; a pair is made once a directory."""
+        """Return which keys a service has: halves of the commands' pair, and the remediators' own for their records."""
         from shared.infra.keys import create_pair  # noqa: PLC0415 - cryptography takes 50 ms to import
 
-        pair = create_pair(self._options.directory / "keys")
+        pair, records = (create_pair(self._options.directory / name) for name in ("keys", "records-keys"))
         halves = {
             "decider": {"SRE_SIGNING_KEY_FILE": str(pair.signing)},
-            "remediator": {"SRE_CHECKING_KEYS_FILE": str(pair.checking)},
+            "remediator": {
+                "SRE_CHECKING_KEYS_FILE": str(pair.checking),
+                "SRE_RECORDS_KEY_FILE": str(records.signing),
+            },
         }
         return halves.get(service, {})
 

@@ -13,7 +13,7 @@ from services.decider.core.steps import WAKE_EVERY
 from services.decider.handlers import Activation, Deciding, InForce, Matching, Wakes
 from services.decider.settings import DeciderSettings
 from shared.contracts.codec import Record
-from shared.contracts.signatures import CommandSeal
+from shared.contracts.signatures import command_seal
 from shared.contracts.topics import (
     DECIDER_APP,
     INBOX,
@@ -153,7 +153,7 @@ class Decider:
 async def wire(runtime: Runtime, settings: DeciderSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the tasks that run on them."""
     read_playbook(settings.playbook_file)  # a broken one at the start is the operator's to mend, before anything runs
-    seal = CommandSeal(read_signing_key(settings.signing_key_file), settings.cluster)
+    seal = command_seal(read_signing_key(settings.signing_key_file), settings.cluster)
     async with (
         depending(runtime, kafka=partial(ask_broker, settings.kafka_bootstrap)),
         KafkaPublisher(settings.kafka_bootstrap, source=NAME, seal=seal) as publisher,

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.remediator.adapters.verifying import against_results, trail_of_file, trail_of_topic, values_of_topic
+from services.remediator.adapters.verifying import (
+    Doubtful,
+    against_results,
+    trail_of_file,
+    trail_of_topic,
+    values_of_topic,
+)
 from services.remediator.core.trail import Break, Trail, head_break
 from services.remediator.trail_words import Selection, document_of, entries_of, verdict_lines
 from shared.contracts.audit import AuditEntry
+from shared.contracts.signatures import doubt_about
 from shared.infra.kafka import KafkaArchive
 from shared.kernel.errors import ConfigError
 
@@ -38,6 +46,13 @@ BootstrapOption = Annotated[
     str, typer.Option("--bootstrap", envvar="SRE_KAFKA_BOOTSTRAP", help="The broker, host:port.")
 ]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table for people, JSON for programs.")]
+KeysOption = Annotated[
+    Path | None,
+    typer.Option("--keys", help="Public keys (PEM) of the remediators: check the signature of each entry, too."),
+]
+ClusterOption = Annotated[
+    str, typer.Option("--cluster", envvar="SRE_CLUSTER", help="Of which cluster they are, with --keys.")
+]
 FileOption = Annotated[
     Path | None, typer.Option("--from-file", help="A file of `sre-agent audit export`, instead of Kafka.")
 ]
@@ -56,11 +71,15 @@ def verify(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail also where a leader wrote late, or an entry lies there twice.")
     ] = False,
+    keys: KeysOption = None,
+    cluster: ClusterOption = "local",
     bootstrap: BootstrapOption = LOCAL,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check that the audit trail is one chain; exit code 1 where it is broken, with each place, expected and found."""
-    trail, more = asyncio.run(_read(file, bootstrap, results=results))
+    if file is not None and (results or keys is not None):
+        raise ConfigError("--from-file: a file holds neither results nor signatures; without --results and --keys")
+    trail, more = asyncio.run(_read(file, bootstrap, results=results, doubtful=_doubtful(keys, cluster)))
     noted = head_break(trail, head) if head else None
     breaks = [*trail.breaks, *([noted] if noted else []), *more]
     _print_verdict(trail, breaks, output)
@@ -103,13 +122,24 @@ def export(
     print(f"{file}: {len(values)} entries")
 
 
-async def _read(file: Path | None, bootstrap: str, *, results: bool) -> tuple[Trail, Sequence[Break]]:
-    if file is not None and results:
-        raise ConfigError("--results: a file holds no results; expected either this or --from-file")
+async def _read(
+    file: Path | None, bootstrap: str, *, results: bool, doubtful: Doubtful | None
+) -> tuple[Trail, Sequence[Break]]:
     if file is not None:
         return trail_of_file(file), ()
     archive = KafkaArchive(bootstrap)
-    return await against_results(archive) if results else (await trail_of_topic(archive), ())
+    if results:
+        return await against_results(archive, doubtful=doubtful)
+    return await trail_of_topic(archive, doubtful=doubtful), ()
+
+
+def _doubtful(keys: Path | None, cluster: str) -> Doubtful | None:
+    """Return what tells why a record is not believed; None where no keys are given to tell it by."""
+    if keys is None:
+        return None
+    from shared.infra.keys import read_checking_keys  # noqa: PLC0415 - cryptography takes 50 ms to import
+
+    return partial(doubt_about, keys=read_checking_keys(keys), cluster=cluster)
 
 
 async def _values(bootstrap: str) -> list[bytes]:

@@ -29,13 +29,13 @@ from services.remediator.records import Records
 from services.remediator.settings import RemediatorSettings
 from services.remediator.tenure import Tenure
 from services.remediator.terms import Terms
-from services.remediator.trust import Trust
+from services.remediator.trust import OwnTrust, Trust
 from shared.contracts.requests import Call
-from shared.contracts.signatures import Keys
+from shared.contracts.signatures import Keys, record_seal
 from shared.contracts.topics import COMMANDS
 from shared.infra.broker import Archive, Consumer, Publisher
 from shared.infra.kafka import AssignedConsumer, KafkaArchive, KafkaPublisher, ask_broker
-from shared.infra.keys import read_checking_keys
+from shared.infra.keys import checks_of, read_checking_keys, read_former_keys, read_signing_key
 from shared.infra.kube import KubeClient, KubeError
 from shared.infra.redis import Lease, Redis, Term, connect
 from shared.kernel.errors import TransientError
@@ -57,9 +57,10 @@ _SAFETY = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """What the remediator stands on; `commands` opens all partitions of the commands' topic, `keys` are believed.
+    """What the remediator stands on; `commands` opens all partitions of the commands' topic.
 
-    `webhooks` are those that it may call, by their names.
+    `keys` are those of which commands are believed, `own_keys` those of the records that remediators write; the
+    publisher signs by one of these. `webhooks` are those that it may call, by their names.
     """
 
     publisher: Publisher
@@ -68,6 +69,7 @@ class Ports:
     cluster: Cluster
     redis: Redis
     keys: Keys
+    own_keys: Keys
     webhooks: Mapping[str, Webhook] = field(default_factory=dict[str, Webhook])
 
 
@@ -79,6 +81,7 @@ class Leadership:
         self._ports = ports
         self._runtime = runtime
         self._trust = Trust(ports.keys, cluster=settings.cluster)
+        self._own = OwnTrust(ports.own_keys, cluster=settings.cluster)
         self._lease = Lease(ports.redis, NAME, ttl=settings.lease_ttl)
         self._register = Register(ports.cluster)
         self._terms = Terms(self._lease, self._register, ports.archive)
@@ -171,7 +174,7 @@ class Leadership:
         return asked + self._settings.lease_ttl.total_seconds() * _SAFETY
 
     def _remediation(self, tenure: Tenure, stops: Stops) -> Remediation:
-        trail = AuditTrail(self._ports.publisher, self._ports.archive, token=tenure.token)
+        trail = AuditTrail(self._ports.publisher, self._ports.archive, trust=self._own, token=tenure.token)
         fenced = FencedCluster(self._ports.cluster, tenure=tenure, register=self._register)
         return Remediation(
             self._ports.publisher,
@@ -201,7 +204,7 @@ class Leadership:
 
     def _brake(self, tenure: Tenure) -> Brake:
         ports = self._ports
-        ledger = Ledger(ports.publisher, ports.archive, token=tenure.token, clock=self._runtime.clock)
+        ledger = Ledger(ports.publisher, ports.archive, trust=self._own, token=tenure.token, clock=self._runtime.clock)
         return Brake(ledger, Survey(ports.cluster), self._settings.limits)
 
     def _events(self, stops: Stops) -> Events:
@@ -216,12 +219,14 @@ class Leadership:
 async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator[Mapping[str, Task]]:
     """Open the adapters and yield the one task that runs on them."""
     keys = read_checking_keys(settings.checking_keys_file)  # wrong ones are the operator's to mend, first of all
+    own_key = read_signing_key(settings.records_key_file)
+    own_keys = checks_of([own_key.public]) | read_former_keys(settings.records_former_keys_file)
     webhooks = read_webhooks(settings.webhooks_file)
     async with (
         KubeClient(settings.kubeconfig) as client,
         connect(settings.redis_url) as redis,
         depending(runtime, kafka=partial(ask_broker, settings.kafka_bootstrap), redis=redis.ask, kubernetes=client.ask),
-        KafkaPublisher(settings.kafka_bootstrap, source=NAME) as publisher,
+        KafkaPublisher(settings.kafka_bootstrap, source=NAME, seal=record_seal(own_key, settings.cluster)) as publisher,
     ):
         ports = Ports(
             publisher=publisher,
@@ -230,6 +235,7 @@ async def wire(runtime: Runtime, settings: RemediatorSettings) -> AsyncGenerator
             cluster=client,
             redis=redis,
             keys=keys,
+            own_keys=own_keys,
             webhooks=webhooks,
         )
         yield {"lead": Leadership(settings, ports, runtime=runtime).run}

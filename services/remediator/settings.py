@@ -10,10 +10,12 @@ from shared.runtime.settings import ServiceSettings
 
 
 class RemediatorSettings(ServiceSettings):
-    """Adds the store, the cluster, whose commands are believed, and what holds whatever they say."""
+    """Adds the store, the cluster, whose commands and records are believed, and what holds whatever they say."""
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     checking_keys_file: Path
+    records_key_file: Path
+    records_former_keys_file: Path | None = None
     kubeconfig: Path | None = None
     webhooks_file: Path | None = None
     dry_run: bool = False

@@ -47,6 +47,8 @@ def verdict_lines(trail: Trail, breaks: Sequence[Break]) -> Iterator[str]:
         yield f"{link.place}: repeated: entry {link.sequence} once more, byte for byte"
     for command in twice_told(trail):
         yield f"{command}: has more than one entry in the chain"
+    if trail.unsigned:
+        yield f"{trail.unsigned} entries are from before the first that is signed"
     yield from _span(trail)
     yield f"broken: {len(breaks)} faults" if breaks else "whole: one chain, nothing changed, left out or put in"
 
@@ -64,6 +66,7 @@ def document_of(trail: Trail, breaks: Sequence[Break]) -> JsonObject:
         "late": [_link(link) for link in trail.late],
         "repeated": [_link(link) for link in trail.repeated],
         "twice": list(twice_told(trail)),
+        "unsigned": trail.unsigned,
     }
 
 

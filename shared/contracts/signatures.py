@@ -1,7 +1,7 @@
-"""What the signature of a command covers, and why one is not believed. The keys and their algorithm are the caller's.
+"""What the signature of a record covers, and why one is not believed. The keys and their algorithm are the caller's.
 
 A signature covers all that a record is: its topic, its key, its body, and each header in its order, among them the
-cluster that the command is for. What is copied elsewhere or changed in one byte is not what was signed.
+cluster that it is for. What is copied elsewhere or changed in one byte is not what was signed.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.contracts.codec import Headers, Outgoing, Record
-from shared.contracts.topics import COMMANDS
+from shared.contracts.topics import AUDIT, COMMANDS, SPENDINGS
 
 CLUSTER = "ce_cluster"
 KEY_ID = "ce_keyid"
@@ -22,7 +22,7 @@ _ABSENT = b"\xff" * 8
 
 
 class Doubt(StrEnum):
-    """Why it is not believed that a command is the decider's of this cluster."""
+    """Why it is not believed that a record was written by who alone may write it, for this cluster."""
 
     UNSIGNED = "unsigned"
     KEY_UNKNOWN = "key-unknown"
@@ -57,19 +57,30 @@ def unsealed(out: Outgoing) -> Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandSeal:
-    """Signs the commands for one cluster; all else stays as it is."""
+class TopicSeal:
+    """Signs what is written to some topics for one cluster; all else stays as it is."""
 
     signer: Signer
     cluster: str
+    topics: frozenset[str]
 
     def __call__(self, out: Outgoing) -> Outgoing:
-        """Return a command's record with the cluster, the key's id and the signature."""
-        if out.topic != COMMANDS.name:
+        """Return a record of these topics with the cluster, the key's id and the signature."""
+        if out.topic not in self.topics:
             return out
         headers = (*out.headers, (CLUSTER, self.cluster.encode()), (KEY_ID, self.signer.key_id.encode()))
         text = covered_text(out.topic, out.key, value=out.value, headers=headers)
         return replace(out, headers=(*headers, (SIGNATURE, self.signer.sign(text).hex().encode())))
+
+
+def command_seal(signer: Signer, cluster: str) -> TopicSeal:
+    """Return what the decider does to its commands."""
+    return TopicSeal(signer, cluster, frozenset({COMMANDS.name}))
+
+
+def record_seal(signer: Signer, cluster: str) -> TopicSeal:
+    """Return what the remediator does to what it reads again itself: the audit trail, and the brake's account."""
+    return TopicSeal(signer, cluster, frozenset({AUDIT.name, SPENDINGS.name}))
 
 
 def doubt_about(record: Record, keys: Keys, *, cluster: str) -> Doubt | None:

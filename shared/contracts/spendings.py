@@ -10,7 +10,8 @@ class Spending(Message):
     """One healing that is about to begin, or that did not: then what it took is given back.
 
     `at` is the moment of doing, `node` the one whose pod is touched; empty where it is no single one's. Of the messages
-    about one command the last of the highest `token` holds: a leader that is over gives nothing back of the next one's.
+    about one command the latest of the highest `token` holds: a leader that is over gives nothing back of the next
+    one's.
     """
 
     TYPE: ClassVar[str] = "spending"

@@ -94,6 +94,15 @@ def read_checking_keys(path: Path) -> dict[str, Check]:
     return checks_of([_public(block, path, number) for number, (_, block) in enumerate(blocks, 1)])
 
 
+def read_former_keys(path: Path | None) -> dict[str, Check]:
+    """Return the keys of a file that there need not be.
+
+    Raises:
+        ConfigError: as `read_checking_keys`.
+    """
+    return read_checking_keys(path) if path is not None else {}
+
+
 def checks_of(keys: list[Ed25519PublicKey]) -> dict[str, Check]:
     """Return what checks a signature, by the id of each key."""
     return {_id_of(key): _check(key) for key in keys}

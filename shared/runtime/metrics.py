@@ -21,6 +21,12 @@ SIGNATURES = Counter(
     "Commands whose signature was checked: `good`, or why it is not believed; by the key if it is known.",
     ["verdict", "key"],
 )
+DOUBTED = Counter(
+    "sre_records_doubted_total",
+    "Records of the audit trail and of the brake's account that a leader read and does not believe, by why; `old` are "
+    "those without a signature from before the first one that has it.",
+    ["topic", "doubt"],
+)
 STREAM_GAPS = Counter(
     "sre_stream_gaps_total", "Inputs that the stream engine would have skipped, and were sought back.", ["partition"]
 )

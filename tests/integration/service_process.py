@@ -12,7 +12,7 @@ import aiohttp
 
 from sandbox.stack.ports import free_port
 from sandbox.stack.process import ChildProcess, ServiceSpec
-from shared.contracts.signatures import CommandSeal
+from shared.contracts.signatures import command_seal
 from shared.infra.kafka import KafkaPublisher
 from shared.infra.keys import read_signing_key
 from tests.keys import key_settings
@@ -61,4 +61,4 @@ async def until(condition: Callable[[], Awaitable[bool]], *, within: timedelta =
 def decider_publisher(bootstrap: str) -> KafkaPublisher:
     """Return a publisher whose commands are believed, as a decider's are."""
     key = read_signing_key(Path(key_settings()["SRE_SIGNING_KEY_FILE"]))
-    return KafkaPublisher(bootstrap, source="decider", seal=CommandSeal(key, "local"))
+    return KafkaPublisher(bootstrap, source="decider", seal=command_seal(key, "local"))

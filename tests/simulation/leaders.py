@@ -31,14 +31,14 @@ from shared.contracts.actions import Action, RestartPod, Rollback, SetMemory
 from shared.contracts.codec import Record, decode
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
-from shared.contracts.signatures import CommandSeal
+from shared.contracts.signatures import command_seal
 from shared.contracts.topics import COMMANDS, INBOX
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.crashing import REMEDIATOR_POINTS, CrashPoint, at_points
 from shared.infra.redis import Redis
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Runtime
-from tests.keys import KEY, UNUSED, checks_of
+from tests.keys import KEY, RECORDS_KEY, RECORDS_SEAL, UNUSED, checks_of
 from tests.simulation.broker import ListeningBroker, SimulatedArchive, SimulatedConsumer, SimulatedPublisher
 from tests.simulation.cluster import Effect, SimulatedCluster
 from tests.simulation.groups import Group
@@ -168,7 +168,7 @@ class Stage:
 
     async def _remediate(self, process: Process) -> None:
         ports = Ports(
-            publisher=SimulatedPublisher(self.broker, "remediator", weather=self.weather),
+            publisher=SimulatedPublisher(self.broker, "remediator", weather=self.weather, seal=RECORDS_SEAL),
             archive=SimulatedArchive(self.broker, weather=self.weather),
             commands=lambda: SimulatedConsumer(
                 self.broker, [COMMANDS], group=self.group, weather=self.weather, alone=True
@@ -178,8 +178,11 @@ class Stage:
             ),
             redis=Redis(self.store),
             keys=checks_of([KEY.public]),
+            own_keys=checks_of([RECORDS_KEY.public]),
         )
-        settings = RemediatorSettings(instance=process.name, checking_keys_file=UNUSED, **UNBRAKED)
+        settings = RemediatorSettings(
+            instance=process.name, checking_keys_file=UNUSED, records_key_file=UNUSED, **UNBRAKED
+        )
         runtime = Runtime("remediator", self.clock, Health("remediator", process.name), process.stopping)
         await self.guards.leadership(settings, ports, runtime=runtime).run()
 
@@ -257,7 +260,7 @@ async def _live(stage: Stage, troubles: Sequence[Trouble]) -> None:
 async def _round(stage: Stage, number: int, trouble: Trouble) -> None:
     orders = _orders(stage, number, within=timedelta(seconds=_SHORT_LIFE_S if trouble.expires else 60.0))
     stage.make_ready_for(trouble)
-    publisher = stage.broker.publisher("decider", seal=CommandSeal(KEY, "local"))
+    publisher = stage.broker.publisher("decider", seal=command_seal(KEY, "local"))
     for order in orders:
         await publisher.publish(order, topic=COMMANDS)
     names = {order.id for order in orders}

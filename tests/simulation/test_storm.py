@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +52,12 @@ from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
 from shared.runtime.lookahead import Lookahead
 from tests.fakes.clock import FakeClock
+from tests.keys import RECORDS_SEAL, UNUSED
 from tests.simulation.cluster import Effect, SimulatedCluster
 from tests.simulation.loop import START
 from tests.simulation.store import SimulatedStore
 from tests.simulation.weather import Weather
+from tests.unit.services.remediator.build import OWN
 
 if TYPE_CHECKING:
     from sandbox.cluster.documents import Document
@@ -251,10 +252,12 @@ class Storm:
         lease = Lease(Redis(store), "remediator", ttl=LONG)
         term = await lease.acquire("one", floor=token)
         assert term is not None
-        publisher, archive, cluster = self.broker.publisher("remediator"), self.broker.archive(), self._cluster
+        publisher, archive = self.broker.publisher("remediator", seal=RECORDS_SEAL), self.broker.archive()
+        cluster = self._cluster
         tenure = Tenure(term, until=float("inf"))
-        settings = RemediatorSettings(checking_keys_file=Path("unused"), **LIMITS)  # type: ignore[arg-type] - by names
-        ledger = Ledger(publisher, archive, token=term.token, clock=self.clock)
+        files: dict[str, Any] = {"checking_keys_file": UNUSED, "records_key_file": UNUSED}
+        settings = RemediatorSettings(**files, **LIMITS)  # type: ignore[arg-type] - by names
+        ledger = Ledger(publisher, archive, trust=OWN, token=term.token, clock=self.clock)
         fenced = FencedCluster(cluster, tenure=tenure, register=Register(cluster))
         stops = Stops(cluster, archive, publisher, clock=self.clock)
         return Remediation(
@@ -264,7 +267,7 @@ class Storm:
             predictor=Predictor(cluster),
             brake=Brake(ledger, Survey(cluster), settings.limits),
             records=Records(
-                AuditTrail(publisher, archive, token=term.token),
+                AuditTrail(publisher, archive, trust=OWN, token=term.token),
                 Events(lambda _: cluster, instance="one", protected_namespaces=frozenset()),
             ),
             stops=stops,

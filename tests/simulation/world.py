@@ -21,7 +21,7 @@ from services.decider.main import Decider
 from services.decider.settings import DeciderSettings
 from services.remediator.main import Leadership, Ports
 from services.remediator.settings import RemediatorSettings
-from shared.contracts.signatures import CommandSeal, Seal, Signer, unsealed
+from shared.contracts.signatures import Seal, Signer, command_seal, unsealed
 from shared.contracts.topics import COMMANDS, INBOX, SIGNAL_TOPICS, TOPICS
 from shared.infra.contiguity import Following
 from shared.infra.redis import Redis
@@ -30,7 +30,7 @@ from shared.runtime.consuming import consume
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Runtime
 from shared.runtime.tasks import every
-from tests.keys import KEY, UNUSED, checks_of
+from tests.keys import KEY, RECORDS_KEY, RECORDS_SEAL, UNUSED, checks_of
 from tests.simulation.broker import ListeningBroker, SimulatedArchive, SimulatedConsumer, SimulatedPublisher
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.groups import Group
@@ -189,7 +189,7 @@ async def run_decider(world: World, process: Process) -> None:
     """Be a decider."""
     runtime = _runtime("decider", world, process)
     settings = DeciderSettings(playbook_file=world.playbook, signing_key_file=UNUSED)
-    publisher = world.publisher("decider", seal=CommandSeal(world.parts.signer, settings.cluster))
+    publisher = world.publisher("decider", seal=command_seal(world.parts.signer, settings.cluster))
 
     def stream(following: Following) -> SimulatedStream:
         world.deciders[process.name] = world.parts.stream(world, following)
@@ -210,7 +210,7 @@ async def run_decider(world: World, process: Process) -> None:
 async def run_remediator(world: World, process: Process) -> None:
     """Be a remediator."""
     ports = Ports(
-        publisher=world.publisher("remediator"),
+        publisher=world.publisher("remediator", seal=RECORDS_SEAL),
         archive=SimulatedArchive(world.broker, weather=world.weather),
         commands=lambda: world.parts.consumer(
             world.broker, [COMMANDS], group=world.command_group, weather=world.weather, alone=True
@@ -218,8 +218,9 @@ async def run_remediator(world: World, process: Process) -> None:
         cluster=SimulatedCluster(world.cluster, weather=world.weather, on_effect=world.witness.saw, is_fenced=True),
         redis=Redis(world.store),
         keys=checks_of([KEY.public]),
+        own_keys=checks_of([RECORDS_KEY.public]),
     )
-    settings = RemediatorSettings(instance=process.name, checking_keys_file=UNUSED)
+    settings = RemediatorSettings(instance=process.name, checking_keys_file=UNUSED, records_key_file=UNUSED)
     await Leadership(settings, ports, runtime=_runtime("remediator", world, process)).run()
 
 

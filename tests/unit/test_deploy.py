@@ -208,17 +208,19 @@ def test_the_policies_protect_the_namespaces_that_the_remediator_protects_by_its
     assert set(json.loads(listed[1])) == RemediatorSettings.model_fields["protected_namespaces"].default
 
 
-def test_the_signing_key_is_mounted_by_the_decider_alone_and_what_checks_by_the_remediator() -> None:
+def test_each_key_is_mounted_by_whom_it_is_for_alone() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     mounts = {name: " ".join(one.get("volumes", [])) for name, one in compose.items()}
     assert {name for name in SETTINGS if "signing:" in mounts[name]} == {"decider"}
     assert {name for name in SETTINGS if "checking:" in mounts[name]} == {"remediator"}
+    assert {name for name in SETTINGS if "records:" in mounts[name]} == {"remediator"}
     pods = {
         one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in kubernetes() if one["kind"] == "Deployment"
     }
     secrets = {name: {one.get("secret", {}).get("secretName") for one in pod["volumes"]} for name, pod in pods.items()}
     assert {name for name, mounted in secrets.items() if "command-signing" in mounted} == {"decider"}
     assert {name for name, mounted in secrets.items() if "command-checking" in mounted} == {"remediator"}
+    assert {name for name, mounted in secrets.items() if "record-signing" in mounted} == {"remediator"}
 
 
 @pytest.mark.parametrize("service", sorted(SETTINGS))

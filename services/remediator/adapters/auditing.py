@@ -3,9 +3,12 @@
 It remembers as well: what became of a command stands there, also where the store has forgotten it.
 """
 
-from services.remediator.core.trail import Link, Trail, link_of, next_entry, result_of
+from collections.abc import AsyncIterator
+
+from services.remediator.core.trail import Link, Trail, link_of, next_entry, result_of, token_of
+from services.remediator.trust import OwnTrust
 from shared.contracts.audit import AuditEntry
-from shared.contracts.codec import body_of
+from shared.contracts.codec import Record, body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Result
 from shared.contracts.topics import AUDIT
@@ -19,9 +22,10 @@ _TAIL = 2_000
 class AuditTrail:
     """Continue the trail under one leader's token."""
 
-    def __init__(self, publisher: Publisher, archive: Archive, *, token: int) -> None:
+    def __init__(self, publisher: Publisher, archive: Archive, *, trust: OwnTrust, token: int) -> None:
         self._publisher = publisher
         self._archive = archive
+        self._trust = trust
         self._token = token
         self._head: Link | None = None
         self._known: dict[str, bytes] | None = None
@@ -59,18 +63,26 @@ class AuditTrail:
 
     async def _read_end(self) -> dict[str, bytes]:
         """Read the trail's end: where to go on, and which commands have their entries."""
-        trail, values = Trail(), dict[str, bytes]()
-        end = (await self._archive.end_offsets(AUDIT))[0]
-        async for record in self._archive.read(AUDIT, start={0: max(0, end - _TAIL)}):
-            link = trail.follow(record.value, f"{record.topic}/{record.partition}/{record.offset}")
-            if link is not None:
-                values[link.hash] = record.value or b""
+        tail = max(0, (await self._archive.end_offsets(AUDIT))[0] - _TAIL)
+        trail, values = await _followed(self._trust.believed(self._archive.read(AUDIT, start={0: tail})))
+        if trail.head is None and tail > 0:  # somebody has written more than any leader would
+            trail, values = await _followed(self._trust.believed(self._archive.read(AUDIT)))
         if trail.highest_token > self._token:
             raise UnavailableError(
                 f"{AUDIT.name} was continued under token {trail.highest_token}, above ours, which is {self._token}"
             )
-        self._head = trail.head
+        self._head = trail.farthest or await self._before_signatures()
         return {link.command: values[link.hash] for link in trail.chain}
+
+    async def _before_signatures(self) -> Link | None:
+        """Return the last entry where none is believed yet; the chain goes on from it, and nothing else is taken.
+
+        One under a token above ours was made up: all tokens but ours are below it.
+        """
+        end = (await self._archive.end_offsets(AUDIT))[0]
+        records = self._archive.read(AUDIT, start={0: max(0, end - _TAIL)})
+        trail, _ = await _followed(one async for one in records if token_of(one.value) < self._token)
+        return trail.farthest
 
     async def _write(self, entry: AuditEntry, known: dict[str, bytes], *, traceparent: str | None) -> None:
         await self._publisher.publish(entry, topic=AUDIT, traceparent=traceparent, partition=0)
@@ -79,3 +91,13 @@ class AuditTrail:
         known[entry.command] = body_of(entry)
         if len(known) > _TAIL:
             del known[next(iter(known))]
+
+
+async def _followed(records: AsyncIterator[Record]) -> tuple[Trail, dict[str, bytes]]:
+    """Return the trail that records make, and their values by the hashes of the entries."""
+    trail, values = Trail(), dict[str, bytes]()
+    async for record in records:
+        link = trail.follow(record.value, f"{record.topic}/{record.partition}/{record.offset}")
+        if link is not None:
+            values[link.hash] = record.value or b""
+    return trail, values

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from services.remediator.core.brake import Place, Spendings
+from services.remediator.trust import OwnTrust
 from shared.contracts.codec import Record, decode
 from shared.contracts.commands import Command
 from shared.contracts.incidents import Incident
@@ -21,9 +22,10 @@ _NODE = b'"kind":"Node"'
 class Ledger:
     """What counts for the brake, read from the topics once and followed from then on, under one leader's token."""
 
-    def __init__(self, publisher: Publisher, archive: Archive, *, token: int, clock: Clock) -> None:
+    def __init__(self, publisher: Publisher, archive: Archive, *, trust: OwnTrust, token: int, clock: Clock) -> None:
         self._publisher = publisher
         self._archive = archive
+        self._trust = trust
         self._token = token
         self._clock = clock
         self._spendings: Spendings | None = None
@@ -85,7 +87,7 @@ class Ledger:
 
     async def _opened(self) -> Spendings:
         spendings = Spendings()
-        async for record in self._archive.read(SPENDINGS):
+        async for record in self._trust.believed(self._archive.read(SPENDINGS)):
             told = _message(record)
             if isinstance(told, Spending):
                 spendings = spendings.with_told(told)

@@ -1,14 +1,15 @@
 """Reads the audit trail, of the topic or of a file, and holds it against the results in the inbox."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from services.remediator.core.trail import Break, Trail, compared
+from services.remediator.core.trail import Break, Trail, compared, token_of
 from shared.contracts.codec import Record, decode
 from shared.contracts.inbox import Outcome, Result
+from shared.contracts.signatures import Doubt
 from shared.contracts.topics import AUDIT, INBOX
 from shared.infra.broker import Archive
 from shared.kernel.clock import from_millis
@@ -23,17 +24,50 @@ class Told:
     since: datetime | None
 
 
-async def trail_of_topic(archive: Archive) -> Trail:
-    """Return the trail that the topic holds.
+Doubtful = Callable[[Record], Doubt | None]
+"""Tells why a record is not believed; None if it is."""
+
+
+async def trail_of_topic(archive: Archive, *, doubtful: Doubtful | None = None) -> Trail:
+    """Return the trail that the topic holds; with `doubtful`, of what is believed alone.
+
+    Entries from before records were signed are of the chain, too, and counted: none can be put in there later.
 
     Raises:
         UnavailableError: the broker does not answer.
     """
-    trail = Trail()
+    trail, old, has_begun = Trail(), list[Record](), False
     async for record in archive.read(AUDIT):
-        place = f"{record.topic}/{record.partition}/{record.offset}"
-        trail.follow(record.value, place, is_first_ever=record.offset == 0)
+        doubt = doubtful(record) if doubtful is not None else None
+        if doubt is Doubt.UNSIGNED and not has_begun:
+            old.append(record)
+        elif doubt is not None:
+            trail.doubt(_place_of(record), doubt.value)
+        else:
+            _follow_old(trail, [] if has_begun else old, first_signed=record)
+            has_begun = True
+            _follow(trail, record)
+    if not has_begun:
+        _follow_old(trail, old, first_signed=None)
     return trail
+
+
+def _follow_old(trail: Trail, records: Sequence[Record], *, first_signed: Record | None) -> None:
+    """Take what was written before records were signed; under a token above the first signed one's it was made up."""
+    for record in records:
+        if first_signed is not None and token_of(record.value) > token_of(first_signed.value):
+            trail.doubt(_place_of(record), Doubt.UNSIGNED.value)
+        else:
+            trail.unsigned += 1
+            _follow(trail, record)
+
+
+def _follow(trail: Trail, record: Record) -> None:
+    trail.follow(record.value, _place_of(record), is_first_ever=record.offset == 0)
+
+
+def _place_of(record: Record) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 async def values_of_topic(archive: Archive) -> AsyncIterator[bytes]:
@@ -74,14 +108,14 @@ async def told_results(archive: Archive) -> Told:
     return Told(dict(outcomes), max(cut, default=None))
 
 
-async def against_results(archive: Archive) -> tuple[Trail, Sequence[Break]]:
+async def against_results(archive: Archive, *, doubtful: Doubtful | None = None) -> tuple[Trail, Sequence[Break]]:
     """Return the topic's trail, and where results and entries differ; an entry follows its result, so it is read later.
 
     Raises:
         UnavailableError: the broker does not answer.
     """
     told = await told_results(archive)
-    trail = await trail_of_topic(archive)
+    trail = await trail_of_topic(archive, doubtful=doubtful)
     late_results = await told_results(archive)  # of entries that were written meanwhile
     missing = compared(trail, told.outcomes, since=told.since)
     return trail, [one for one in missing if one in compared(trail, late_results.outcomes, since=late_results.since)]

@@ -99,8 +99,8 @@ class Spendings:
     def with_told(self, told: Spending) -> "Spendings":
         """Return what counts after one more message of the topic."""
         known = self.by_command.get(told.command)
-        if known is not None and told.token < known.token:
-            return self
+        if known is not None and (told.token, told.at) < (known.token, known.at):
+            return self  # also a copy of one that gave back, of who took it up again since
         return Spendings({**self.by_command, told.command: _spent(told)})
 
     def with_incident(self, incident: Incident) -> "Spendings":

@@ -23,6 +23,7 @@ class Fault(StrEnum):
     """What is wrong at a place of the trail, or between it and the results."""
 
     UNREADABLE = "unreadable"
+    NOT_BELIEVED = "not-believed"
     BEGINNING_MISSING = "beginning-missing"
     BEFORE_DIFFERS = "before-differs"
     SEQUENCE_DIFFERS = "sequence-differs"
@@ -107,6 +108,20 @@ def result_of(entry: AuditEntry) -> Result:
     )
 
 
+def entry_of(value: bytes | None) -> AuditEntry | None:
+    """Return the entry that a record's value is; None if it is none."""
+    try:
+        return AuditEntry.model_validate_json(value) if value is not None else None
+    except ValidationError:
+        return None
+
+
+def token_of(value: bytes | None) -> int:
+    """Return the token that an entry was written under; 0 of what is none."""
+    entry = entry_of(value)
+    return entry.token if entry is not None else 0
+
+
 def link_of(entry: AuditEntry, value: bytes, *, place: str = "") -> Link:
     """Return what is kept of an entry whose record has this value."""
     return Link(
@@ -132,6 +147,7 @@ class Trail:
         self.late: list[Link] = []
         self.repeated: list[Link] = []
         self.breaks: list[Break] = []
+        self.unsigned = 0
         self._seen: set[str] = set()
         self._places: dict[str, int] = {}
 
@@ -145,13 +161,18 @@ class Trail:
         """Return the highest token that an entry of the chain carries; 0 of an empty one."""
         return max((link.token for link in self.chain), default=0)
 
+    @property
+    def farthest(self) -> Link | None:
+        """Return the chain's entry that was written last, also where a copy of an older one lies behind it."""
+        return max(self.chain, key=lambda link: (link.token, link.sequence), default=None)
+
     def has(self, noted: str) -> bool:
         """Tell whether a hash that was noted once is one of an entry's, or of what came before the chain's first."""
         return noted in self._seen or (bool(self.chain) and noted == self.chain[0].before)
 
     def follow(self, value: bytes | None, place: str, *, is_first_ever: bool = False) -> Link | None:
         """Take the next record; `is_first_ever` says that nothing can have left the topic before it."""
-        entry = _read(value)
+        entry = entry_of(value)
         if entry is None or value is None:
             self._tell(Fault.UNREADABLE, place, expected="an entry", found=_shortened(value))
             return None
@@ -159,6 +180,10 @@ class Trail:
         self._place(link, is_first_ever=is_first_ever)
         self._seen.add(link.hash)
         return link
+
+    def doubt(self, place: str, why: str) -> None:
+        """Note a record that is not believed: it is no part of the chain, whatever it says."""
+        self._tell(Fault.NOT_BELIEVED, place, expected="an entry that a remediator of this cluster signed", found=why)
 
     def _place(self, link: Link, *, is_first_ever: bool) -> None:
         head = self.head
@@ -251,13 +276,6 @@ def _difference(link: Link, outcomes: set[Outcome]) -> Break | None:
         expected = " or ".join(sorted(outcomes))
         return Break(fault=Fault.OUTCOME_DIFFERS, place=link.place, expected=expected, found=link.outcome)
     return None
-
-
-def _read(value: bytes | None) -> AuditEntry | None:
-    try:
-        return AuditEntry.model_validate_json(value) if value is not None else None
-    except ValidationError:
-        return None
 
 
 def _shortened(value: bytes | None) -> str:

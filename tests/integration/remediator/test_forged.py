@@ -16,27 +16,32 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from typer.testing import CliRunner
 
 from sandbox.stack.brake import UNBRAKED
 from sandbox.stack.kafka import KafkaBroker
 from sandbox.stack.process import ChildProcess, ServiceSpec
 from sandbox.stack.valkey import ValkeyServer
+from services.remediator.commands import app
+from services.remediator.core.trail import next_entry
 from shared.contracts.actions import Rollback, SetMemory
 from shared.contracts.codec import Outgoing, decode, encode
 from shared.contracts.commands import Command
 from shared.contracts.deadletters import DeadLetter
-from shared.contracts.inbox import Result
+from shared.contracts.inbox import Outcome, Result
 from shared.contracts.model import Message
 from shared.contracts.requests import OUR_MANAGER
-from shared.contracts.signatures import KEY_ID, SIGNATURE, CommandSeal, covered_text
-from shared.contracts.topics import COMMANDS, DEAD_LETTERS, INBOX, Topic
+from shared.contracts.signatures import KEY_ID, SIGNATURE, command_seal, covered_text
+from shared.contracts.spendings import Spending
+from shared.contracts.topics import AUDIT, COMMANDS, DEAD_LETTERS, INBOX, SPENDINGS, Topic
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.kafka import KafkaArchive, create_topics
-from shared.infra.keys import SigningKey, create_pair, read_signing_key
+from shared.infra.keys import CHECKING_FILE, SigningKey, create_pair, read_signing_key
 from shared.infra.kube import KubeClient
 from shared.infra.redis import connect
+from shared.kernel.ids import derive
 from tests.integration.service_process import service, until
-from tests.keys import OTHER_KEY
+from tests.keys import OTHER_KEY, key_settings
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]
@@ -160,7 +165,7 @@ def command(name: str, target: str, *, at: datetime | None = None, expires_in: i
 
 
 def signed(ordered: Command, key: SigningKey, *, cluster: str = CLUSTER) -> Outgoing:
-    return CommandSeal(key, cluster)(encode(ordered, topic=COMMANDS, source="decider"))
+    return command_seal(key, cluster)(encode(ordered, topic=COMMANDS, source="decider"))
 
 
 def flipped(text: bytes, chance: Random) -> bytes:
@@ -367,19 +372,79 @@ async def _is_read(stage: Stage) -> bool:
     return len(letters) + len(results) >= written
 
 
+def entry_of(asked: Command, **fields: Any) -> Outgoing:
+    """Return an entry of the audit trail that says that a command was applied."""
+    told = Result(
+        id=derive("result", asked.id),
+        at=asked.at,
+        workload=asked.workload,
+        command=asked.id,
+        incident=asked.incident,
+        action=asked.action,
+        outcome=Outcome.APPLIED,
+        reason="applied",
+    )
+    return encode(next_entry(asked, told, after=None, token=10**9), topic=AUDIT, source="remediator", **fields)
+
+
+def spending_of(number: int, **fields: Any) -> Outgoing:
+    told = Spending(
+        id=f"made-up-{number}",
+        at=datetime.now(UTC),
+        command=f"made-up-{number}",
+        incident=f"made-up-{number}",
+        workload=WorkloadRef(kind="Deployment", namespace="bank", name=WORKLOADS[0]),
+        token=10**9,
+    )
+    return encode(told, topic=SPENDINGS, source="remediator", **fields)
+
+
+async def test_records_that_no_remediator_signed_stop_no_leader_answer_no_command_and_fill_no_budget(
+    stage: Stage,
+) -> None:
+    asked = command("asked", WORKLOADS[0])
+    await stage.write([entry_of(asked), *(spending_of(number) for number in range(20))])
+    limits = {"SRE_BRAKE_CLUSTER_PER_HOUR": "5", "SRE_BRAKE_WORKLOAD_PER_HOUR": "5", "SRE_BRAKE_CLUSTER_AT_ONCE": "5"}
+    remediator = service("remediator", env=stage.env | limits, directory=stage.directory)
+    await remediator.start()
+    try:
+        await remediator.until_ready()
+        await stage.write([signed(asked, stage.keys[0])])
+        await until(lambda: _has_result(stage, asked.id))
+    finally:
+        await remediator.stop()
+    assert (await stage.memory())[WORKLOADS[0]] == "256Mi"
+    public = Path(key_settings()["SRE_RECORDS_KEY_FILE"]).parents[1] / CHECKING_FILE
+    arguments = ["audit", "verify", "--bootstrap", stage.bootstrap, "--cluster", CLUSTER, "-o", "json"]
+    found = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--keys", str(public)])
+    told = json.loads(found.stdout)
+    assert (found.exit_code, told["entries"], told["last"]["place"]) == (1, 1, "sre.audit/0/1")
+    assert [(one["fault"], one["place"]) for one in told["breaks"]] == [("not-believed", "sre.audit/0/0")]
+
+
+async def _has_result(stage: Stage, name: str) -> bool:
+    return any(isinstance(one, Result) and one.command == name for one in await stage.messages(INBOX))
+
+
 @pytest.mark.parametrize(
-    ("name", "variable"), [("decider", "SRE_SIGNING_KEY_FILE"), ("remediator", "SRE_CHECKING_KEYS_FILE")]
+    ("name", "variable"),
+    [
+        ("decider", "SRE_SIGNING_KEY_FILE"),
+        ("remediator", "SRE_CHECKING_KEYS_FILE"),
+        ("remediator", "SRE_RECORDS_KEY_FILE"),
+    ],
 )
 @pytest.mark.parametrize("told", ["", "/no/such/key.pem"])
 async def test_without_its_key_a_service_does_not_start_and_says_how_to_make_one(
     name: str, variable: str, told: str
 ) -> None:
+    others = {one: path for one, path in key_settings().items() if one != variable}
     env = {"PATH": "/usr/bin", "PYTHONPATH": str(ROOT), "SRE_PLAYBOOK_FILE": str(ROOT / "healing-playbook.yaml")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"services.{name}",
-        env=env | ({variable: told} if told else {}),
+        env=env | others | ({variable: told} if told else {}),
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
     )

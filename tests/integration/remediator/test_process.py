@@ -26,9 +26,11 @@ from shared.contracts.inbox import Outcome, Result
 from shared.contracts.topics import COMMANDS, INBOX
 from shared.contracts.workloads import WorkloadRef
 from shared.infra.kafka import KafkaArchive, KafkaPublisher, create_topics
+from shared.infra.keys import CHECKING_FILE
 from shared.infra.kube import KubeClient, PatchType
 from shared.infra.redis import connect
 from tests.integration.service_process import decider_publisher, service, until
+from tests.keys import key_settings
 
 pytestmark = pytest.mark.integration
 LEASE_S = 3.0
@@ -179,6 +181,9 @@ async def _audited(stage: Stage) -> None:
     assert verified.exit_code == 0, verified.output
     told = json.loads(verified.output)
     assert told["entries"] == len({one.command for one in await stage.results()})
+    public = Path(key_settings()["SRE_RECORDS_KEY_FILE"]).parents[1] / CHECKING_FILE
+    signed = await _cli(stage, "verify", "--keys", str(public), "-o", "json")
+    assert (signed.exit_code, json.loads(signed.output)["unsigned"]) == (0, 0)
     shown = await _cli(stage, "show", "--workload", WEB.key, "-o", "json")
     entries = {one["command"]: one for one in json.loads(shown.output)}
     assert entries["memory-preview"]["outcome"] == "dry-run"

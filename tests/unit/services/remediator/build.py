@@ -4,12 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.remediator.core.trail import Link, link_of, next_entry
+from services.remediator.trust import OwnTrust
 from shared.contracts.actions import Rollback
 from shared.contracts.codec import body_of
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Outcome, Result
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.ids import derive
+from tests.keys import RECORDS_KEY, checks_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 WEB = WorkloadRef(kind="Deployment", namespace="bank", name="web")
@@ -47,6 +49,10 @@ def result(asked: Command, **fields: Any) -> Result:
         "token": 1,
     }
     return Result(**(usual | fields))
+
+
+OWN = OwnTrust(checks_of([RECORDS_KEY.public]), cluster="local")
+"""Believes what the remediators of the tests sign."""
 
 
 def entry_bytes(number: int, *, after: Link | None, token: int = 1) -> bytes:

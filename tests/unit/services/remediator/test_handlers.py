@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,10 +50,11 @@ from shared.infra.memory import MemoryBroker
 from shared.infra.redis import Lease, Redis
 from shared.kernel.errors import UnavailableError
 from tests.fakes.clock import FakeClock
+from tests.keys import RECORDS_SEAL, UNUSED
 from tests.simulation.cluster import Effect, SimulatedCluster
 from tests.simulation.store import SimulatedStore
 from tests.simulation.weather import Weather
-from tests.unit.services.remediator.build import NOW, command
+from tests.unit.services.remediator.build import NOW, OWN, command
 
 MEBIBYTE = 1 << 20
 RAISE = SetMemory(container="server", from_bytes=128 * MEBIBYTE, to_bytes=256 * MEBIBYTE)
@@ -166,24 +166,26 @@ class Stage:
         assert term is not None
         simulated = SimulatedCluster(self.cluster, weather=Weather(), on_effect=self.effects.append)
         cluster: Any = Mortal(self.ailing.of(simulated) if self.ailing else simulated, fuse)
-        publisher: Any = Mortal(self.broker.publisher("remediator"), fuse)
+        publisher: Any = Mortal(self.broker.publisher("remediator", seal=RECORDS_SEAL), fuse)
         archive: Any = Mortal(self.broker.archive(), fuse)
         redis = Redis(Mortal(store or self.store, fuse))
         tenure = Tenure(term, until=float("inf"))
         fenced = FencedCluster(cluster, tenure=tenure, register=Register(cluster))
         stops = Stops(cluster, archive, publisher, clock=FakeClock(NOW))
         events = Events(lambda _: cluster, instance="one", protected_namespaces=frozenset())
-        settings = RemediatorSettings(checking_keys_file=Path("unused"), **self.settings)
+        settings = RemediatorSettings(checking_keys_file=UNUSED, records_key_file=UNUSED, **self.settings)
         remediation = Remediation(
             publisher,
             lambda workload: Actor(StoppableCluster(fenced, stops, workload), caller=self.caller),
             Capture(cluster),
             brake=Brake(
-                Ledger(publisher, archive, token=term.token, clock=FakeClock(NOW)), Survey(cluster), settings.limits
+                Ledger(publisher, archive, trust=OWN, token=term.token, clock=FakeClock(NOW)),
+                Survey(cluster),
+                settings.limits,
             ),
             stops=stops,
             predictor=Predictor(cluster),
-            records=Records(AuditTrail(publisher, archive, token=term.token), events),
+            records=Records(AuditTrail(publisher, archive, trust=OWN, token=term.token), events),
             lease=Lease(redis, "remediator", ttl=LONG),
             tenure=tenure,
             clock=FakeClock(NOW),
@@ -209,7 +211,8 @@ class Stage:
 
     async def taken(self) -> list[Spent]:
         """Return what counts for the brake by now."""
-        ledger = Ledger(self.broker.publisher("remediator"), self.broker.archive(), token=9, clock=FakeClock(NOW))
+        publisher = self.broker.publisher("remediator", seal=RECORDS_SEAL)
+        ledger = Ledger(publisher, self.broker.archive(), trust=OWN, token=9, clock=FakeClock(NOW))
         return (await ledger.spendings()).others("")
 
     def result_of(self, name: str) -> Result:

@@ -2,32 +2,33 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from services.remediator.trust import Trust
+from services.remediator.trust import OwnTrust, Trust
 from shared.contracts.codec import Envelope, Record, decode, encode
 from shared.contracts.deadletters import DeadLetter
-from shared.contracts.signatures import KEY_ID, CommandSeal
-from shared.contracts.topics import COMMANDS, DEAD_LETTERS
+from shared.contracts.signatures import KEY_ID, Seal, command_seal, record_seal, unsealed
+from shared.contracts.spendings import Spending
+from shared.contracts.topics import COMMANDS, DEAD_LETTERS, SPENDINGS
 from shared.infra.memory import MemoryBroker
 from shared.kernel.errors import PoisonError
 from shared.runtime.consuming import consume
 from shared.runtime.health import Health
 from shared.runtime.lifecycle import Runtime
 from tests.fakes.clock import FakeClock
-from tests.keys import KEY, OTHER_KEY, checks_of
+from tests.keys import KEY, OTHER_KEY, RECORDS_KEY, RECORDS_SEAL, checks_of
 from tests.unit.shared.contracts.test_signatures import COMMAND, NOW, read, with_header
 
 TRUST = Trust(checks_of([KEY.public]), cluster="production")
 
 
 def signed(key: object = KEY, cluster: str = "production") -> Record:
-    return read(CommandSeal(key, cluster)(encode(COMMAND, topic=COMMANDS, source="decider")))  # type: ignore[arg-type]
+    return read(command_seal(key, cluster)(encode(COMMAND, topic=COMMANDS, source="decider")))  # type: ignore[arg-type]
 
 
 CASES = {
@@ -110,3 +111,44 @@ async def _consumed(broker: MemoryBroker, clock: FakeClock) -> list[Envelope]:
             name="command",
         )
     return handled
+
+
+def spending(name: str, seal: Seal = unsealed) -> Record:
+    told = Spending(id=name, at=NOW, command=name, incident="inc-1", workload=COMMAND.workload, token=1)
+    return read(seal(encode(told, topic=SPENDINGS, source="remediator")))
+
+
+def doubted(doubt: str) -> float:
+    labels = {"topic": SPENDINGS.name, "doubt": doubt}
+    return REGISTRY.get_sample_value("sre_records_doubted_total", labels) or 0
+
+
+async def each(*records: Record) -> AsyncIterator[Record]:
+    for record in records:
+        yield record
+
+
+async def test_of_records_those_are_yielded_that_are_believed_and_the_others_counted_by_why() -> None:
+    trust = OwnTrust(checks_of([RECORDS_KEY.public]), cluster="local")
+    signed = [spending(name, RECORDS_SEAL) for name in ("a", "b")]
+    forged = spending("c", record_seal(OTHER_KEY, "local"))
+    before = {doubt: doubted(doubt) for doubt in ("old", "unsigned", "key-unknown")}
+    with capture_logs() as logs:
+        read_back = trust.believed(
+            each(spending("old"), spending("old"), signed[0], spending("d"), forged, forged, signed[1])
+        )
+        assert [record async for record in read_back] == signed
+    after = {doubt: doubted(doubt) - count for doubt, count in before.items()}
+    assert after == {"old": 2, "unsigned": 1, "key-unknown": 2}
+    assert [(one["log_level"], one["doubt"]) for one in logs] == [
+        ("info", "old"),
+        ("error", "unsigned"),
+        ("error", "key-unknown"),
+    ]
+
+
+async def test_what_was_signed_by_a_key_of_before_is_believed_as_long_as_that_is_named() -> None:
+    old = spending("a", record_seal(OTHER_KEY, "local"))
+    for keys, believed in (([RECORDS_KEY.public], []), ([RECORDS_KEY.public, OTHER_KEY.public], [old])):
+        trust = OwnTrust(checks_of(keys), cluster="local")
+        assert [record async for record in trust.believed(each(old))] == believed

@@ -18,17 +18,19 @@ from shared.contracts.signatures import (
     CLUSTER,
     KEY_ID,
     SIGNATURE,
-    CommandSeal,
     Doubt,
+    Seal,
+    command_seal,
     covered_text,
     doubt_about,
+    record_seal,
 )
-from shared.contracts.topics import COMMANDS, INBOX, TOPICS, Topic
+from shared.contracts.topics import AUDIT, COMMANDS, INBOX, SPENDINGS, TOPICS, Topic
 from shared.contracts.workloads import WorkloadRef
 from tests.keys import KEY, OTHER_KEY, checks_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-SEAL = CommandSeal(KEY, "production")
+SEAL = command_seal(KEY, "production")
 KEYS = checks_of([KEY.public])
 COMMAND = Command(
     id="command-1",
@@ -66,7 +68,7 @@ OTHER_BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-def sealed(command: Command = COMMAND, seal: CommandSeal = SEAL) -> Record:
+def sealed(command: Command = COMMAND, seal: Seal = SEAL) -> Record:
     return read(seal(encode(command, topic=COMMANDS, source="decider")))
 
 
@@ -152,19 +154,19 @@ def test_what_nobody_signed_is_refused() -> None:
 
 
 def test_a_key_that_is_not_believed_is_refused_also_under_a_believed_ones_name() -> None:
-    forged = sealed(seal=CommandSeal(OTHER_KEY, "production"))
+    forged = sealed(seal=command_seal(OTHER_KEY, "production"))
     assert doubt(forged) is Doubt.KEY_UNKNOWN
     assert doubt(with_header(forged, KEY_ID, KEY.key_id.encode())) is Doubt.SIGNATURE_WRONG
 
 
 def test_a_command_of_another_cluster_is_refused_although_the_key_is_believed() -> None:
-    assert doubt(sealed(seal=CommandSeal(KEY, "staging"))) is Doubt.OTHER_CLUSTER
+    assert doubt(sealed(seal=command_seal(KEY, "staging"))) is Doubt.OTHER_CLUSTER
 
 
 def test_while_keys_change_both_are_believed() -> None:
     both = checks_of([KEY.public, OTHER_KEY.public])
     for key in (KEY, OTHER_KEY):
-        record = sealed(seal=CommandSeal(key, "production"))
+        record = sealed(seal=command_seal(key, "production"))
         assert doubt_about(record, both, cluster="production") is None
 
 
@@ -236,3 +238,13 @@ def test_other_records_have_other_texts(
 ) -> None:
     texts = [covered_text(topic, key, value=value, headers=headers) for topic, key, value, headers in (one, other)]
     assert (texts[0] == texts[1]) is (one == other)
+
+
+def test_a_remediators_seal_signs_what_it_reads_again_and_nothing_else() -> None:
+    seal = record_seal(KEY, "production")
+    for topic in TOPICS:
+        out = Outgoing(topic.name, b"key", b"value", ())
+        signed = read(seal(out))
+        is_signed = signed.headers != ()
+        assert is_signed is (topic in {AUDIT, SPENDINGS})
+        assert doubt_about(signed, KEYS, cluster="production") is (None if is_signed else Doubt.UNSIGNED)

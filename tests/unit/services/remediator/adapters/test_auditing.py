@@ -4,18 +4,21 @@ from datetime import timedelta
 
 import pytest
 
+from services.remediator.adapters import auditing
 from services.remediator.adapters.auditing import AuditTrail
 from services.remediator.adapters.verifying import against_results, trail_of_topic
-from services.remediator.core.trail import Fault, Trail
+from services.remediator.core.trail import Fault, Link, Trail, next_entry
 from shared.contracts.codec import body_of, encode
 from shared.contracts.inbox import EvidenceRef, Outcome
 from shared.contracts.model import Message
+from shared.contracts.signatures import Doubt, Seal, doubt_about, record_seal, unsealed
 from shared.contracts.topics import AUDIT, INBOX, Topic
 from shared.infra.broker import Placement
 from shared.infra.memory import MemoryBroker, MemoryPublisher
 from shared.kernel.errors import UnavailableError
 from tests.fakes.clock import FakeClock
-from tests.unit.services.remediator.build import NOW, command, result
+from tests.keys import OTHER_KEY, RECORDS_KEY, RECORDS_SEAL, checks_of
+from tests.unit.services.remediator.build import NOW, OWN, command, result
 
 
 @pytest.fixture
@@ -24,7 +27,8 @@ def broker() -> MemoryBroker:
 
 
 def trail_under(token: int, broker: MemoryBroker) -> AuditTrail:
-    return AuditTrail(broker.publisher("remediator"), broker.archive(), token=token)
+    publisher = broker.publisher("remediator", seal=RECORDS_SEAL)
+    return AuditTrail(publisher, broker.archive(), trust=OWN, token=token)
 
 
 async def note(trail: AuditTrail, name: str) -> None:
@@ -90,7 +94,7 @@ class Unacknowledged(MemoryPublisher):
     """Writes, or loses, a message and tells neither, as often as it is said; then it works."""
 
     def __init__(self, broker: MemoryBroker, *, times: int, is_written: bool) -> None:
-        super().__init__(broker, "remediator")
+        super().__init__(broker, "remediator", seal=RECORDS_SEAL)
         self._left, self._is_written = times, is_written
 
     async def publish(
@@ -108,7 +112,8 @@ class Unacknowledged(MemoryPublisher):
 async def test_an_entry_that_was_not_acknowledged_is_written_again_before_any_other(
     broker: MemoryBroker, is_written: bool
 ) -> None:
-    trail = AuditTrail(Unacknowledged(broker, times=2, is_written=is_written), broker.archive(), token=1)
+    publisher = Unacknowledged(broker, times=2, is_written=is_written)
+    trail = AuditTrail(publisher, broker.archive(), trust=OWN, token=1)
     for name in ("cmd-1", "cmd-2"):
         with pytest.raises(UnavailableError):
             await note(trail, name)
@@ -154,3 +159,98 @@ async def test_what_became_of_a_command_is_recalled_as_it_was_by_the_next_leader
     assert recalled is not None
     assert body_of(recalled) == body_of(told)
     assert await trail_under(6, broker).recall(command("cmd-2")) is None
+
+
+FORGERS: dict[str, Seal] = {
+    "unsigned": unsealed,
+    "key-unknown": record_seal(OTHER_KEY, "local"),
+    "other-cluster": record_seal(RECORDS_KEY, "staging"),
+}
+
+
+async def forge(
+    broker: MemoryBroker, name: str, *, seal: Seal = unsealed, token: int = 99, after: Link | None = None
+) -> None:
+    """Write an entry that says that a command was applied."""
+    asked = command(name)
+    entry = next_entry(asked, result(asked, outcome=Outcome.APPLIED), after=after, token=token)
+    await broker.publisher("remediator", seal=seal).publish(entry, topic=AUDIT, partition=0)
+
+
+async def checked(broker: MemoryBroker) -> Trail:
+    """Return the trail as who has the public key reads it."""
+    keys = checks_of([RECORDS_KEY.public])
+    return await trail_of_topic(broker.archive(), doubtful=lambda one: doubt_about(one, keys, cluster="local"))
+
+
+@pytest.mark.parametrize("forger", FORGERS)
+async def test_an_entry_that_no_remediator_signed_neither_stops_a_leader_nor_answers_a_command(
+    broker: MemoryBroker, forger: str
+) -> None:
+    await note(trail_under(1, broker), "cmd-1")
+    await forge(broker, "cmd-2", seal=FORGERS[forger], token=10**6)
+    leader = trail_under(2, broker)
+    assert await leader.recall(command("cmd-2")) is None
+    await note(leader, "cmd-2")
+    found = await checked(broker)
+    assert [link.command for link in found.chain] == ["cmd-1", "cmd-2"]
+    assert [(one.fault, one.place, one.found) for one in found.breaks] == [
+        (Fault.NOT_BELIEVED, "sre.audit/0/1", forger)
+    ]
+
+
+async def test_the_chain_goes_on_from_what_was_written_before_records_were_signed(broker: MemoryBroker) -> None:
+    old = AuditTrail(broker.publisher("remediator"), broker.archive(), trust=OWN, token=1)
+    await note(old, "cmd-1")
+    await note(old, "cmd-2")
+    leader = trail_under(2, broker)
+    assert await leader.recall(command("cmd-2")) is None  # it goes on from there, and believes nothing of it
+    await note(leader, "cmd-3")
+    await note(trail_under(3, broker), "cmd-4")
+    for found in (await read(broker), await checked(broker)):
+        assert found.breaks == []
+        assert [link.sequence for link in found.chain] == [1, 2, 3, 4]
+    assert (await checked(broker)).unsigned == 2
+
+
+async def test_whoever_writes_more_than_a_leader_reads_of_the_end_hides_nothing(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "_TAIL", 5)
+    await note(trail_under(1, broker), "cmd-1")
+    for number in range(20):
+        await forge(broker, f"forged-{number}")
+    leader = trail_under(2, broker)
+    assert await leader.recall(command("cmd-1")) is not None
+    await note(leader, "cmd-2")
+    assert [(link.sequence, link.command) for link in (await checked(broker)).chain] == [(1, "cmd-1"), (2, "cmd-2")]
+
+
+async def test_a_copy_of_an_old_entry_leads_nobody_back(broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditing, "_TAIL", 2)
+    for name in ("cmd-1", "cmd-2", "cmd-3"):
+        await note(trail_under(1, broker), name)
+    broker.append(broker.log(AUDIT.name, 0)[0])
+    await note(trail_under(1, broker), "cmd-4")
+    found = await checked(broker)
+    assert [(link.sequence, link.command) for link in found.chain][-1] == (4, "cmd-4")
+    assert [link.command for link in found.repeated] == ["cmd-1"]
+
+
+async def test_an_entry_that_was_changed_is_not_believed(broker: MemoryBroker) -> None:
+    await note(trail_under(1, broker), "cmd-1")
+    whole = broker.log(AUDIT.name, 0)[0]
+    broker.append(whole._replace(value=(whole.value or b"").replace(b"cmd-1", b"cmd-2")))
+    (fault,) = (await checked(broker)).breaks
+    assert (fault.fault, fault.found) == (Fault.NOT_BELIEVED, Doubt.SIGNATURE_WRONG)
+
+
+async def test_where_nothing_is_signed_yet_a_token_that_was_made_up_is_gone_past(broker: MemoryBroker) -> None:
+    old = AuditTrail(broker.publisher("remediator"), broker.archive(), trust=OWN, token=1)
+    await note(old, "cmd-1")
+    await forge(broker, "cmd-2", token=10**6)
+    await note(trail_under(2, broker), "cmd-2")
+    found = await checked(broker)
+    assert [(link.sequence, link.token, link.command) for link in found.chain] == [(1, 1, "cmd-1"), (2, 2, "cmd-2")]
+    assert [(one.fault, one.place) for one in found.breaks] == [(Fault.NOT_BELIEVED, "sre.audit/0/1")]
+    assert (found.unsigned, found.late) == (1, [])

@@ -187,6 +187,12 @@ def test_a_leader_that_is_over_gives_nothing_back_of_the_next_ones() -> None:
     assert verdict(taken_over, hourly(Scope.CLUSTER, 2)).refusal is Refusal.BUDGET_CLUSTER
 
 
+def test_a_copy_of_what_was_given_back_frees_nothing_of_what_was_taken_again_since() -> None:
+    given = spending("b", at=12, given_back=True)
+    again = TWO.with_told(given).with_told(spending("b", at=13)).with_told(given)
+    assert verdict(again, hourly(Scope.CLUSTER, 2)).refusal is Refusal.BUDGET_CLUSTER
+
+
 def step(name: str, *, reverts: str = "") -> StepRecord:
     asked = command(name)
     return StepRecord(
