@@ -52,6 +52,16 @@ def names_between(workload: WorkloadRef, between: Iterable[JsonObject]) -> froze
     return frozenset((kind, name_of(one)) for one in between if controller_name(one) == itself)
 
 
+def selector_of(workload: JsonObject) -> str:
+    """Return the label selector of a workload's pods, and of what stands in between, as a list is asked by it.
+
+    Empty where it selects by nothing that can be asked for. The words are those of `metav1.LabelSelector`.
+    """
+    selector = section(workload, "spec", "selector")
+    exact = [f"{name}={value}" for name, value in section(selector, "matchLabels").items()]
+    return ",".join([*exact, *map(_requirement, sections(selector, "matchExpressions"))])
+
+
 def pods_of(workload: WorkloadRef, pods: Iterable[JsonObject], between: frozenset[Name]) -> list[JsonObject]:
     """Return a workload's own pods; at most three, and what is broken first."""
     return sorted(all_pods_of(workload, pods, between), key=_is_ready)[:_MAX_PODS]
@@ -152,6 +162,20 @@ def _fitting(parts: Sequence[T], room: int) -> tuple[list[T], int]:
             kept.append(part)
             room -= size
     return kept, room
+
+
+def _requirement(expression: JsonObject) -> str:
+    name, told = text(expression, "key"), expression.get("values")
+    values = ",".join(map(str, told if isinstance(told, list) else []))
+    match text(expression, "operator"):
+        case "In":
+            return f"{name} in ({values})"
+        case "NotIn":
+            return f"{name} notin ({values})"
+        case "DoesNotExist":
+            return f"!{name}"
+        case _:
+            return name
 
 
 def _is_ready(pod: JsonObject) -> bool:

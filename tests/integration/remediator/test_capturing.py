@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.remediator.adapters.capturing import Capture
+from services.remediator.adapters.capturing import EVENTS_KEPT_FOR, FEW_EVENTS, Capture
 from shared.contracts.actions import Action, RestartPod, Rollback
 from shared.contracts.commands import Command
 from shared.contracts.workloads import WorkloadRef
@@ -118,6 +118,63 @@ async def test_secrets_are_taken_out_of_all_that_is_published(client: KubeClient
     assert any(one.reason == "Failed" for one in evidence.events)
     assert "hunter2" not in evidence.model_dump_json()
     assert evidence.redactions >= 4
+
+
+class Noted:
+    """A cluster that notes by which labels it was asked for lists."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self.selectors: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def list(self, path: str, **query: str) -> Any:
+        self.selectors[path.rpartition("/")[2]] = query.get("labelSelector", "")
+        return await self._client.list(path, **query)
+
+
+async def test_of_a_namespaces_pods_and_replica_sets_only_the_workloads_own_are_asked_for(client: KubeClient) -> None:
+    noted: Any = Noted(client)
+    await Capture(noted).evidence(command(Rollback()), now=NOW)
+    assert noted.selectors == {"replicasets": "app=web", "pods": "app=web", "events": ""}
+
+
+async def test_where_events_are_many_they_are_read_once_for_the_commands_of_some_seconds(client: KubeClient) -> None:
+    path = "/api/v1/namespaces/bank/events"
+    for number in range(FEW_EVENTS):
+        await client.create(path, event(f"other-{number}", about="other"))
+    capture = Capture(client)
+    assert not await told_by(capture, now=NOW)
+    await client.create(path, event("late", about="web"))
+    just_before = NOW + EVENTS_KEPT_FOR - timedelta(seconds=1)
+    evidence = await capture.evidence(command(Rollback()), now=just_before)
+    assert not any(one.reason == "Told" for one in evidence.events)
+    assert [note.partition(",")[0] for note in evidence.notes] == ["events: as they were 9s before"]
+    assert await told_by(capture, now=NOW + EVENTS_KEPT_FOR)
+
+
+async def test_few_events_are_read_anew_for_each_command(client: KubeClient) -> None:
+    capture = Capture(client)
+    assert not await told_by(capture, now=NOW)
+    await client.create("/api/v1/namespaces/bank/events", event("late", about="web"))
+    assert await told_by(capture, now=NOW)
+
+
+async def told_by(capture: Capture, *, now: datetime) -> bool:
+    """Tell whether evidence tells the event that a test has made."""
+    evidence = await capture.evidence(command(Rollback()), now=now)
+    assert evidence.notes == ()
+    return any(one.reason == "Told" for one in evidence.events)
+
+
+def event(name: str, *, about: str) -> Any:
+    return {
+        "metadata": {"name": name, "namespace": "bank"},
+        "involvedObject": {"kind": "Deployment", "namespace": "bank", "name": about},
+        "reason": "Told",
+    }
 
 
 class Slow:

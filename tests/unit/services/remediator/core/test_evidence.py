@@ -18,6 +18,7 @@ from services.remediator.core.evidence import (
     nodes_of,
     owners_between,
     pods_of,
+    selector_of,
     trimmed,
 )
 from shared.contracts.evidence import ContainerLog, EventLine
@@ -54,6 +55,30 @@ def test_what_is_broken_comes_first_and_three_are_enough() -> None:
     many = [pod(f"web-abc-{number}", "web-abc", ready=number != 7) for number in range(9)]
     found = names(pods_of(WEB, many, names_between(WEB, REPLICA_SETS)))
     assert found == ["web-abc-7", "web-abc-0", "web-abc-1"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "asked"),
+    [
+        ({"matchLabels": {"app": "web", "tier": "front"}}, "app=web,tier=front"),
+        (
+            {
+                "matchLabels": {"app": "web"},
+                "matchExpressions": [
+                    {"key": "tier", "operator": "In", "values": ["front", "back"]},
+                    {"key": "track", "operator": "NotIn", "values": ["canary"]},
+                    {"key": "team", "operator": "Exists"},
+                    {"key": "old", "operator": "DoesNotExist"},
+                ],
+            },
+            "app=web,tier in (front,back),track notin (canary),team,!old",
+        ),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_a_workloads_pods_are_asked_for_by_its_selector(selector: Any, asked: str) -> None:
+    assert selector_of({"spec": {"selector": selector}}) == asked
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Job", "ReplicaSet"])
