@@ -272,9 +272,9 @@ class ToldFacts(Mapping[str, FactValue]):
 
     def __init__(self, body: JsonObject) -> None:
         kind = body.get("kind")
-        if not isinstance(kind, str) or kind not in _places():
+        if not isinstance(kind, str) or (places := _places().get(kind)) is None:
             raise InDoubt
-        self.kind, self._body, self._places = kind, body, _places()[kind]
+        self.kind, self._body, self._places = kind, body, places
 
     def __getitem__(self, name: str) -> FactValue:
         wanted, path = self._places[name]

@@ -234,7 +234,7 @@ class RuleWords(Words):
     """A condition over the facts in CEL, checked when it is loaded; `namespace` is spelled `__namespace__` in it."""
     promql: str = ""
     """A query of the rule's own, whose samples it is about; only with `signal: sample`."""
-    window: Window = Window(count=1, within=timedelta(minutes=5))
+    window: Window = Window.model_construct(count=1, within=timedelta(minutes=5))  # as in shared.contracts.actions.rung
     """How often it must be met before an incident opens; at once where nothing is said."""
     held_for: Length | None = Field(default=None, alias="for")
     """How long it must hold without a break before an incident opens."""
@@ -288,7 +288,7 @@ class ManualWords(Words):
 
     mode: Mode = Mode.LIVE
     """How far such an action may go; with `approval` it is previewed, and waits for a person."""
-    approval: Approval = Approval()
+    approval: Approval = Approval.model_construct()
     """Who may say yes, and how long they may take, where the mode is `approval`."""
 
 
@@ -304,9 +304,9 @@ class Spec(Words):
 
     mode: Mode = Mode.LIVE
     """How far any rule may go."""
-    protected: Protected = Protected()
+    protected: Protected = Protected.model_construct()
     """What is never acted on."""
-    manual: ManualWords = ManualWords()
+    manual: ManualWords = ManualWords.model_construct()
     """How far actions may go that people ask for; of the playbook's own file alone, not of those that it includes."""
     maintenance: Annotated[tuple[MaintenanceWords, ...], BeforeValidator(_not_too_many)] = Field(
         default=(), max_length=MOST_WINDOWS

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from services.decider.core.clauses import Allowed, Clause, clause_of, type_of, unknown_fact
 from services.decider.core.conditions import Condition
@@ -22,18 +23,14 @@ _GROUPING = frozenset({str, int, bool})
 """The types of facts that tell groups apart; a number with a point is seldom the same twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
-    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and its rungs.
-
-    `counting` names what it counts: another once its words would have counted other signals, or counted them apart.
-    """
+    """One rule: the clause of its trouble, those of its partners (`after`, `without`), and its rungs."""
 
     words: RuleWords
     clause: Clause
     partners: Mapping[str, Clause]
     rungs: tuple[Compiled, ...]
-    counting: str
 
     @property
     def name(self) -> str:
@@ -55,6 +52,18 @@ class Rule:
         """Tell whether time alone may open its incidents: what lasts long enough, what stays away."""
         return self.words.held_for is not None or self.words.without is not None
 
+    @cached_property
+    def counting(self) -> str:
+        """Return a name of what it counts: another once its words would count other signals, or count them apart.
+
+        How many and how long is no part of it. Few rules of many are ever asked.
+        """
+        words = self.words
+        kinds = {"": words, **partners_of(words)}
+        asked = {name: (one.signal, one.where, one.when) for name, one in kinds.items()}
+        shape = (words.promql, words.by, words.window.distinct, words.window.of, words.held_for is not None)
+        return derive("counting", json.dumps((asked, shape), sort_keys=True))
+
 
 def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fault]]:
     """Return the rule that stands at a path, with all that is wrong with it."""
@@ -68,21 +77,13 @@ def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fa
     faults += [*_name_faults(source, words, path=(*path, "name"))]
     faults += wording_faults(source, words.summary, kind=words.signal, path=(*path, "summary"))
     rungs, unusable = rungs_of(source, words, path=(*path, "ladder"))
-    return Rule(words, _of_own_query(words, clause), partners, rungs, _counting(words)), [*faults, *unusable]
+    return Rule(words, _of_own_query(words, clause), partners, rungs), [*faults, *unusable]
 
 
 def partners_of(words: RuleWords) -> dict[str, Partner]:
     """Return what a rule's trouble is held against, by its name."""
     named = {"after": words.after, "without": words.without}
     return {name: partner for name, partner in named.items() if partner is not None}
-
-
-def _counting(words: RuleWords) -> str:
-    """Return a name of all that says which signals are counted, and as what; how many and how long is no part of it."""
-    kinds = {"": words, **partners_of(words)}
-    asked = {name: (one.signal, one.where, one.when) for name, one in kinds.items()}
-    shape = (words.promql, words.by, words.window.distinct, words.window.of, words.held_for is not None)
-    return derive("counting", json.dumps((asked, shape), sort_keys=True))
 
 
 def _name_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:
@@ -93,8 +94,9 @@ def _name_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fa
 
 def _of_own_query(words: RuleWords, clause: Clause) -> Clause:
     """Return the clause of a rule; that of one that asks a query is about that query's samples alone."""
-    own = {QUERY: Allowed(frozenset({words.name}))} if words.promql else {}
-    return replace(clause, where={**clause.where, **own})
+    if not words.promql:
+        return clause
+    return replace(clause, where={**clause.where, QUERY: Allowed(frozenset({words.name}))})
 
 
 def _query_faults(source: Source, words: RuleWords, *, path: Path) -> Iterator[Fault]:

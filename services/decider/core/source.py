@@ -45,14 +45,15 @@ class Inserted:
 class Source:
     """A document: its value, and where each value and each key stands.
 
+    Places are kept as the parser gives them: there are thousands, and a fault asks for one.
     `hints` tell what can be used and is hardly meant. Of a document that is composed, `origins` tells which parts stand
     elsewhere, and `inserted` what was put into their texts.
     """
 
     file: str
     value: JsonValue = None
-    marks: dict[Path, Mark] = field(default_factory=dict[Path, Mark])
-    keys: dict[Path, Mark] = field(default_factory=dict[Path, Mark])
+    marks: dict[Path, yaml.Mark] = field(default_factory=dict[Path, yaml.Mark])
+    keys: dict[Path, yaml.Mark] = field(default_factory=dict[Path, yaml.Mark])
     styles: dict[Path, str] = field(default_factory=dict[Path, str])
     lines: list[str] = field(default_factory=list[str])
     faults: list[Fault] = field(default_factory=list[Fault])
@@ -90,12 +91,13 @@ class Source:
         marks, path = origin.source.marks, origin.path
         while path not in marks and path:
             path = path[:-1]
-        return marks.get(path, Mark(1, 1))
+        return _as_counted(marks[path]) if path in marks else Mark(1, 1)
 
     def key_of(self, path: Path) -> Mark:
         """Return the place of a value's key, or of the value where it has none."""
         origin = self._origin_of(path)
-        return origin.source.keys.get(origin.path, self.mark_of(path))
+        key = origin.source.keys.get(origin.path)
+        return _as_counted(key) if key is not None else self.mark_of(path)
 
     def inside(self, path: Path, *, line: int, column: int) -> Mark:
         """Return the place of what stands within a value's text; of a folded text it is where the value starts."""
@@ -219,7 +221,7 @@ def _events_of(text: str) -> Iterator[yaml.Event]:
 def _syntax_fault(source: Source, broken: yaml.YAMLError) -> Fault:
     if not isinstance(broken, yaml.MarkedYAMLError) or broken.problem_mark is None:
         return source.fault((), f"expected YAML: {str(broken).splitlines()[0]}")
-    mark = Mark(broken.problem_mark.line + 1, broken.problem_mark.column + 1)
+    mark = _as_counted(broken.problem_mark)
     context = f", {broken.context}" if broken.context else ""
     line = source.lines[mark.line - 1] if mark.line <= len(source.lines) else ""
     hint = "within braces and brackets ${…} stands in quotes" if _BARE.search(line) else ""
@@ -252,7 +254,7 @@ class _Reader:
                 return
 
     def _value(self, event: yaml.Event, path: Path) -> JsonValue:
-        self._source.marks[path] = _mark(event)
+        self._source.marks[path] = event.start_mark
         if len(path) > MAX_DEPTH:
             self._give_up(event, f"expected at most {MAX_DEPTH} levels of nesting")
         if len(self._source.marks) > MAX_VALUES:
@@ -291,10 +293,11 @@ class _Reader:
             if name is None:
                 self._value(next(self._events), (*path, "?"))
                 continue
+            place = (*path, name)
             if name in members:
-                self._blame((*path, name), event, f"key {shortened(name)} is given twice; expected it once")
-            self._source.keys[*path, name] = _mark(event)
-            members[name] = self._value(next(self._events), (*path, name))
+                self._blame(place, event, f"key {shortened(name)} is given twice; expected it once")
+            self._source.keys[place] = event.start_mark
+            members[name] = self._value(next(self._events), place)
         return members
 
     def _key(self, event: yaml.Event, path: Path) -> str | None:
@@ -314,8 +317,12 @@ class _Reader:
 
 
 def _mark(event: yaml.Event) -> Mark:
-    start = event.start_mark
-    return Mark(start.line + 1, start.column + 1)
+    return _as_counted(event.start_mark)
+
+
+def _as_counted(mark: yaml.Mark) -> Mark:
+    """Return a place of the parser's, which counts from 0, as a person counts."""
+    return Mark(mark.line + 1, mark.column + 1)
 
 
 def resolved(text: str) -> JsonScalar:

@@ -63,9 +63,9 @@ class ActionRungBase(RungBase, ABC):
     """How often it is tried before the next rung."""
     backoff: Duration = timedelta(seconds=10)
     """How long to wait before the second attempt; twice as long before each further one."""
-    verify: Verify = Verify()
+    verify: Verify = Verify.model_construct()  # a default that needs no model of its own to be built at the start
     """What proves the cure."""
-    approval: Approval = Approval()
+    approval: Approval = Approval.model_construct()
     """Who may say yes, and how long they may take, where the mode is `approval`."""
 
     @abstractmethod
