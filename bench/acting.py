@@ -49,7 +49,7 @@ from tests.integration.service_process import decider_publisher, service, until
 PACED = 220
 WARM_UP = 20
 EVERY_S = 0.15
-BATCH = 200
+BATCH = 100
 TURNS = 3
 AT_ONCE = 8
 WITHIN = timedelta(minutes=5)
