@@ -1,4 +1,4 @@
-"""What a hostile or broken playbook costs before it is refused: seconds of a processor, the slowest first."""
+"""What a hostile, broken or large playbook costs to check: seconds of a processor, the slowest first."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,8 +12,9 @@ from rich.table import Table
 from bench.machine import machine
 from services.decider.adapters.playbook_file import read_playbook
 from services.decider.core.faults import PlaybookError
+from services.decider.core.linting import remarks_on
 from services.decider.core.playbook import load_playbook
-from tests.unit.services.decider.core.test_broken import BOMBS, FOLDERS, HOSTILE, PLAYBOOKS
+from tests.unit.services.decider.core.test_broken import BOMBS, FOLDERS, HOSTILE, LARGE, PLAYBOOKS
 
 TURNS = 3
 SHOWN = 8
@@ -23,7 +24,9 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as directory:
         costs = {name: median(_cost(load) for _ in range(TURNS)) for name, load in _refused(Path(directory))}
-    table = Table("playbook", "seconds", title=f"{len(costs)} playbooks refused")
+    costs |= {name: median(_cost_of_check(text) for _ in range(TURNS)) for name, (text, _) in LARGE.items()}
+    refused = len(costs) - len(LARGE)
+    table = Table("playbook", "seconds", title=f"{refused} playbooks refused, {len(LARGE)} large ones checked")
     for name, cost in sorted(costs.items(), key=lambda one: -one[1])[:SHOWN]:
         table.add_row(name, f"{cost:.3f}")
     Console().print(table, machine())
@@ -51,6 +54,12 @@ def _cost(load: Callable[[], object]) -> float:
     except PlaybookError:
         return process_time() - begun
     raise AssertionError("expected a playbook that is refused")
+
+
+def _cost_of_check(text: str) -> float:
+    begun = process_time()
+    remarks_on(load_playbook(text, file="playbook.yaml"))
+    return process_time() - begun
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from services.decider.core.casting import FactWord, fact_faults, workload_named
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined
+from services.decider.core.faults import Fault, Mark, PlaybookError, did_you_mean, joined, one_of
 from services.decider.core.file_words import ParameterValue
 from services.decider.core.language import ActionWord, Duration, GlobWord, Name, RuleWords, SignalKind
 from services.decider.core.parameters import Argument
@@ -189,7 +189,7 @@ def _no_such_window(source: Source, expected: ExpectWords, *, path: Path, playbo
     known = [window.name for window in playbook.words.spec.maintenance]
     name = expected.suppressed_by
     if name is not None and name not in known:
-        listed = f"expected one of: {', '.join(known)}" if known else "the playbook has none"
+        listed = one_of(known) if known else "the playbook has none"
         place = (*path, "suppressed_by")
         yield source.fault(place, f"no maintenance window {name!r}; {listed}", hint=did_you_mean(name, known))
 
@@ -287,8 +287,8 @@ def _unknown(source: Source, expected: ExpectWords, *, path: Path, rules: Mappin
 
 
 def _no_such_rule(source: Source, name: str, *, path: Path, rules: Mapping[str, RuleWords]) -> Fault:
-    expected = f"no rule {name!r}; expected one of: {', '.join(rules)}"
-    return source.fault(path, expected, hint=did_you_mean(name, list(rules)))
+    known = list(rules)
+    return source.fault(path, f"no rule {name!r}; {one_of(known)}", hint=did_you_mean(name, known))
 
 
 def _taken(about: Sequence[RuleWords], expected: ExpectWords) -> bool:

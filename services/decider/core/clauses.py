@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from services.decider.core.conditions import Condition, ConditionError, Facts, compile_condition
-from services.decider.core.faults import Fault, did_you_mean
+from services.decider.core.faults import MAX_FAULTS, Fault, did_you_mean
 from services.decider.core.language import Scalar, SignalKind
 from services.decider.core.source import Path, Source
 from shared.contracts.signals import AlertStatus, FactType, FactValue, fact_types
@@ -105,7 +106,7 @@ def unknown_fact(source: Source, path: Path, *, kind: str, name: str) -> Fault:
 def clause_of(source: Source, words: ClauseWords, path: Path) -> tuple[Clause, list[Fault]]:
     """Return the clause that stands at a path, with all that is wrong with it; what is refused is left out of it."""
     condition, refused = condition_of(source, words.when, kind=words.signal, path=(*path, "when"))
-    faults = [*_where_faults(source, words, path), *_unsaid_faults(source, words, path), *refused]
+    faults = [*islice(_where_faults(source, words, path), MAX_FAULTS), *_unsaid_faults(source, words, path), *refused]
     return Clause(words.signal, _allowed(words), condition), faults
 
 

@@ -6,11 +6,12 @@ and so do its maintenance windows hold.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pydantic import BaseModel, ValidationError
 
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, PlaybookError, did_you_mean, shortened
+from services.decider.core.faults import MAX_FAULTS, Fault, PlaybookError, did_you_mean, one_of, shortened
 from services.decider.core.file_words import COMPOSITION, FileSpec, FileWords
 from services.decider.core.filling import Filling, arguments_of, unused
 from services.decider.core.including import Files, Include, includes_of, spec_of
@@ -112,7 +113,7 @@ class _Composer:
         ladders = self._ladders(own, pieces)
         rules = [*(rule for piece in pieces for rule in piece.rules), *self._rules(own, ladders)]
         if not chain:
-            self.hints += _never_taken(own, rules)
+            self.hints += islice(_never_taken(own, rules), MAX_FAULTS)
         files = (own, *(file for piece in pieces for file in piece.files))
         return _Piece(files, tuple(rules), ladders)
 
@@ -165,7 +166,7 @@ class _Composer:
         for ladders in [*(piece.ladders for piece in pieces), mine]:
             for name, ladder in ladders.items():
                 other = known.setdefault(name, ladder)
-                if other.where != ladder.where:
+                if other is not ladder and other.where != ladder.where:
                     self.faults.append(_name_twice(name, ladder, other))
         return known
 
@@ -175,6 +176,8 @@ class _Composer:
             self.faults.append(own.fault(_RULES, "expected a list"))
             return
         for place, value in enumerate(rules):
+            if len(self.faults) >= MAX_FAULTS:
+                return
             rule = _Placed(value, {(): Origin(own, (*_RULES, place))})
             named = value.get("ladder") if isinstance(value, dict) else None
             yield (
@@ -185,7 +188,7 @@ class _Composer:
         path = (*_RULES, place, "ladder")
         if name in ladders:
             return ladders[name].used_at(Origin(own, path).where)
-        known = f"expected one of: {', '.join(ladders)}" if ladders else "expected a list of rungs"
+        known = one_of(list(ladders)) if ladders else "expected a list of rungs"
         self.faults.append(
             own.fault(path, f"there is no ladder {shortened(name)}; {known}", hint=did_you_mean(name, list(ladders)))
         )

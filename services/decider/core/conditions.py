@@ -108,8 +108,8 @@ def _asked_for(text: str, kind: str) -> tuple[str, ...]:
 
 def _refuse_unusable_patterns(text: str) -> None:
     """Refuse a regular expression that is written out and is none: CEL itself tells only when it is asked."""
-    for found in _MATCHES.finditer(text):
-        answer = cel.NewEnv().compile(f'"".matches({found[1]})').eval()
+    for found in {found[1]: found for found in reversed([*_MATCHES.finditer(text)])}.values():
+        answer = _environment_of_nothing().compile(f'"".matches({found[1]})').eval()
         if answer.type() == cel.Type.ERROR:
             line = text.count("\n", 0, found.start(1)) + 1
             column = found.start(1) - text.rfind("\n", 0, found.start(1))
@@ -155,6 +155,11 @@ def _hint(problem: str, kind: str) -> str:
     if "(double, int)" in problem or "(int, double)" in problem:
         return "write decimals on both sides, as in value > 5.0"
     return ""
+
+
+@cache
+def _environment_of_nothing() -> cel.Env:
+    return cel.NewEnv()
 
 
 @cache

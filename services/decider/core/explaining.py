@@ -1,12 +1,13 @@
 """What a model refused, as faults in the words and at the places of the file."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from services.decider.core.faults import Fault, did_you_mean, shortened
+from services.decider.core.faults import MAX_FAULTS, Fault, did_you_mean, shortened
 from services.decider.core.language import STEPS
 from services.decider.core.source import Path, Source
 
@@ -48,7 +49,8 @@ def faults_of(
     `at` is where the value stands that was validated.
     """
     errors = (error for error in invalid.errors(include_url=False) if not _is_consequence(error))
-    return list(dict.fromkeys(_explained(source, error, sections, at=at) for error in errors))
+    explained = dict.fromkeys(_explained(source, error, sections, at=at) for error in islice(errors, MAX_FAULTS))
+    return list(explained)
 
 
 def _is_consequence(error: ErrorDetails) -> bool:

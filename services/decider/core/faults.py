@@ -7,8 +7,14 @@ from typing import NamedTuple
 
 from shared.kernel.errors import ConfigError
 
+MAX_FAULTS = 100
+"""Beyond this many a person starts again anyway."""
+MOST_LISTED = 50
+"""How many words a person is shown of those that were expected: a file may name thousands, and be wrong as often."""
 _SHOWN_CHARS = 60
 _WORD_CHARS = 100
+_MOST_COMPARED = 1_000
+"""With how many words one is compared to guess what was meant; the time grows with each."""
 
 
 class Mark(NamedTuple):
@@ -67,7 +73,13 @@ def shortened(text: str) -> str:
     return repr(text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…")
 
 
+def one_of(known: Sequence[str]) -> str:
+    """Return the words that were expected, as a person is told them: the first, and how many more there are."""
+    more = len(known) - MOST_LISTED
+    return f"expected one of: {', '.join(known[:MOST_LISTED])}{f' and {more} more' if more > 0 else ''}"
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return a hint with the nearest known word, or nothing; what is longer than any word is near to none."""
-    near = get_close_matches(word, known, n=1) if len(word) <= _WORD_CHARS else []
+    near = get_close_matches(word, known[:_MOST_COMPARED], n=1) if len(word) <= _WORD_CHARS else []
     return f"did you mean {near[0]!r}?" if near else ""

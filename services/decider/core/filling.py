@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import NoReturn
 
 from pydantic import ValidationError
 
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, PlaybookError, did_you_mean
+from services.decider.core.faults import MAX_FAULTS, Fault, PlaybookError, did_you_mean, one_of
 from services.decider.core.file_words import PARAMETER_NAME, ParameterWords
 from services.decider.core.parameters import (
     Argument,
@@ -121,8 +122,8 @@ def arguments_of(source: Source, given: Mapping[str, Argument]) -> tuple[Argumen
         default = Argument(ParameterWords.model_validate(declared).default, Origin(source, (*path, "default")))  # type: ignore[arg-type]
         known[name] = given.get(name, default)
         faults += _type_faults(known[name], default)
-    faults += [_unknown(source, one, name=name, known=known) for name, one in given.items() if name not in known]
-    return Arguments(known), faults
+    unknown = (_unknown(source, one, name=name, known=known) for name, one in given.items() if name not in known)
+    return Arguments(known), [*faults, *islice(unknown, MAX_FAULTS)]
 
 
 def unused(source: Source, arguments: Arguments) -> Iterator[Fault]:
@@ -181,7 +182,7 @@ def _type_of(value: JsonValue) -> str:
 
 
 def _unknown(source: Source, argument: Argument, *, name: str, known: Mapping[str, Argument]) -> Fault:
-    listed = f"expected one of: {', '.join(known)}" if known else "it has none"
+    listed = one_of(list(known)) if known else "it has none"
     origin = argument.origin
     return origin.source.fault(
         origin.path,

@@ -18,9 +18,13 @@ from shared.contracts.modes import Mode
 from shared.contracts.words import Duration, Length, SignalKind, Words
 
 API_VERSION = "sre-agent.dev/v1alpha1"
+MOST_RULES = 1_000
+"""A signal may have to be asked about by all of them, and each is held against those before it where it is checked."""
 LONGEST_MAINTENANCE = timedelta(days=7)
 MOST_WINDOWS = 20
 """Each finding is held against all of them."""
+MOST_NAMED = 100
+"""How many names, or globs of them, a window lists at most; each finding may be held against all of them."""
 MOST_COUNTED = 1000
 """What a window counts at most; it is remembered for each workload."""
 MESSAGE_CHARS = 2_000
@@ -90,13 +94,15 @@ def _not_beyond_a_week(length: timedelta) -> timedelta:
     return length
 
 
-def _not_too_many(windows: object) -> object:
-    if isinstance(windows, list):
-        listed = cast("list[object]", windows)
-        if len(listed) > MOST_WINDOWS:  # before each is looked at: schedules cost time
-            raise ValueError(f"expected at most {MOST_WINDOWS} of them")
-        return listed
-    return windows
+def _at_most(most: int) -> BeforeValidator:
+    """Refuse a longer list before each of its items is looked at: there may be thousands, and each costs time."""
+
+    def bounded(several: object) -> object:
+        if isinstance(several, list) and len(cast("list[object]", several)) > most:
+            raise ValueError(f"expected at most {most} of them")
+        return cast("object", several)
+
+    return BeforeValidator(bounded)
 
 
 Message = Annotated[str, Field(max_length=MESSAGE_CHARS)]
@@ -263,11 +269,17 @@ class MaintenanceWords(Words):
     )
     duration: Annotated[Length, AfterValidator(_not_beyond_a_week)]
     """How long it stays open, a week at most."""
-    namespaces: tuple[GlobWord, ...] = Field(
-        default=(), min_length=1, description="Names of namespaces, or globs of them; all where nothing is said."
+    namespaces: Annotated[tuple[GlobWord, ...], _at_most(MOST_NAMED)] = Field(
+        default=(),
+        min_length=1,
+        max_length=MOST_NAMED,
+        description="Names of namespaces, or globs of them; all where nothing is said.",
     )
-    rules: tuple[GlobWord, ...] = Field(
-        default=(), min_length=1, description="Names of rules, or globs of them; all where nothing is said."
+    rules: Annotated[tuple[GlobWord, ...], _at_most(MOST_NAMED)] = Field(
+        default=(),
+        min_length=1,
+        max_length=MOST_NAMED,
+        description="Names of rules, or globs of them; all where nothing is said.",
     )
 
 
@@ -308,11 +320,11 @@ class Spec(Words):
     """What is never acted on."""
     manual: ManualWords = ManualWords.model_construct()
     """How far actions may go that people ask for; of the playbook's own file alone, not of those that it includes."""
-    maintenance: Annotated[tuple[MaintenanceWords, ...], BeforeValidator(_not_too_many)] = Field(
+    maintenance: Annotated[tuple[MaintenanceWords, ...], _at_most(MOST_WINDOWS)] = Field(
         default=(), max_length=MOST_WINDOWS
     )
     """Windows that open again and again, in which rules leave alone what they name."""
-    rules: tuple[RuleWords, ...] = Field(min_length=1)
+    rules: Annotated[tuple[RuleWords, ...], _at_most(MOST_RULES)] = Field(min_length=1, max_length=MOST_RULES)
     """The rules, in the order in which they are looked at."""
 
 

@@ -41,7 +41,7 @@ class Remark:
 def remarks_on(playbook: Playbook, *, grants: Grants | None = None) -> list[Remark]:
     """Return the remarks on a playbook, in the order of its files; where grants are given, on what they forbid, too."""
     source = playbook.source
-    found: list[Remark] = []
+    found = [Remark(Level.WARNING, fault) for fault in overtaken(source, playbook)]
     for index, rule in enumerate(playbook.rules.values()):
         path: Path = ("spec", "rules", index)
         found += _of_rule(source, playbook, rule, path=path)
@@ -60,7 +60,6 @@ def remarks_on(playbook: Playbook, *, grants: Grants | None = None) -> list[Rema
 def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Remark]:
     yield from _unmeetable(source, rule, path=path)
     yield from (Remark(Level.ERROR, fault) for fault in unreached(source, playbook, rule, path=path))
-    yield from (Remark(Level.WARNING, fault) for fault in overtaken(source, playbook, rule, path=path))
     yield from _unnamed(source, rule, path=path)
     yield from _ending(source, rule, path=path)
     mode = mode_of(playbook, rule)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from services.decider.core.faults import did_you_mean
+from services.decider.core.faults import did_you_mean, one_of
 from services.decider.core.file_words import PARAMETER_NAME
 from services.decider.core.source import Inserted, Origin
 from shared.contracts.model import JsonValue
@@ -109,7 +109,7 @@ class Arguments:
             return self.known[name]
         if not PARAMETER_NAME.fullmatch(name):
             raise InsertionError("expected ${name}, with the name of a parameter", place, hint=_ITSELF)
-        known = f"; expected one of: {', '.join(self.known)}" if self.known else " in this file"
+        known = f"; {one_of(list(self.known))}" if self.known else " in this file"
         hint = did_you_mean(name, list(self.known)) or _ITSELF
         raise InsertionError(f"there is no parameter {name!r}{known}", place, hint=hint)
 

@@ -3,15 +3,18 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pydantic import BaseModel, ValidationError
 
+from services.decider.core.bounding import too_much
 from services.decider.core.composing import compose
 from services.decider.core.explaining import faults_of
-from services.decider.core.faults import Fault, PlaybookError, did_you_mean, joined
+from services.decider.core.faults import MAX_FAULTS, Fault, PlaybookError, did_you_mean, joined, one_of
 from services.decider.core.file_words import FileSpec
 from services.decider.core.including import Files, files_of
 from services.decider.core.language import (
+    MOST_RULES,
     STEPS,
     MaintenanceWords,
     ManualWords,
@@ -24,10 +27,10 @@ from services.decider.core.language import (
 )
 from services.decider.core.parameters import Argument
 from services.decider.core.rules import Rule, rule_of
-from services.decider.core.silencing import is_named_by
 from services.decider.core.source import Path, Source
 from services.decider.core.writing import written
 from shared.contracts.actions.rung import Approval, Verify
+from shared.kernel.globs import compile_glob
 
 _HASH_CHARS = 16
 _SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -45,9 +48,6 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "approval": Approval,
     **STEPS,
 }
-MAX_QUERIES = 200
-"""All of them are asked in each round."""
-
 _TWICE_INCLUDED = "the file is included twice; let a parameter be part of the name"
 
 
@@ -95,11 +95,16 @@ def compile_playbook(files: Files, given: Mapping[str, Argument] | None = None) 
     """
     source = compose(files, _SECTIONS, given=given or {})
     words, faults = _words_of(source)
+    readable = list(_readable_rules(source, words))
+    beyond = list(too_much(source, readable))
+    faults += beyond
     compiled: dict[str, Rule] = {}
-    for path, words_of_rule in _readable_rules(source, words):
+    for path, words_of_rule in readable if not beyond else ():
         rule, refused = rule_of(source, words_of_rule, path)
         faults += refused
         compiled[rule.name] = rule
+        if len(faults) >= MAX_FAULTS:
+            break
     if words is None or faults or source.faults:
         raise PlaybookError(joined(source.faults, faults))
     text = files.text if files.is_single else written(source.value)
@@ -115,7 +120,7 @@ def _words_of(source: Source) -> tuple[PlaybookWords | None, list[Fault]]:
         return None, faults_of(source, invalid, _SECTIONS)
     named = (("spec", "rules"), words.spec.rules), (("spec", "maintenance"), words.spec.maintenance)
     repeated = [fault for path, several in named for fault in _repeated_names(source, several, path=path)]
-    return words, [*repeated, *_windows_of_nothing(source, words), *_too_many_queries(source, words.spec.rules)]
+    return words, [*repeated, *islice(_windows_of_nothing(source, words), MAX_FAULTS)]
 
 
 def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tuple[Path, RuleWords]]:
@@ -125,7 +130,7 @@ def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tup
         return
     spec = source.value.get("spec") if isinstance(source.value, dict) else None
     rules = spec.get("rules") if isinstance(spec, dict) else None
-    for index, found in enumerate(rules if isinstance(rules, list) else []):
+    for index, found in enumerate(rules[:MOST_RULES] if isinstance(rules, list) else []):
         try:
             yield ("spec", "rules", index), RuleWords.model_validate(found)
         except ValidationError:
@@ -135,12 +140,12 @@ def _readable_rules(source: Source, words: PlaybookWords | None) -> Iterator[tup
 def _windows_of_nothing(source: Source, words: PlaybookWords) -> Iterator[Fault]:
     """Yield which rules a maintenance window names that are not there."""
     names = [rule.name for rule in words.spec.rules]
+    known = frozenset(names)
     for index, window in enumerate(words.spec.maintenance):
         for place, glob in enumerate(window.rules):
-            if not any(is_named_by([glob], name) for name in names):
+            if glob not in known and not any(map(compile_glob(glob).matches, names)):
                 path: Path = ("spec", "maintenance", index, "rules", place)
-                expected = f"no rule {glob!r}; expected one of: {', '.join(names)}"
-                yield source.fault(path, expected, hint=did_you_mean(glob, names))
+                yield source.fault(path, f"no rule {glob!r}; {one_of(names)}", hint=did_you_mean(glob, names))
 
 
 def _repeated_names(source: Source, several: Sequence[RuleWords | MaintenanceWords], *, path: Path) -> Iterator[Fault]:
@@ -154,9 +159,3 @@ def _repeated_names(source: Source, several: Sequence[RuleWords | MaintenanceWor
         other, again = (source.fault((*path, used, "name"), expected) for used in (place, index))
         is_same = other.where == again.where
         yield replace(again, hint=_TWICE_INCLUDED if is_same else f"the other one stands at {other.where}")
-
-
-def _too_many_queries(source: Source, rules: Sequence[RuleWords]) -> Iterator[Fault]:
-    asking = [place for place, rule in enumerate(rules) if rule.promql]
-    for place in asking[MAX_QUERIES : MAX_QUERIES + 1]:
-        yield source.fault(("spec", "rules", place, "promql"), f"expected at most {MAX_QUERIES} rules that ask a query")

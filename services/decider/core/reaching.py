@@ -1,6 +1,8 @@
 """What of a playbook can never come about: rules that nothing reaches, cures that nothing proves, rights not given."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from services.decider.core.clauses import Allowed
 from services.decider.core.faults import Fault
@@ -15,8 +17,19 @@ from shared.contracts.rights import EVERYWHERE, Right
 
 HEALTH_IS_TOLD_OF = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Node"})
 """The kinds of workload by whose own status a cure can be proven."""
+MAX_COMPARED = 500_000
+"""How many values are compared to tell which rules come too late: with thousands of rules it would take minutes."""
 Grants = Mapping[str, frozenset[Right]]
 """What the remediator may do, by namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """A rule that stands before others, at its place; `effort` is what holding one value against it takes."""
+
+    index: int
+    rule: Rule
+    effort: int
 
 
 def unreached(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Fault]:
@@ -26,17 +39,24 @@ def unreached(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> 
         yield source.fault((*path, "where", "namespace"), f"nothing is opened in what is protected: {allowed}")
 
 
-def overtaken(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Fault]:
-    """Yield the rule that every signal of another one meets first, so that this one comes only while that one rests."""
-    for earlier in playbook.rules.values():
-        if earlier is rule:
+def overtaken(source: Source, playbook: Playbook) -> Iterator[Fault]:
+    """Yield each rule whose signals all meet another one first, so that it comes only while that one rests."""
+    before: defaultdict[tuple[object, ...], list[_Earlier]] = defaultdict(list)
+    left = MAX_COMPARED
+    for index, rule in enumerate(playbook.rules.values()):
+        found = sorted((one for key in _keys_asked(rule) for one in before[key]), key=lambda one: one.index)
+        left -= (1 + _values(rule)) * sum(one.effort for one in found)
+        if left < 0:
+            expected = "there is too much to hold each rule against those before it; from this one on it is not done"
+            yield source.fault(("spec", "rules", index), expected)
             return
-        if mode_of(playbook, earlier) is not Mode.OFF and _opens_at_once(earlier) and _covers(earlier, rule):
-            expected = (
-                f"every such signal opens an incident by rule {earlier.name!r} first; expected this rule before it"
-            )
-            yield source.fault(path, expected)
-            return
+        first = next((one.rule for one in found if _covers(one.rule, rule)), None)
+        if first is not None:
+            expected = f"every such signal opens an incident by rule {first.name!r} first; expected this rule before it"
+            yield source.fault(("spec", "rules", index), expected)
+        if mode_of(playbook, rule) is not Mode.OFF and _opens_at_once(rule):
+            for key in _keys_kept(rule):
+                before[key].append(_Earlier(index, rule, effort=1 + _globs(rule)))
 
 
 def unproven(source: Source, kinds: frozenset[str], *, path: Path) -> Iterator[Fault]:
@@ -65,14 +85,38 @@ def _opens_at_once(rule: Rule) -> bool:
 
 
 def _covers(earlier: Rule, rule: Rule) -> bool:
-    """Tell whether each signal of a rule is certainly one of the earlier rule's, and about the same."""
-    if (earlier.words.signal, earlier.words.by) != (rule.words.signal, rule.words.by):
-        return False
+    """Tell whether each signal of a rule is certainly one of an earlier rule's that is about the same."""
     return all(name in rule.where and _holds_all(allowed, rule.where[name]) for name, allowed in earlier.where.items())
 
 
 def _holds_all(wider: Allowed, narrower: Allowed) -> bool:
+    if not wider.globs:
+        return not narrower.globs and narrower.exact <= wider.exact
     return all(value in wider for value in narrower.exact) and set(narrower.globs) <= set(wider.globs)
+
+
+def _keys_kept(rule: Rule) -> Iterator[tuple[object, ...]]:
+    """Yield what a rule is kept by: the values of the one fact that tells most others apart, or itself among all."""
+    exact = {name: allowed.exact for name, allowed in rule.where.items() if not allowed.globs}
+    name = min(exact, key=lambda one: (len(exact[one]), one), default="")
+    about = rule.words.signal, rule.words.by
+    yield from ((*about, name, value) for value in exact[name]) if exact else [about]
+
+
+def _keys_asked(rule: Rule) -> Iterator[tuple[object, ...]]:
+    """Yield by what each rule is kept that may cover a rule: it allows any of its values, so that one is enough."""
+    about = rule.words.signal, rule.words.by
+    yield about
+    for name, allowed in rule.where.items():
+        yield from ((*about, name, value) for value in sorted(allowed.exact, key=repr)[:1])
+
+
+def _values(rule: Rule) -> int:
+    return sum(len(allowed.exact) + len(allowed.globs) for allowed in rule.where.values())
+
+
+def _globs(rule: Rule) -> int:
+    return sum(len(allowed.globs) for allowed in rule.where.values())
 
 
 def _namespaces(where: Mapping[str, Allowed]) -> Sequence[str]:

@@ -8,8 +8,9 @@ from shared.contracts.inbox import Silence
 from shared.contracts.workloads import WorkloadRef
 from shared.kernel.globs import compile_glob
 
-_compiled = lru_cache(maxsize=1024)(compile_glob)
-"""Silences outlive many findings, and each of these is held against all of them."""
+_compiled = lru_cache(maxsize=8192)(compile_glob)
+"""Silences and maintenance windows outlive many findings, and each of these is held against all of them: more than all
+the names of the windows that a playbook may have."""
 
 
 def with_silence(silences: Iterable[Silence], silence: Silence, *, now: datetime) -> tuple[Silence, ...]:

@@ -11,14 +11,12 @@ from typing import NoReturn
 
 import yaml
 
-from services.decider.core.faults import Fault, Mark, PlaybookError, TextError, shortened
+from services.decider.core.faults import MAX_FAULTS, Fault, Mark, PlaybookError, TextError, shortened
 from shared.contracts.model import JsonObject, JsonScalar, JsonValue
 
 MAX_CHARS = 1_000_000
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
-MAX_FAULTS = 100
-"""Beyond this many a person starts again anyway."""
 Path = tuple[str | int, ...]
 
 _KEY_CHARS = 60

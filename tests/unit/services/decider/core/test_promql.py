@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from services.decider.core.faults import Fault, PlaybookError
+from services.decider.core.bounding import MAX_QUERIES
+from services.decider.core.faults import MAX_FAULTS, Fault, PlaybookError
 from services.decider.core.linting import remarks_on
 from services.decider.core.matching import index_rules, match
-from services.decider.core.playbook import MAX_QUERIES, Playbook, load_playbook
+from services.decider.core.playbook import Playbook, load_playbook
 from services.decider.core.promql import QueryError, check_query, names_no_workload
 from services.decider.core.telling import rule_in_words
 from shared.contracts.inbox import Finding
@@ -119,7 +120,7 @@ def test_more_queries_than_can_be_asked_in_a_round_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "faults"), [(CHAIN, 0), (f"{CHAIN} b", MAX_QUERIES), (f"{'(' * 32}{CHAIN}", MAX_QUERIES)]
+    ("query", "faults"), [(CHAIN, 0), (f"{CHAIN} b", MAX_FAULTS), (f"{'(' * 32}{CHAIN}", MAX_FAULTS)]
 )
 def test_as_many_queries_as_may_be_asked_cost_no_more_than_seconds(query: str, faults: int) -> None:
     text = HEAD + "".join(RULE.format(name=f"r{place}", query=query) for place in range(MAX_QUERIES))

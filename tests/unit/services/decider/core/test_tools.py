@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.decider.core.comparing import Change, differences_between
 from services.decider.core.linting import remarks_on
 from services.decider.core.playbook import Playbook, load_playbook
+from services.decider.core.rules import Rule
 from services.decider.core.telling import rule_in_words
 from shared.contracts.incidents import Mode
 from shared.contracts.rights import EVERYWHERE, Right, granted_to
@@ -153,6 +154,39 @@ def after(words: str) -> list[str]:
     second = f"{{name: second, signal: container, {words}, ladder: [{{action: escalate}}]}}"
     text = TEXT[: TEXT.index("    - name")].format(mode="live") + f"    - {first}\n    - {second}\n"
     return [str(remark) for remark in remarks_on(load_playbook(text, file="p"))]
+
+
+WHERE = st.dictionaries(
+    st.sampled_from(["reason", "namespace", "node"]),
+    st.lists(st.sampled_from(["a", "ab", "b", "a*", "*b"]), min_size=1, max_size=3, unique=True),
+)
+
+
+@settings(max_examples=200)
+@given(several=st.lists(WHERE, min_size=2, max_size=6))
+def test_the_rule_that_comes_first_is_found_however_many_there_are(several: list[dict[str, list[str]]]) -> None:
+    rules = [
+        {"name": f"r{place}", "signal": "container", "where": where, "ladder": [{"action": "escalate"}]}
+        for place, where in enumerate(several)
+    ]
+    spec = {"apiVersion": "sre-agent.dev/v1alpha1", "kind": "HealingPlaybook", "metadata": {"name": "p"}}
+    known = load_playbook(yaml.safe_dump({**spec, "spec": {"rules": rules}}), file="p")
+    told = {remark.fault.path: remark.fault.expected for remark in remarks_on(known)}
+    for place, rule in enumerate(known.rules.values()):
+        first = next((one for one in list(known.rules.values())[:place] if covers(one, rule)), None)
+        words = f"by rule '{first.name}' first" if first is not None else ""
+        assert words in told.get(f"spec.rules[{place}]", "")
+        assert (f"spec.rules[{place}]" in told) == (first is not None)
+
+
+def covers(wide: Rule, narrow: Rule) -> bool:
+    """Tell in the plainest way whether a rule meets all that another one does."""
+    return all(
+        name in narrow.where
+        and all(value in allowed for value in narrow.where[name].exact)
+        and all(glob in allowed.globs for glob in narrow.where[name].globs)
+        for name, allowed in wide.where.items()
+    )
 
 
 def test_a_rule_that_another_always_comes_before_is_remarked() -> None:
