@@ -133,6 +133,9 @@ def _event_lines(events: Iterable[Event]) -> Iterator[str]:
         place = f"{event.partition}:{event.offset} {event.at.isoformat(timespec='milliseconds')}"
         yield f"inbox {place} {event.entry.TYPE} {event.entry.id}"
         yield from (f"  {_decision_line(decision)}" for decision in event.decisions)
+        for one in event.steps:
+            yield f"  asked by step {one.step}:"
+            yield from _asked_lines(one.asked, indent="    ")
         yield from (f"  counted: {_counted_line(one)}" for one in event.counted)
 
 
@@ -172,6 +175,7 @@ def _event_words(event: Event) -> JsonObject:
         "id": event.entry.id,
         "counted": [_counted_words(one) for one in event.counted],
         "decisions": [_decision_words(decision) for decision in event.decisions],
+        "steps": [{"step": one.step, "asked": _asked_words(one.asked)} for one in event.steps],
     }
 
 

@@ -1,5 +1,6 @@
-"""Two playbooks side by side: rules that came, went or changed, field by field, and where more or less is allowed."""
+"""Two playbooks side by side: rules that came, went, changed (field by field) or moved, and where more is allowed."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,18 +14,24 @@ from services.decider.core.language import ActionRung, MaintenanceWords, Protect
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import labels_of
 from services.decider.core.source import Path, dotted
+from services.decider.core.watching import watches_of
 from shared.contracts.model import JsonValue
 from shared.contracts.modes import Mode, strictest
 
 
 class Change(StrEnum):
-    """What became of a rule or a field; of a mode, whether it allows more or less than before."""
+    """What became of a rule or a field; of a mode, whether it allows more or less than before.
+
+    Of several rules that a signal meets the first opens the incident: one has moved where it comes before another, or
+    after it, by now that looks at the same kind of signals.
+    """
 
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
     WIDER = "wider"
     STRICTER = "stricter"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +46,9 @@ class Difference:
 
 
 def differences_between(before: Playbook, after: Playbook) -> list[Difference]:
-    """Return what is different, first of the whole, then of the rules that went, came and changed."""
-    return [*_of_the_whole(before, after), *_of_names(before, after), *_of_common(before, after)]
+    """Return what is different, first of the whole, then of the rules that went, came, changed and moved."""
+    of_rules = (*_of_names(before, after), *_of_common(before, after), *_of_order(before, after))
+    return [*_of_the_whole(before, after), *of_rules]
 
 
 def _of_the_whole(before: Playbook, after: Playbook) -> Iterator[Difference]:
@@ -97,6 +105,49 @@ def _of_common(before: Playbook, after: Playbook) -> Iterator[Difference]:
             continue
         yield from _changed(name, _json(rule.words), _json(other.words))
         yield from _modes_changed(name, _modes(before, rule), _modes(after, other))
+
+
+def _of_order(before: Playbook, after: Playbook) -> Iterator[Difference]:
+    """Yield the fewest rules that have to be moved, each with the others that it has passed."""
+    common = [name for name in before.rules if name in after.rules]
+    now = {name: place for place, name in enumerate(after.rules)}
+    staying = _longest_in_order(common, now)
+    kinds = {name: _kinds_of(before.rules[name]) | _kinds_of(after.rules[name]) for name in common}
+    for place, name in enumerate(common):
+        if name in staying:
+            continue
+        alike = [other for other in common if other != name and kinds[other] & kinds[name]]
+        above, below = (set(alike) & set(part) for part in (common[:place], common[place:]))
+        up = [other for other in alike if other in above and now[name] < now[other]]
+        down = [other for other in alike if other in below and now[other] < now[name]]
+        if up or down:
+            was, is_now = _beside(after=up, before=down), _beside(before=up, after=down)
+            yield Difference(change=Change.MOVED, rule=name, field="order", before=was, after=is_now)
+
+
+def _longest_in_order(names: Sequence[str], places: Mapping[str, int]) -> AbstractSet[str]:
+    """Return as many of some names as there are whose places only grow."""
+    ends: list[str] = []
+    before: dict[str, str | None] = {}
+    for name in names:
+        at = bisect_left(ends, places[name], key=places.__getitem__)
+        before[name] = ends[at - 1] if at else None
+        ends[at : at + 1] = [name]
+    found: set[str] = set()
+    last = ends[-1] if ends else None
+    while last is not None:
+        found.add(last)
+        last = before[last]
+    return found
+
+
+def _kinds_of(rule: Rule) -> AbstractSet[str]:
+    return {watch.clause.kind for watch in watches_of(rule)}
+
+
+def _beside(*, before: Sequence[str], after: Sequence[str]) -> str:
+    said = (f"{word} {', '.join(names)}" for word, names in (("after", after), ("before", before)) if names)
+    return "; ".join(said)
 
 
 def _changed(rule: str, before: JsonValue, after: JsonValue, *, path: Path = ()) -> Iterator[Difference]:

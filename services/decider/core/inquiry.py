@@ -11,10 +11,25 @@ from services.decider.core.playbook import Playbook
 from services.decider.core.replaying import Taken
 from services.decider.core.tallies import Tally, key_of, rule_of_key
 from services.decider.core.watching import Tells, Watch, watches_of
-from shared.contracts.inbox import Finding, InboxEntry, Observation, WakeUp
-from shared.contracts.incidents import Decision, Incident
+from shared.contracts.inbox import Approval, Finding, InboxEntry, Observation, WakeUp
+from shared.contracts.incidents import Decision, Incident, Reason
 from shared.contracts.model import Moment
 from shared.contracts.signals import NodeSignal, Signal, WorkloadSignal, facts_of
+
+_AFTER_ASKING = frozenset(
+    {
+        Reason.STEP_NOT_MET,
+        Reason.TARGET_UNSUITABLE,
+        Reason.CAP_REACHED,
+        Reason.SHADOWED,
+        Reason.ACTION_ORDERED,
+        Reason.PREVIEW_ORDERED,
+        Reason.NOTIFIED,
+        Reason.WAITING,
+        Reason.ESCALATED,
+    }
+)
+"""What is decided of a step once its condition was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +65,17 @@ class Counted:
     signal: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StepAsked:
+    """The condition of a step, as it was asked of the finding that was acted on, and what it said."""
+
+    step: int
+    asked: Asked
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One entry of the inbox, what had been counted with it, and what was decided."""
+    """One entry of the inbox, what had been counted with it, what was decided, and what steps asked before."""
 
     partition: int
     offset: int
@@ -60,6 +83,7 @@ class Event:
     entry: InboxEntry
     counted: Sequence[Counted]
     decisions: Sequence[Decision]
+    steps: Sequence[StepAsked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +206,43 @@ def _event(taken: Taken) -> Event:
         entry=taken.entry,
         counted=list(_counted(taken)),
         decisions=decisions_of(taken),
+        steps=list(dict.fromkeys(_steps_asked(taken))),
     )
+
+
+def _steps_asked(taken: Taken) -> Iterator[StepAsked]:
+    """Yield what the steps asked that were passed or begun at an entry; what a person allowed is not asked again."""
+    decisions = decisions_of(taken)
+    if isinstance(taken.entry, Approval) and all(one.reason is not Reason.APPROVAL_OUTDATED for one in decisions):
+        return
+    for decision in decisions:
+        finding = _acted_on(taken, decision) if decision.reason in _AFTER_ASKING else None
+        rule = taken.world.playbook.rules.get(decision.rule) if taken.world.playbook is not None else None
+        if finding is None or rule is None or decision.step is None or decision.step >= len(rule.rungs):
+            continue
+        condition = rule.rungs[decision.step].condition
+        if condition is not None and not _is_approved(taken, decision):
+            yield StepAsked(decision.step, _asked_of(finding.signal, condition, kind=rule.words.signal))
+
+
+def _acted_on(taken: Taken, decision: Decision) -> Finding | None:
+    """Return the finding that an incident acted on at an entry; None where two have begun since and it is not kept."""
+    for state in (taken.after, taken.before):
+        if state.incident is not None and state.incident.id == decision.incident:
+            return state.finding
+    return None
+
+
+def _is_approved(taken: Taken, decision: Decision) -> bool:
+    steps = taken.after.incident.steps if taken.after.incident is not None else ()
+    return any(one.command == decision.command and one.approved_by for one in steps)
+
+
+def _asked_of(signal: Signal, condition: Condition, *, kind: str) -> Asked:
+    if signal.kind != kind:
+        found = f"cannot be told: the latest finding is on a {signal.kind} signal"
+        return Asked(" ".join(condition.text.split()), "true", found, met=False)
+    return _asked(condition, Facts(kind, facts_of(signal)), kind=kind)
 
 
 def _counted(taken: Taken) -> Iterator[Counted]:

@@ -12,6 +12,7 @@ from services.decider.adapters.inquiring import NameUnknownError, inquire
 from services.decider.core.inquiry import Asked, IncidentAccount, SignalAccount
 from services.decider.inquiry_words import document_of_incident, lines_of_incident, lines_of_signal
 from shared.contracts.codec import Record
+from shared.contracts.inbox import Outcome
 from shared.contracts.incidents import Reason
 from shared.contracts.signals import Signal
 from shared.contracts.topics import INBOX, SIGNALS_KUBERNETES, Topic
@@ -138,6 +139,48 @@ async def test_an_incident_is_explained_from_its_opening_to_its_end_also_from_a_
     again = await inquire(exported, name)
     assert isinstance(again, IncidentAccount)
     assert document_of_incident(again) == document_of_incident(found)
+
+
+async def test_what_a_step_asked_of_the_finding_and_what_it_said_is_told() -> None:
+    world = await world_of(container(reason="Slow", restarts=0, seconds=1))
+    await world.pass_to(100)
+    found = await inquire(world.archive, world.incident.id)
+    assert isinstance(found, IncidentAccount)
+    asked_by = [[(one.step, one.asked.found, one.asked.met) for one in event.steps] for event in found.events]
+    assert asked_by == [
+        [],
+        [
+            (2, "false (restarts = 0)", False),
+            (3, "false (restarts = 0)", False),
+            (4, "false (restarts = 0)", False),
+        ],
+    ]
+    lines = list(lines_of_incident(found))
+    assert lines[lines.index("  asked by step 3:") + 1] == "    restarts >= 2: false (restarts = 0)"
+    entries = document_of_incident(found)["entries"]
+    assert isinstance(entries, list)
+    assert isinstance(entries[1], dict)
+    assert entries[1]["steps"] == [
+        {
+            "step": step,
+            "asked": {"what": what, "wanted": "true", "found": "false (restarts = 0)", "met": False, "parts": []},
+        }
+        for step, what in [(2, "restarts >= 1"), (3, "restarts >= 2"), (4, "restarts == 1")]
+    ]
+
+
+async def test_a_step_that_was_taken_says_what_it_asked_and_one_that_a_person_allowed_is_not_asked_again() -> None:
+    text = PLAYBOOK.replace("cap: 512Mi,", "cap: 512Mi, when: restarts >= 2,")
+    world = await world_of(container(reason="Crash", last_reason="OOMKilled", restarts=3, seconds=1), text=text)
+    await world.answer(seconds=2, outcome=Outcome.DRY_RUN)
+    await world.approve(seconds=3)
+    found = await inquire(world.archive, world.incident.id)
+    assert isinstance(found, IncidentAccount)
+    told = {one.reason: event.steps for event in found.events for one in event.decisions}
+    assert [one.asked for one in told[Reason.PREVIEW_ORDERED]] == [
+        Asked("restarts >= 2", "true", "true (restarts = 3)", True)
+    ]
+    assert told[Reason.ACTION_ORDERED] == []
 
 
 async def test_a_finding_is_asked_about_by_its_own_id_and_by_its_signals() -> None:

@@ -302,6 +302,42 @@ def test_rules_that_came_went_and_changed_are_told_field_by_field() -> None:
     assert names == [(Change.REMOVED, "one"), (Change.ADDED, "two")]
 
 
+def ordered(*names: str) -> Playbook:
+    """Return a playbook of rules in this order; those whose names begin with n are on nodes."""
+    rule = "    - {{name: {}, signal: {}, ladder: [{{action: escalate}}]}}\n"
+    rules = "".join(rule.format(name, "node" if name.startswith("n") else "container") for name in names)
+    return load_playbook(TEXT[: TEXT.index("    - name")].format(mode="live") + rules, file="p")
+
+
+@pytest.mark.parametrize(
+    ("after", "moved"),
+    [
+        ("a b c n", []),
+        ("n a b c", []),
+        ("c a b n", [("c", "after a, b", "before a, b")]),
+        ("b c n a", [("a", "before b, c", "after b, c")]),
+        ("new c b", [("b", "before c", "after c")]),
+    ],
+)
+def test_a_rule_has_moved_where_it_passed_another_that_looks_at_the_same_kind_of_signals(
+    after: str, moved: list[tuple[str, str, str]]
+) -> None:
+    found = differences_between(ordered("a", "b", "c", "n"), ordered(*after.split()))
+    told = [(one.rule, one.before, one.after) for one in found if one.change is Change.MOVED]
+    assert told == moved
+
+
+@given(names=st.permutations(["c1", "c2", "c3", "c4", "n1", "n2"]))
+def test_all_that_one_signal_meets_in_another_order_is_told(names: list[str]) -> None:
+    before = sorted(names)
+    found = differences_between(ordered(*before), ordered(*names))
+    told = {one.rule: str(one.after) for one in found}
+    for place, name in enumerate(before):
+        for other in before[place + 1 :]:
+            has_passed = names.index(other) < names.index(name) and name[0] == other[0]
+            assert has_passed == ((name in told and other in told[name]) or (other in told and name in told[other]))
+
+
 def labelled(said: str) -> Playbook:
     return load_playbook(playbook().text.replace("spec:", f"spec:\n  protected: {{labels: {said}}}"), file="p")
 
