@@ -8,7 +8,7 @@ from services.decider.core.foretelling import compare, witness
 from services.decider.core.hindsight import look_at, look_back, watch
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
 from services.decider.core.orders import order_action
-from services.decider.core.proving import is_shown_of
+from services.decider.core.proving import is_done_by, is_shown_of
 from services.decider.core.recounting import recount
 from services.decider.core.state import Health, WorkloadState
 from services.decider.core.steps import barred_by, end, is_as_shown, judge, settle, start_step, terms_in_force, wake_at
@@ -84,7 +84,7 @@ def _time_passed(turn: Turn) -> None:
 def _observed(turn: Turn, seen: Observation) -> None:
     if not is_cure(seen.part):
         observed(turn, seen)
-    elif is_shown_of(turn, seen):
+    elif is_done_by(turn, seen) or is_shown_of(turn, seen):
         judge(turn)
 
 

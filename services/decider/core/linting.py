@@ -10,7 +10,7 @@ from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, MaintenanceWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.promql import names_no_workload
-from services.decider.core.reaching import Grants, forbidden, overtaken, unproven, unreached
+from services.decider.core.reaching import Grants, forbidden, overtaken, seldom_proven, unproven, unreached
 from services.decider.core.schedules import says_days_twice, shortest_interval
 from services.decider.core.source import Path, Source
 from shared.contracts.actions import KINDS
@@ -120,6 +120,7 @@ def _powerless(source: Source, rule: Rule, rung: ActionRung, *, path: Path) -> I
         yield _error(source, (*path, "action"), expected)
     if not rung.verify.query:
         yield from (Remark(Level.ERROR, fault) for fault in unproven(source, kinds, path=path))
+        yield from (Remark(Level.WARNING, fault) for fault in seldom_proven(source, rung, path=path))
 
 
 def _listed(kinds: frozenset[str]) -> str:

@@ -14,9 +14,12 @@ from services.decider.core.watching import cure_of
 from shared.contracts.actions.rung import Verify
 from shared.contracts.inbox import Observation
 from shared.contracts.incidents import Incident, Phase, Reason
+from shared.contracts.signals import SampleSignal
 
 _IN_FLIGHT = frozenset({Phase.PREVIEWING, Phase.ACTING, Phase.REVERTING})
 """The phases in which a command is under way, or held back by a pause: nothing is proven until it is settled."""
+_DONE = "done"
+"""The part of what tells that an action was done: it is a series of its own, under the command's id."""
 STEADY = timedelta(minutes=10)
 """How long a workload must be healthy for the question to a person to be withdrawn: as long as a container must run for
 the kubelet to forget its crashes (kubernetes.io, Pod lifecycle, restart policy). One that is killed again and again for
@@ -36,10 +39,23 @@ def proven_at(turn: Turn) -> datetime | None:
     return _healthy_long_enough_at(turn, plan)
 
 
+def is_done_by(turn: Turn, seen: Observation) -> bool:
+    """Note that a signal tells that what was ordered last was done, whichever rule listens; tell whether it does."""
+    incident = turn.state.open_incident
+    last = incident.steps[-1] if incident is not None and incident.steps else None
+    if last is None or last.dry_run or _done_at(turn) is not None or not last.action.is_told_by(seen.signal):
+        return False
+    done = Proof(series=last.command, part=_DONE, playbook=seen.playbook, since=turn.now, at=turn.now)
+    turn.remember(proofs=(*turn.state.proofs, done))
+    return True
+
+
 def is_shown_of(turn: Turn, seen: Observation) -> bool:
     """Note what a sample shows of the present step's cure; tell whether it is one of that, from after the order."""
     incident, moment = turn.state.open_incident, min(seen.at, turn.now)
     if incident is None or (incident.rule, cure_of(incident.step)) != (seen.rule, seen.part):
+        return False
+    if not isinstance(seen.signal, SampleSignal):
         return False
     if incident.steps and moment <= incident.steps[-1].ordered_at:
         return False
@@ -95,10 +111,8 @@ def _healthy_long_enough_at(turn: Turn, plan: Step | Reason) -> datetime | None:
     since = max(health.since, turn.state.found_at or health.since)
     if incident.phase is not Phase.VERIFYING:
         return since + _recovers_after(incident, plan) if _became_healthy_after_opening(health, incident) else None
-    if not _told_after_order(health, incident):
-        return None
-    since = max(since, incident.steps[-1].ordered_at)
-    return since + _healthy_for(plan)
+    told = _told_at(turn, health)
+    return max(since, told) + _healthy_for(plan) if told is not None else None
 
 
 def _became_healthy_after_opening(health: Health, incident: Incident) -> bool:
@@ -112,8 +126,24 @@ def _recovers_after(incident: Incident, plan: Step | Reason) -> timedelta:
     return _healthy_for(plan)
 
 
-def _told_after_order(health: Health, incident: Incident) -> bool:
-    return bool(incident.steps) and health.at > incident.steps[-1].ordered_at
+def _told_at(turn: Turn, health: Health) -> datetime | None:
+    """Return from when on health may prove the cure of what was ordered last; None where nothing tells of it yet.
+
+    A workload that was well all along, and need not tell anything after an action, proves nothing by being told again:
+    it must become well after the order, or a signal tell that the action was done.
+    """
+    if not turn.incident.steps:
+        return None
+    last = turn.incident.steps[-1]
+    told = health.since if last.action.QUIET else health.at
+    return last.ordered_at if told > last.ordered_at else _done_at(turn)
+
+
+def _done_at(turn: Turn) -> datetime | None:
+    """Return when it was told that what was ordered last was done; None where that was not."""
+    steps = turn.incident.steps
+    known = (one.since for one in turn.state.proofs if (one.part, one.series) == (_DONE, steps[-1].command))
+    return next(known, None)
 
 
 def _healthy_for(plan: Step | Reason) -> timedelta:

@@ -11,7 +11,7 @@ from services.decider.core.language import ActionRung
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule
 from services.decider.core.source import Path, Source
-from shared.contracts.actions import RIGHTS
+from shared.contracts.actions import ACTIONS, RIGHTS
 from shared.contracts.modes import Mode, strictest
 from shared.contracts.rights import EVERYWHERE, Right
 
@@ -65,6 +65,13 @@ def unproven(source: Source, kinds: frozenset[str], *, path: Path) -> Iterator[F
         told, listed = ", ".join(sorted(HEALTH_IS_TOLD_OF)), ", ".join(sorted(kinds))
         expected = f"no health is told of a {listed}, so no cure is proven; it is told of: {told}"
         yield source.fault((*path, "action"), expected)
+
+
+def seldom_proven(source: Source, rung: ActionRung, *, path: Path) -> Iterator[Fault]:
+    """Yield why the cure of an action is proven only where it was seen in the workload's health before."""
+    if ACTIONS[rung.action].QUIET and not rung.ENDS_POD:
+        expected = f"no count of a healthy workload changes by {rung.action}; expected a `query` in `verify`"
+        yield source.fault((*path, "action"), expected, hint="its health proves a cure only where it becomes good then")
 
 
 def forbidden(source: Source, playbook: Playbook, rule: Rule, *, grants: Grants, path: Path) -> Iterator[Fault]:

@@ -17,6 +17,7 @@ from services.decider.core.playbook import Playbook
 from services.decider.core.protecting import labels_of
 from services.decider.core.rules import Rule, partners_of
 from services.decider.core.silencing import is_named_by
+from shared.contracts.actions import ACTIONS
 from shared.contracts.modes import Mode, strictest
 from shared.kernel.durations import format_duration
 
@@ -143,5 +144,12 @@ def _action_words(rung: ActionRung, *, mode: Mode) -> Iterator[str]:
     if rung.if_unproven():
         yield f"  if it is not proven: {rung.if_unproven()}"
     healthy_for, within = format_duration(verify.healthy_for), format_duration(verify.within)
-    proof = f"each sample of {verify.query} meets {' '.join(verify.when.split())}" if verify.query else "healthy"
-    yield f"  proven: {proof} for {healthy_for}, at the latest {within} after it"
+    yield f"  proven: {_proof(rung)} for {healthy_for}, at the latest {within} after it"
+
+
+def _proof(rung: ActionRung) -> str:
+    if rung.verify.query:
+        return f"each sample of {rung.verify.query} meets {' '.join(rung.verify.when.split())}"
+    if rung.ENDS_POD:
+        return "the pod is gone, and healthy"
+    return "healthy again" if ACTIONS[rung.action].QUIET else "healthy"

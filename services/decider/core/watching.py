@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from services.decider.core.clauses import LABEL, Allowed, Clause
-from services.decider.core.language import WORKLOAD, SignalKind
+from services.decider.core.language import WORKLOAD, ActionRung, SignalKind
 from services.decider.core.rules import Rule
 
 TROUBLE, HELD = "trouble", "for"
 """Names of parts of a rule; the others are its partners' words, `after` and `without`, and the cures of its rungs."""
 _CURE = "verify/"
 _NAMES = frozenset({"cluster", "namespace", "workload", "workload_kind", "object", "object_kind", "container"})
+_PLACES = frozenset({"cluster", "namespace", "workload", "workload_kind"})
+"""What each signal of a workload tells alike, whatever its kind."""
 _TELLERS: Mapping[SignalKind, frozenset[str]] = {
     "sample": frozenset({"query"}),
     "alert": frozenset({"alertname", "fingerprint"}),
@@ -50,7 +52,7 @@ class Watch:
     @property
     def by(self) -> Sequence[str]:
         """Return what its answers are about; a cure is always that of the workload."""
-        return (WORKLOAD,) if self.tells is Tells.SHOWING else self.rule.words.by
+        return (WORKLOAD,) if is_cure(self.part) else self.rule.words.by
 
     @property
     def ends_by(self) -> Sequence[str]:
@@ -77,9 +79,17 @@ def watches_of(rule: Rule) -> Iterator[Watch]:
         yield from _endings(rule)
     for name, clause in rule.partners.items():
         yield Watch(rule, name, clause, Tells.HOLDING, clause.where)
-    for step, rung in enumerate(rule.rungs):
+    for step, (words, rung) in enumerate(zip(rule.words.ladder, rule.rungs, strict=True)):
         if rung.cure is not None:
             yield Watch(rule, cure_of(step), rung.cure, Tells.SHOWING, rung.cure.where)
+        elif isinstance(words, ActionRung) and words.ENDS_POD:
+            where = _pod_gone_of(rule.clause)
+            yield Watch(rule, cure_of(step), Clause("pod", where, None), Tells.HOLDING, where)
+
+
+def _pod_gone_of(clause: Clause) -> Mapping[str, Allowed]:
+    """Return what tells of a pod's end in the workloads that a clause is about."""
+    return {**_POD_IS_GONE[0], **{name: allowed for name, allowed in clause.where.items() if name in _PLACES}}
 
 
 def _lasting(clause: Clause) -> Mapping[str, Allowed]:

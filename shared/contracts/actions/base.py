@@ -139,6 +139,8 @@ class ActionBase(Value, ABC):
     """Whether it is told by an object that is gone, which does not say who took it away."""
     TRACELESS: ClassVar[bool] = False
     """Whether nothing in the cluster tells that it was done: what a leader of before has sent is not known, then."""
+    QUIET: ClassVar[bool] = False
+    """Whether a workload that was well may tell nothing after it, since neither its counts nor its object changes."""
 
     @abstractmethod
     def course(self, order: Order) -> Course:
@@ -156,6 +158,10 @@ class ActionBase(Value, ABC):
     def target(self, workload: WorkloadRef) -> WorkloadRef:
         """Return the object that it changes: the workload, or what of it the action names."""
         return workload
+
+    def is_told_by(self, signal: Signal) -> bool:  # noqa: ARG002 - most are told by the workload's own health
+        """Tell whether a signal tells that it was done, besides the workload's own health."""
+        return False
 
     def told_after(self, signal: Signal) -> Signal:
         """Return a signal as it would be told once this was done."""

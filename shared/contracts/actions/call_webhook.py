@@ -41,6 +41,7 @@ class CallWebhook(ActionBase):
         | {Right("", "nodes", "get")}
     )
     TRACELESS: ClassVar[bool] = True
+    QUIET: ClassVar[bool] = True
 
     kind: Literal["call-webhook"] = "call-webhook"
     webhook: str = Field(pattern=_NAME, max_length=63)

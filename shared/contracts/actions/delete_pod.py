@@ -14,7 +14,7 @@ from shared.contracts.reasons import Reason
 from shared.contracts.refusals import Refusal
 from shared.contracts.requests import Delete, Patch, PatchType
 from shared.contracts.rights import Right, rights_on
-from shared.contracts.signals import Signal
+from shared.contracts.signals import PodSignal, Signal
 from shared.contracts.words import SignalKind
 from shared.contracts.workloads import WorkloadRef
 
@@ -35,6 +35,7 @@ class DeletePod(ActionBase):
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(["pods"], verbs=["get", "patch", "delete"])
     PARTIAL: ClassVar[bool] = True
     TOLD_BY_ABSENCE: ClassVar[bool] = True
+    QUIET: ClassVar[bool] = True
 
     kind: Literal["delete-pod"] = "delete-pod"
     pod: str
@@ -68,6 +69,10 @@ class DeletePod(ActionBase):
         """Return the pod."""
         return WorkloadRef(kind="Pod", namespace=workload.namespace, name=self.pod)
 
+    def is_told_by(self, signal: Signal) -> bool:
+        """Tell whether it is the end of this pod: not of one that is only to end, nor of another of its name."""
+        return isinstance(signal, PodSignal) and signal.deleted and signal.object.uid == self.uid
+
     def in_words(self) -> str:
         """Name the pod."""
         return f"delete pod {self.pod}{', even if it does not end' if self.force else ''}"
@@ -92,6 +97,7 @@ class DeletePodRung(ActionRungBase):
     """Delete the pod that the finding is about, if it has failed; with `force` also if it does not end."""
 
     TELLERS: ClassVar[tuple[SignalKind, ...]] = ("container", "pod", "event")
+    ENDS_POD: ClassVar[bool] = True
 
     action: Literal["delete-pod"]
     """Delete the pod that the finding is about; one that runs is never deleted."""

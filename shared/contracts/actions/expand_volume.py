@@ -40,6 +40,7 @@ class ExpandVolume(ActionBase):
         | rights_on(["storageclasses"], verbs=["get"], group="storage.k8s.io")
     )
     PARTIAL: ClassVar[bool] = True
+    QUIET: ClassVar[bool] = True
 
     kind: Literal["expand-volume"] = "expand-volume"
     claim: str

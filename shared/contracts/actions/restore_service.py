@@ -39,6 +39,7 @@ class RestoreService(ActionBase):
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(WORKLOADS, verbs=["get"], group="apps") | rights_on(
         ["services"], verbs=["get", "patch"]
     )
+    QUIET: ClassVar[bool] = True
 
     kind: Literal["restore-service"] = "restore-service"
     service: str

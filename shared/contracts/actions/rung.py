@@ -57,6 +57,9 @@ class ActionRungBase(RungBase, ABC):
     TELLERS: ClassVar[tuple[SignalKind, ...]] = ()
     """Which kinds of signal name what the action is done to; any does where it is done to the workload as a whole."""
 
+    ENDS_POD: ClassVar[bool] = False
+    """Whether the end of the pod tells that it was done, so that this is listened for."""
+
     mode: Mode = Mode.LIVE
     """How far this rung may go; never further than its rule and its playbook."""
     attempts: int = Field(default=1, ge=1, le=10)

@@ -40,6 +40,7 @@ class ScaleHpa(ActionBase):
     RIGHTS: ClassVar[frozenset[Right]] = rights_on(["deployments", "statefulsets"], verbs=["get"], group="apps") | (
         rights_on(["horizontalpodautoscalers"], verbs=["list", "patch"], group="autoscaling")
     )
+    QUIET: ClassVar[bool] = True
 
     kind: Literal["scale-hpa"] = "scale-hpa"
     bound: Bound = "maxReplicas"

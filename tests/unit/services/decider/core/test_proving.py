@@ -11,6 +11,7 @@ from services.decider.core.matching import index_rules, match
 from services.decider.core.playbook import load_playbook
 from services.decider.core.telling import rule_in_words
 from services.decider.core.trial import try_cases
+from shared.contracts.actions import DeletePod
 from shared.contracts.inbox import Observation, Outcome
 from shared.contracts.incidents import Phase, Reason
 from tests.unit.services.decider.core.build import (
@@ -22,6 +23,8 @@ from tests.unit.services.decider.core.build import (
     finding,
     health,
     history,
+    manual,
+    pod,
     result,
     sample,
 )
@@ -270,3 +273,146 @@ def test_a_proof_that_cannot_be_asked_for_is_refused(verify: str, fault: str) ->
     with pytest.raises(PlaybookError) as refused:
         load_playbook(TEXT.replace(VERIFY, verify), file="p")
     assert fault in str(refused.value)
+
+
+LEFT_BEHIND = """\
+apiVersion: sre-agent.dev/v1alpha1
+kind: HealingPlaybook
+metadata: {name: test}
+spec:
+  rules:
+    - name: left-behind
+      signal: pod
+      where: {phase: Failed, namespace: bank}
+      ladder:
+        - {action: delete-pod, verify: {healthy_for: 1m, within: 5m}}
+        - {action: escalate}
+    - name: broken-service
+      signal: pod
+      where: {phase: Unreachable}
+      ladder:
+        - {action: restore-service, service: frontend, revert: false, verify: {healthy_for: 1m, within: 5m}}
+        - {action: escalate}
+"""
+LISTENING = index_rules(load_playbook(LEFT_BEHIND, file="test"))
+
+
+def failed(*, phase: str = "Failed") -> History:
+    """Return a history in which a step was applied about a pod of a workload that was healthy all along."""
+    story = history(LEFT_BEHIND)
+    story.take(health(healthy=True, seconds=0), seconds=0)
+    for entry in match(LISTENING, pod(phase=phase, at=at(1))):
+        story.take(entry, seconds=1)
+    story.take(result(story.commands[0], seconds=2), seconds=2)
+    return story
+
+
+def ends(story: History, *, seconds: float, uid: str = "uid-frontend-1", **told: Any) -> None:
+    """Let the end of a pod of this name be told."""
+    named = pod().object.model_copy(update={"uid": uid})
+    gone = pod(id=f"gone-{seconds}", at=at(seconds), phase="Failed", object=named, **{"deleted": True, **told})
+    for entry in match(LISTENING, gone):
+        if isinstance(entry, Observation):
+            story.take(entry, seconds=seconds)
+
+
+def test_a_deleted_pod_is_proven_by_its_end_and_health_that_lasts_from_then_on() -> None:
+    story = failed()
+    ends(story, seconds=10)
+    assert story.workload.wake_at == at(70)
+    story.wake()
+    assert (story.incident.phase, story.incident.reason) == (Phase.HEALED, Reason.VERIFIED)
+    assert story.workload.proofs == ()
+
+
+def test_the_end_may_be_told_before_the_result() -> None:
+    story = history(LEFT_BEHIND)
+    story.take(health(healthy=True, seconds=0), seconds=0)
+    for entry in match(LISTENING, pod(phase="Failed", at=at(1))):
+        story.take(entry, seconds=1)
+    ends(story, seconds=2)
+    assert story.incident.phase is Phase.ACTING
+    story.take(result(story.commands[0], seconds=10), seconds=10)
+    story.wake()
+    assert (story.incident.reason, story.incident.closed_at) == (Reason.VERIFIED, at(62))
+
+
+@pytest.mark.parametrize("told", [{"uid": "uid-of-another"}, {"deleted": False, "terminating": True}])
+def test_the_end_of_another_pod_or_one_that_is_to_come_proves_nothing(told: dict[str, Any]) -> None:
+    story = failed()
+    ends(story, seconds=10, **told)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.NOT_VERIFIED, Reason.ESCALATED]
+
+
+def test_health_that_breaks_after_the_end_of_the_pod_proves_nothing_until_it_is_back() -> None:
+    story = failed()
+    ends(story, seconds=10)
+    story.take(health(healthy=False, seconds=30), seconds=30)
+    assert story.workload.wake_at == at(302)
+    story.take(health(healthy=True, seconds=100), seconds=100)
+    assert story.workload.wake_at == at(160)
+
+
+def test_where_health_was_never_told_the_end_of_a_pod_proves_nothing() -> None:
+    story = history(LEFT_BEHIND)
+    for entry in match(LISTENING, pod(phase="Failed", at=at(1))):
+        story.take(entry, seconds=1)
+    story.take(result(story.commands[0], seconds=2), seconds=2)
+    ends(story, seconds=10)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.NOT_VERIFIED, Reason.ESCALATED]
+
+
+def test_what_was_shown_of_one_order_proves_nothing_of_the_next() -> None:
+    story = failed()
+    ends(story, seconds=10)
+    story.take(health(healthy=False, seconds=11), seconds=11)
+    story.wake()
+    assert story.incident.phase is Phase.ESCALATED
+    story.take(health(healthy=True, seconds=390), seconds=390)
+    story.take(manual(action=DeletePod(pod="frontend-1", uid="uid-frontend-1"), seconds=400), seconds=400)
+    story.take(result(story.commands[-1], seconds=401), seconds=401)
+    assert story.workload.wake_at == at(701)
+    ends(story, seconds=410)
+    assert story.workload.wake_at == at(440)
+
+
+@pytest.mark.parametrize("phase", ["Unreachable", "Failed"])
+def test_health_that_was_good_all_along_proves_nothing_by_being_told_again(phase: str) -> None:
+    story = failed(phase=phase)
+    story.take(health(healthy=True, seconds=10), seconds=10)
+    story.wake()
+    assert story.reasons[-2:] == [Reason.NOT_VERIFIED, Reason.ESCALATED]
+
+
+@pytest.mark.parametrize("phase", ["Unreachable", "Failed"])
+def test_health_that_becomes_good_after_the_order_proves_the_cure(phase: str) -> None:
+    story = failed(phase=phase)
+    story.take(health(healthy=False, seconds=10), seconds=10)
+    story.take(health(healthy=True, seconds=20), seconds=20)
+    story.wake()
+    assert (story.incident.reason, story.incident.closed_at) == (Reason.VERIFIED, at(80))
+
+
+def test_only_the_end_of_pods_that_the_rule_may_be_about_is_listened_for() -> None:
+    elsewhere = pod(deleted=True).workload.model_copy(update={"namespace": "shop"})
+    assert match(LISTENING, pod(phase="Pending", deleted=True, workload=elsewhere)) == []
+    [seen] = match(LISTENING, pod(phase="Pending", deleted=True))
+    assert isinstance(seen, Observation)
+    assert (seen.rule, seen.part, seen.holds) == ("left-behind", "verify/0", True)
+
+
+def test_a_step_that_health_tells_nothing_of_is_remarked_where_no_query_proves_it() -> None:
+    known = load_playbook(LEFT_BEHIND, file="p")
+    assert [str(remark) for remark in remarks_on(known)] == [
+        (
+            "p:16:20: spec.rules[1].ladder[0].action: no count of a healthy workload changes by restore-service;"
+            " expected a `query` in `verify` (its health proves a cure only where it becomes good then) [warning]"
+        )
+    ]
+    words = [line for rule in known.rules.values() for line in rule_in_words(known, rule) if "  proven: " in line]
+    assert words == [
+        "  proven: the pod is gone, and healthy for 1m, at the latest 5m after it",
+        "  proven: healthy again for 1m, at the latest 5m after it",
+    ]

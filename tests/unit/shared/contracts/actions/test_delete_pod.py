@@ -155,3 +155,16 @@ def test_a_step_takes_the_pod_that_was_found() -> None:
     assert rung.aimed(seen()) is Reason.TARGET_UNSUITABLE
     assert ACTION.target(WEB) == WorkloadRef(kind="Pod", namespace="bank", name="web-1")
     assert (ACTION.in_words(), FORCED.in_words()) == ("delete pod web-1", "delete pod web-1, even if it does not end")
+
+
+@pytest.mark.parametrize(
+    ("uid", "told", "is_told"),
+    [
+        ("p", {"deleted": True}, True),
+        ("p", {"terminating": True}, False),
+        ("of-its-successor", {"deleted": True}, False),
+    ],
+)
+def test_it_is_told_by_the_end_of_that_very_pod_alone(uid: str, told: Mapping[str, bool], *, is_told: bool) -> None:
+    named = pod_signal().object.model_copy(update={"name": "web-1", "uid": uid})
+    assert ACTION.is_told_by(pod_signal(object=named, **told)) is is_told
