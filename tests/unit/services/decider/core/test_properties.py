@@ -203,7 +203,8 @@ def test_what_holds_is_followed_until_it_is_over_or_was_acted_on(steps: list[Mov
         lost = {name.partition("/")[0] for name in holding(seen.before) - holding(seen.after)}
         ended = seen.after.incident is not None and seen.after.incident.rule == "hung" and bool(incidents_closed(seen))
         over = isinstance(seen.entry, Observation) and not seen.entry.holds
-        about = seen.before.finding or seen.after.finding
+        opened = any(one.reason is Reason.INCIDENT_OPENED for one in seen.decisions)
+        about = seen.after.finding if opened else seen.before.finding  # one may end, and another open and end, at once
         pod = about.signal.object.name if about is not None and isinstance(about.signal, ContainerSignal) else ""
         assert not lost or over or (ended and lost <= {*acted, pod})
 
