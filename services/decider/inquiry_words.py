@@ -37,6 +37,7 @@ GUARDS: Mapping[Reason, str] = {
     Reason.STOPPED: "somebody has stopped all writes, or those to its part of the cluster",
     Reason.TARGET_UNSUITABLE: "the action has no target in what was found",
     Reason.CAP_REACHED: "the limit is at its cap",
+    Reason.STEP_GONE: "the playbook in force has no such step any more",
     Reason.STEP_NOT_MET: "the rung's own condition does not hold",
     Reason.RESULT_MISSING: "no result came in time",
     Reason.RESULT_NOT_AWAITED: "nothing waits for this result",

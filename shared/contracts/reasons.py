@@ -47,6 +47,7 @@ class Reason(StrEnum):
     TARGET_UNSUITABLE = "target-unsuitable"
     TARGET_GONE = "target-gone"
     CAP_REACHED = "cap-reached"
+    STEP_GONE = "step-gone"
     STEP_NOT_MET = "step-not-met"
     WAITING = "waiting"
     WAIT_OVER = "wait-over"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from services.decider.core.climbing import realign
 from services.decider.core.foretelling import compare, witness
 from services.decider.core.hindsight import look_at, look_back, watch
 from services.decider.core.opening import due_at, found, incident_id, incident_of, observed, open_due
@@ -33,6 +34,7 @@ def decide(
     moment, entry = moment_of(entry, now=now), _as_told(entry, now=now)
     turn = Turn(state, Cause(entry=entry.id, workload=entry.workload, offset=offset, now=moment), world)
     recount(turn)
+    realign(turn)
     look_back(turn)  # first by what was known until now: a wake-up that is late changes nothing of it
     watch(turn, entry)
     witness(turn, entry)
@@ -167,6 +169,6 @@ def _person_acts(turn: Turn, manual: ManualAction) -> None:
         return
     incident = incident_of(turn, manual.workload, rule=MANUAL, cause=manual.id)
     summary = manual.note or f"asked for by {manual.by}"
-    turn.begin(incident.model_copy(update={"summary": summary}), finding=None, found_at=None, manual=manual)
+    turn.begin(incident.model_copy(update={"summary": summary}), finding=None, found_at=None, manual=manual, climb=None)
     turn.decide(Reason.MANUAL_ACTION, detail=f"by {manual.by}")
     start_step(turn)

@@ -9,13 +9,12 @@ from services.decider.core.language import ActionRung, EscalateRung, ManualWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.wording import worded
 from shared.contracts.actions import Action
-from shared.contracts.actions.rung import ActionRungBase, Approval, Verify
+from shared.contracts.actions.rung import Approval, Verify
 from shared.contracts.approvals import Terms
 from shared.contracts.inbox import Finding, ManualAction, Outcome
 from shared.contracts.incidents import Reason, StepRecord
 from shared.contracts.modes import Mode, strictest
 from shared.contracts.signals import facts_of
-from shared.kernel.ids import derive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +101,6 @@ def terms_of(approval: Approval, *, asked_by: str = "") -> Terms:
 def rung_of(rule: Rule, step: int) -> ActionRung | WaitRung | NotifyRung | EscalateRung | None:
     """Return a rung of a rule's ladder, counted from 0; nothing beyond its end."""
     return rule.words.ladder[step] if step < len(rule.words.ladder) else None
-
-
-def action_said(rung: ActionRung) -> str:
-    """Return a name of the action that a rung says, with all that shapes it: not of when, how far or how often."""
-    return derive("said", rung.model_dump_json(exclude=set(ActionRungBase.model_fields)))
 
 
 def is_met(rule: Rule, step: int, finding: Finding) -> bool:

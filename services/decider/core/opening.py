@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from services.decider.core.ladder import mode_of
 from services.decider.core.matching import says
 from services.decider.core.rules import Rule
+from services.decider.core.state import Climb
 from services.decider.core.steps import start_step
 from services.decider.core.tallies import (
     Tally,
@@ -298,6 +299,7 @@ def _open(turn: Turn, finding: Finding, rule: Rule, *, findings: int) -> None:
         finding=finding,
         found_at=turn.now,
         manual=None,
+        climb=Climb(rungs=rule.steps),
     )
     turn.decide(Reason.INCIDENT_OPENED)
     start_step(turn)

@@ -59,7 +59,10 @@ def settled(step: StepRecord, result: Result, *, now: datetime, inverse: Action 
 
 def _command(turn: Turn, action: Action, form: str, *, reverts: str = "", approved_by: str = "") -> Command:
     incident, playbook = turn.incident, turn.world.playbook
-    again = [braked] if (braked := _times_braked(turn)) else []  # ids of what was never braked stay what they were
+    braked = _times_braked(turn)
+    again: list[str | int] = [braked] if braked else []  # ids of what was never braked stay what they were
+    if turn.state.climb is not None and turn.state.climb.changes:
+        again += ["ladder", turn.state.climb.changes]  # another one counts its steps anew
     if form == _PREVIEW and (shown := _times_shown(turn)):
         again += ["anew", shown]
     return Command(

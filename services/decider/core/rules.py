@@ -10,7 +10,7 @@ from services.decider.core.conditions import Condition
 from services.decider.core.faults import Fault
 from services.decider.core.language import MOST_COUNTED, WORKLOAD, Partner, RuleWords, SignalKind, Window
 from services.decider.core.promql import QueryError, check_query
-from services.decider.core.rungs import Compiled, rungs_of
+from services.decider.core.rungs import Compiled, names_of, rungs_of
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
 from shared.contracts.commands import MANUAL
@@ -63,6 +63,11 @@ class Rule:
         asked = {name: (one.signal, one.where, one.when) for name, one in kinds.items()}
         shape = (words.promql, words.by, words.window.distinct, words.window.of, words.held_for is not None)
         return derive("counting", json.dumps((asked, shape), sort_keys=True))
+
+    @cached_property
+    def steps(self) -> tuple[str, ...]:
+        """Return a name of each of its rungs, by what it says; asked of few rules of many, as well."""
+        return names_of(self.words.ladder)
 
 
 def rule_of(source: Source, words: RuleWords, path: Path) -> tuple[Rule, list[Fault]]:

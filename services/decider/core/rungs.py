@@ -1,6 +1,8 @@
 """A rule's ladder, compiled rung by rung, and what of it cannot be meant."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from services.decider.core.clauses import Allowed, Clause, condition_of
@@ -9,6 +11,8 @@ from services.decider.core.faults import Fault
 from services.decider.core.language import WORKLOAD, ActionRung, EscalateRung, NotifyRung, RuleWords, Rung
 from services.decider.core.source import Path, Source
 from services.decider.core.wording import wording_faults
+from shared.contracts.actions.rung import ActionRungBase
+from shared.kernel.ids import derive
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,40 @@ def _cure_of(source: Source, rung: Rung, *, path: Path) -> tuple[Clause | None, 
         return None, [source.fault((*path, "when"), expected, mark=source.key_of((*path, "when")))]
     condition, faults = condition_of(source, verify.when, kind="sample", path=(*path, "when"))
     return Clause("sample", {"query": Allowed(frozenset({verify.query}))}, condition), faults
+
+
+def names_of(ladder: Sequence[Rung]) -> tuple[str, ...]:
+    """Return a name of each rung, by what it says and its condition: the same wherever it stands in another ladder.
+
+    How far and how often it goes, and what proves it, is no part of it. One that is there again has another name.
+    """
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for rung in ladder:
+        said = action_said(rung) if isinstance(rung, ActionRung) else _said(rung, frozenset({"when"}))
+        name = "/".join([rung.action, said, *([derive("when", rung.when)] if rung.when else [])])
+        seen[name] += 1
+        names.append(f"{name}/{seen[name]}" if seen[name] > 1 else name)
+    return tuple(names)
+
+
+def said_in(name: str) -> str:
+    """Return what of a rung's name is of what it says alone, under whatever condition."""
+    return "/".join(name.split("/")[:2])
+
+
+def action_in(name: str) -> str:
+    """Return the kind of action, or other step, that a rung's name is of."""
+    return name.partition("/")[0]
+
+
+def action_said(rung: ActionRung) -> str:
+    """Return a name of the action that a rung says, with all that shapes it: not of when, how far or how often."""
+    return _said(rung, frozenset(ActionRungBase.model_fields))
+
+
+def _said(rung: Rung, besides: AbstractSet[str]) -> str:
+    return derive("said", rung.model_dump_json(exclude=set(besides)))
 
 
 def _order_faults(source: Source, rule: RuleWords, *, path: Path) -> Iterator[Fault]:

@@ -87,6 +87,22 @@ class Foretold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """Where an open incident stands on its rule's ladder, by names of rungs: another playbook may number them anew.
+
+    `rungs` are those of the ladder that its step counts in, `passed` those that are behind it, `taken` those whose
+    command was carried out or tried. `changes` counts the ladders that came since it was opened; `gone` is the present
+    step where the newest of them has it no more.
+    """
+
+    rungs: tuple[str, ...]
+    passed: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+    changes: int = 0
+    gone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadState:
     """All that is known about one workload; `offset` is the last inbox entry that it has absorbed.
 
@@ -95,7 +111,7 @@ class WorkloadState:
     what opened one of them opens no second under the same id. `proofs` are what samples showed since the last order.
     `previewed` names what the playbook said of the action that the newest preview showed (`Turn.said`).
     `forgone` are the actions of which it is not known yet what came without them, `foretold` is what the newest preview
-    predicted.
+    predicted. `climb` is None where a person asked for what is done, and in what a former release kept.
     """
 
     offset: int = -1
@@ -113,6 +129,7 @@ class WorkloadState:
     forgone: tuple[Forgone, ...] = ()
     foretold: Foretold | None = None
     previewed: str = ""
+    climb: Climb | None = None
 
     @property
     def open_incident(self) -> Incident | None:

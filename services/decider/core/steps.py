@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from services.decider.core.climbing import climb_on, is_another_than_shown, note_taken
 from services.decider.core.foretelling import foretell
 from services.decider.core.hindsight import forgo
 from services.decider.core.holds import Hold
@@ -33,6 +34,7 @@ _PUT_OFF = {Reason.BRAKED, Reason.STOPPED}
 _ENDINGS = {
     Reason.LADDER_EXHAUSTED: "every rung was tried",
     Reason.RULE_UNKNOWN: "the playbook in force has no such rule any more",
+    Reason.STEP_GONE: "the playbook in force has no such step any more",
 }
 
 
@@ -44,7 +46,7 @@ def start_step(turn: Turn) -> None:
         return
     turn.revise(suppressed_by="")
     while not _is_begun(turn):
-        turn.revise(step=turn.incident.step + 1, attempt=1)
+        climb_on(turn)
 
 
 def barred_by(turn: Turn) -> Reason | None:
@@ -87,6 +89,8 @@ def settle(turn: Turn, result: Result) -> None:
         _put_off(turn, result)
         return
     explain(turn, result.evidence)
+    if turn.incident.phase is Phase.ACTING:
+        note_taken(turn)
     match turn.incident.phase:
         case Phase.PREVIEWING:
             _previewed(turn, result)
@@ -160,7 +164,10 @@ def _try_again(turn: Turn) -> None:
         delay = plan.backoff * 2 ** (incident.attempt - 1)
         turn.revise(phase=Phase.WAITING, attempt=incident.attempt + 1, deadline=turn.now + delay, awaited_command=None)
         return
-    turn.revise(step=incident.step + 1, attempt=1)
+    if turn.is_step_gone:
+        end(turn, Phase.ESCALATED, Reason.STEP_GONE, detail=_ENDINGS[Reason.STEP_GONE])
+        return
+    climb_on(turn)
     start_step(turn)
 
 
@@ -268,7 +275,9 @@ def _is_approved(turn: Turn) -> bool:
 
 def _previewed(turn: Turn, result: Result) -> None:
     plan = turn.plan
-    if result.outcome is not Outcome.DRY_RUN:
+    if is_another_than_shown(turn):
+        start_step(turn)
+    elif result.outcome is not Outcome.DRY_RUN:
         fail_step(turn, Reason.PREVIEW_REFUSED, detail=f"{result.reason}: {result.message}")
     elif turn.incident.mode is Mode.APPROVAL and isinstance(plan, Plan):
         _await_approval(turn, result, plan)
@@ -385,7 +394,7 @@ def _go_on(turn: Turn) -> None:
     """Begin what was waited with: the step after one that waits, else the present one."""
     if turn.incident.reason is Reason.WAITING:
         turn.decide(Reason.WAIT_OVER)
-        turn.revise(step=turn.incident.step + 1, attempt=1)
+        climb_on(turn)
     if turn.incident.reason in _PUT_OFF and _is_approved(turn):
         put_off = turn.incident.steps[-1]
         order_action(turn, put_off.action, inverse=put_off.inverse, approved_by=put_off.approved_by)

@@ -7,7 +7,6 @@ from typing import Any
 from services.decider.core.holds import Hold, hold_on
 from services.decider.core.ladder import (
     Step,
-    action_said,
     as_reverted,
     is_met,
     mode_of,
@@ -18,6 +17,7 @@ from services.decider.core.ladder import (
 from services.decider.core.language import ActionRung, ManualWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import protection_of
+from services.decider.core.rungs import action_said
 from services.decider.core.state import Foretold, Forgone, WorkloadState
 from shared.contracts.commands import Command
 from shared.contracts.inbox import Finding, Pause, Silence
@@ -118,23 +118,30 @@ class Turn:
         playbook, rule, finding = self.world.playbook, self.rule, self.state.finding
         if playbook is None or rule is None or finding is None:
             return Reason.RULE_UNKNOWN
+        if self.is_step_gone:
+            return Reason.STEP_GONE
         rung = rung_of(rule, self.incident.step)
         if rung is None:
             return Reason.LADDER_EXHAUSTED
         return step_of_rung(rung, as_reverted(finding, self.incident.steps), mode=mode_of(playbook, rule))
 
     @property
+    def is_step_gone(self) -> bool:
+        """Tell whether the ladder in force has the present step no more, so that its number means nothing there."""
+        return self.state.climb is not None and bool(self.state.climb.gone)
+
+    @property
     def said(self) -> str:
         """Return a name of the action that the playbook in force has at the present step; empty where it has none."""
         rule = self.rule
-        rung = rung_of(rule, self.incident.step) if rule is not None else None
+        rung = rung_of(rule, self.incident.step) if rule is not None and not self.is_step_gone else None
         return action_said(rung) if isinstance(rung, ActionRung) else ""
 
     @property
     def unmet(self) -> str:
         """Return the condition by which the latest finding bars the present step; empty if it may be taken."""
         rule, finding, step = self.rule, self.state.finding, self.incident.step
-        if rule is None or finding is None or is_met(rule, step, finding):
+        if rule is None or finding is None or self.is_step_gone or is_met(rule, step, finding):
             return ""
         return rule.words.ladder[step].when
 
@@ -144,7 +151,7 @@ class Turn:
         playbook, rule = self.world.playbook, self.rule
         if playbook is None or rule is None:
             return Mode.OFF
-        rung = rung_of(rule, self.incident.step)
+        rung = rung_of(rule, self.incident.step) if not self.is_step_gone else None
         return strictest(mode_of(playbook, rule), rung.mode if isinstance(rung, ActionRung) else Mode.LIVE)
 
     def remember(self, **fields: Any) -> None:  # noqa: ANN401 - checked by the dataclass it replaces
