@@ -10,7 +10,7 @@ from services.decider.core.ladder import mode_of
 from services.decider.core.language import ActionRung, EscalateRung, MaintenanceWords
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.promql import names_no_workload
-from services.decider.core.reaching import Grants, forbidden, overtaken, seldom_proven, unproven, unreached
+from services.decider.core.reaching import Grants, forbidden, overtaken, seldom_proven, unended, unproven, unreached
 from services.decider.core.schedules import says_days_twice, shortest_interval
 from services.decider.core.source import Path, Source
 from shared.contracts.actions import KINDS
@@ -60,6 +60,7 @@ def remarks_on(playbook: Playbook, *, grants: Grants | None = None) -> list[Rema
 def _of_rule(source: Source, playbook: Playbook, rule: Rule, *, path: Path) -> Iterator[Remark]:
     yield from _unmeetable(source, rule, path=path)
     yield from (Remark(Level.ERROR, fault) for fault in unreached(source, playbook, rule, path=path))
+    yield from (Remark(Level.ERROR, fault) for fault in unended(source, rule, path=path))
     yield from _unnamed(source, rule, path=path)
     yield from _ending(source, rule, path=path)
     mode = mode_of(playbook, rule)

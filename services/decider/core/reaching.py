@@ -4,16 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.decider.core.clauses import Allowed
+from services.decider.core.clauses import LABEL, Allowed
 from services.decider.core.faults import Fault
 from services.decider.core.ladder import mode_of
-from services.decider.core.language import ActionRung
+from services.decider.core.language import WORKLOAD, ActionRung
 from services.decider.core.playbook import Playbook
 from services.decider.core.rules import Rule
 from services.decider.core.source import Path, Source
+from services.decider.core.watching import lasting_facts
 from shared.contracts.actions import ACTIONS, RIGHTS
 from shared.contracts.modes import Mode, strictest
 from shared.contracts.rights import EVERYWHERE, Right
+from shared.contracts.signals import fact_types
 
 HEALTH_IS_TOLD_OF = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Node"})
 """The kinds of workload by whose own status a cure can be proven."""
@@ -57,6 +59,18 @@ def overtaken(source: Source, playbook: Playbook) -> Iterator[Fault]:
         if mode_of(playbook, rule) is not Mode.OFF and _opens_at_once(rule):
             for key in _keys_kept(rule):
                 before[key].append(_Earlier(index, rule, effort=1 + _globs(rule)))
+
+
+def unended(source: Source, rule: Rule, *, path: Path) -> Iterator[Fault]:
+    """Yield what a rule groups by whose value the end of its trouble does not tell, so that it would go on for ever."""
+    if rule.words.held_for is None or WORKLOAD in rule.words.by:
+        return
+    told = lasting_facts(rule.words.signal) & fact_types(rule.words.signal).keys()
+    for place, name in enumerate(rule.words.by):
+        if name not in told and not name.startswith(LABEL):
+            expected = f"the end of what lasts does not tell {name!r} as its beginning did, so it would never be over"
+            hint = f"group by the workload beside it, by labels, or by: {', '.join(sorted(told))}"
+            yield source.fault((*path, "by", place), expected, hint=hint)
 
 
 def unproven(source: Source, kinds: frozenset[str], *, path: Path) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ _TELLERS: Mapping[SignalKind, frozenset[str]] = {
     "sample": frozenset({"query"}),
     "alert": frozenset({"alertname", "fingerprint"}),
 }
+_OF_PODS: frozenset[SignalKind] = frozenset({"container", "pod"})
 _POD_IS_GONE: tuple[Mapping[str, Allowed], ...] = (
     {"deleted": Allowed(frozenset({True}))},
     {"terminating": Allowed(frozenset({True}))},
@@ -58,6 +59,12 @@ class Watch:
     def ends_by(self) -> Sequence[str]:
         """Return what the end of its trouble is about: a pod that goes seldom tells by what facts it was grouped."""
         return (WORKLOAD,) if WORKLOAD in self.rule.words.by else self.rule.words.by
+
+
+def lasting_facts(kind: SignalKind) -> frozenset[str]:
+    """Return the facts that the end of what lasts tells as its beginning did; with a pod go its containers, unnamed."""
+    besides = {"container"} if kind in _OF_PODS else set[str]()
+    return (_NAMES | {"node"} | _TELLERS.get(kind, frozenset())) - besides
 
 
 def cure_of(step: int) -> str:
@@ -105,6 +112,6 @@ def _lasting(clause: Clause) -> Mapping[str, Allowed]:
 
 def _endings(rule: Rule) -> Iterator[Watch]:
     """Yield what ends a trouble without a signal of its own kind: with a pod go its containers."""
-    if rule.clause.kind in {"container", "pod"}:
+    if rule.clause.kind in _OF_PODS:
         for where in _POD_IS_GONE:
             yield Watch(rule, HELD, Clause("pod", where, None), Tells.ENDING, where)

@@ -209,6 +209,30 @@ def test_a_rule_that_sees_more_than_the_one_before_it_is_left_alone(words: str) 
     assert after(words) == []
 
 
+@pytest.mark.parametrize(
+    ("signal", "by", "unended"),
+    [
+        ("container", "container", ["container"]),
+        ("container", "[namespace, reason]", ["reason"]),
+        ("container", "[workload, container, reason]", []),
+        ("container", "[namespace, node, labels.team]", []),
+        ("pod", "phase", ["phase"]),
+        ("workload", "reason", ["reason"]),
+        ("alert", "[alertname, labels.team]", []),
+        ("alert", "summary", ["summary"]),
+    ],
+)
+def test_what_lasts_is_grouped_by_what_its_end_tells_too(signal: str, by: str, unended: list[str]) -> None:
+    rule = f"{{name: one, signal: {signal}, for: 5m, by: {by}, ladder: [{{action: escalate}}]}}"
+    known = load_playbook(TEXT[: TEXT.index("    - name")].format(mode="live") + f"    - {rule}\n", file="p")
+    told = [str(remark) for remark in remarks_on(known)]
+    assert [f"does not tell {name!r} as its beginning did" in one for name, one in zip(unended, told, strict=True)] == [
+        True for _ in unended
+    ]
+    counted = load_playbook(known.text.replace("for: 5m, ", ""), file="p")
+    assert remarks_on(counted) == []
+
+
 GRANTS = granted_to("remediator", list(yaml.safe_load_all(ROLES.read_text(encoding="utf-8"))))
 
 
