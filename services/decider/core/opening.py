@@ -18,6 +18,7 @@ from services.decider.core.tallies import (
     lacking,
     longest_held,
     rule_of_key,
+    touched,
     with_finding,
     with_observation,
 )
@@ -83,7 +84,7 @@ def _observed_in(turn: Turn, key: str, seen: Observation, *, rule: Rule) -> None
     before = turn.state.tallies.get(key, Tally(counting=rule.counting))
     if before.is_empty and rule.words.held_for is not None:
         return
-    after = with_observation(before, seen, words=rule.words, now=turn.now)
+    after = touched(before, with_observation(before, seen, words=rule.words, now=turn.now), now=turn.now)
     turn.remember(tallies={**turn.state.tallies, key: after})
     if turn.state.open_incident is not None:
         _turn_to_what_holds(turn, rule)
@@ -224,7 +225,7 @@ def _count(turn: Turn, finding: Finding, rule: Rule) -> None:
 def _tally(turn: Turn, rule: Rule, finding: Finding) -> Tally:
     key = key_of(rule.name, finding.group)
     known = turn.state.tallies.get(key, Tally(counting=rule.counting))
-    tally = with_finding(known, finding, words=rule.words, now=turn.now)
+    tally = touched(known, with_finding(known, finding, words=rule.words, now=turn.now), now=turn.now)
     turn.remember(tallies={**turn.state.tallies, key: tally})
     return tally
 

@@ -68,7 +68,8 @@ class Held:
 class Tally:
     """What a rule has counted, under the words that `counting` names.
 
-    An earlier version kept the newest `finding` here, whichever object it was of.
+    An earlier version kept the newest `finding` here, whichever object it was of. `touched` is when it last changed
+    (inbox time), None in what a former release kept.
     `barred` is why an incident that is due was not opened, once that was said, `suppressed_by` what held it back.
     """
 
@@ -79,6 +80,7 @@ class Tally:
     finding: Finding | None = None
     barred: Reason | None = None
     suppressed_by: str = ""
+    touched: Moment | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -93,6 +95,22 @@ class Lacking:
     reason: Reason
     detail: str = ""
     until: Moment | None = None
+
+
+def is_spent(tally: Tally, *, words: RuleWords, now: datetime) -> bool:
+    """Tell whether nothing that comes in time can still need what was counted.
+
+    It is asked by the inbox' time alone: signals that come late together, as after an outage, still find each other.
+    """
+    if tally.touched is None or now - tally.touched <= _needed_for(words) + LATE:
+        return False
+    lasts = words.signal != "sample" and any(one.since is not None for one in tally.held)
+    return not lasts and not (words.without is not None and tally.hits)
+
+
+def touched(before: Tally, after: Tally, *, now: datetime) -> Tally:
+    """Return a tally with the moment at which it has changed, if it has."""
+    return after if after == before else replace(after, touched=now)
 
 
 def key_of(rule: str, group: str) -> str:
@@ -197,7 +215,7 @@ def longest_held(tallies: Iterable[Tally], before: Finding, *, words: RuleWords,
 def without_objects(tally: Tally, names: Collection[str]) -> Tally:
     """Return what lasts of other objects than those of these names and what is within them; nothing bars it yet."""
     held = (one for one in tally.held if not any(_is_within(one.object, name) for name in names))
-    return Tally(held=tuple(held), counting=tally.counting)
+    return Tally(held=tuple(held), counting=tally.counting, touched=tally.touched)
 
 
 def with_its_finding(tally: Tally) -> Tally:
@@ -241,6 +259,15 @@ def _questions(tally: Tally) -> list[_Run]:
         if hit.finding is not None
     )
     return sorted(runs, key=lambda run: (run.told, run.at, run.finding.signal.id))
+
+
+def _needed_for(words: RuleWords) -> timedelta:
+    """Return for how long what was counted may be needed: what lasts, and what waits for an answer, is not counted."""
+    if words.held_for is not None:
+        return FRESH
+    if words.without is not None:
+        return words.without.within
+    return words.window.within + (words.after.within if words.after is not None else timedelta(0))
 
 
 def _silence(words: RuleWords) -> timedelta:
