@@ -71,9 +71,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="planted-") as directory:
         tree = Path(directory)
         _copy(tree)
-        if any(_is_caught(tree, suite) for suite in dict.fromkeys(suite for bug in wanted for suite in bug.suites)):
-            print("the tests fail without any bug; nothing can be told")
-            return 1
+        for suite in dict.fromkeys(suite for bug in wanted for suite in bug.suites):
+            if failed := _failure(tree, suite):
+                print(f"the tests fail without any bug; nothing can be told\n{failed}")
+                return 1
         caught = sum(_told(tree, wanted))
     print(f"{caught} of {len(wanted)} caught")
     return 0 if caught == len(wanted) else 1
@@ -92,20 +93,20 @@ def _told(tree: Path, wanted: list[Bug]) -> Iterator[bool]:
         path = tree / bug.path
         sound = path.read_text(encoding="utf-8")
         path.write_text(bug.planted(sound), encoding="utf-8")
-        caught = any(_is_caught(tree, suite) for suite in bug.suites)
+        caught = any(_failure(tree, suite, first=f"test_{bug.path.stem}") for suite in bug.suites)
         path.write_text(sound, encoding="utf-8")
         print(f"{'caught' if caught else 'NOT CAUGHT'}: {bug.breaks} ({bug.file})", flush=True)
         yield caught
 
 
-def _is_caught(tree: Path, suite: Path) -> bool:
-    """Tell whether tests fail; a suite that does not come to its end is no less of an alarm."""
+def _failure(tree: Path, suite: Path, *, first: str = "") -> str:
+    """Return what tests say that fail, empty if none does; a suite that comes to no end is no less of an alarm."""
     asked = [
         sys.executable,
         "-B",
         "-m",
         "pytest",
-        *_files(tree / suite),
+        *_files(tree / suite, first=first),
         "-q",
         "-x",
         "-p",
@@ -123,15 +124,17 @@ def _is_caught(tree: Path, suite: Path) -> bool:
             timeout=_LIMIT_S,
         )
     except subprocess.TimeoutExpired:
-        return True
+        return f"not at its end within {_LIMIT_S} s"
     if ran.returncode not in {0, _FAILED}:
         raise RuntimeError(f"the tests could not run:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
-    return ran.returncode == _FAILED
+    return ran.stdout[-2000:] if ran.returncode == _FAILED else ""
 
 
-def _files(suite: Path) -> list[str]:
-    """Return the test files, the properties last: they take longest."""
-    found = sorted(suite.rglob("test_*.py"), key=lambda path: (path.stem == "test_properties", path.stem))
+def _files(suite: Path, *, first: str) -> list[str]:
+    """Return the test files: first those that are most likely to tell; the properties last, which take longest."""
+    found = sorted(
+        suite.rglob("test_*.py"), key=lambda one: (one.stem == "test_properties", one.stem != first, one.stem)
+    )
     return [str(path) for path in found]
 
 
