@@ -48,7 +48,7 @@ from tests.integration.service_process import decider_publisher, service, until
 
 PACED = 220
 WARM_UP = 20
-EVERY_S = 0.15
+EVERY_S = 0.3
 BATCH = 100
 TURNS = 3
 AT_ONCE = 8
