@@ -66,7 +66,7 @@ leaders-real: setup ## the same as processes on a real Kubernetes, Kafka and Val
 properties: setup ## what holds for every history of the decider, on 2,000 histories each
 	@$(BIN)/pytest tests/unit/services/decider/core/test_properties.py -q --hypothesis-profile long
 
-plant: setup ## plant known bugs in the source, one at a time: the unit tests must catch each; some minutes
+plant: setup ## plant known bugs in the source, one at a time: the unit tests must catch each; an hour
 	@$(BIN)/python -m scripts.plant
 
 golden: setup ## decide the golden histories anew and write them; the diff shows what became different

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RLIMIT_CPU, setrlimit
+from signal import SIGXCPU
 
 import yaml
 
@@ -18,7 +20,8 @@ UNIT = Path("tests") / "unit"
 SUITE = UNIT / "services" / "decider" / "core"
 _COPIED = ("services", "shared", "sandbox", "scripts", "tests", "deploy", "pyproject.toml", "healing-playbook.yaml")
 _ROOTS = ("services", "shared")
-_LIMIT_S = 180
+_PROCESSOR_S, _LIMIT_S = 180, 1_800
+"""How much of a processor a suite may take, several times what it needs; and how long, where it stands still."""
 _FAILED = 1
 """pytest's exit code where tests ran and some failed; any other code but 0 means that they did not run."""
 
@@ -122,12 +125,20 @@ def _failure(tree: Path, suite: Path, *, first: str = "") -> str:
             capture_output=True,
             text=True,
             timeout=_LIMIT_S,
+            preexec_fn=_bound,
         )
     except subprocess.TimeoutExpired:
         return f"not at its end within {_LIMIT_S} s"
+    if ran.returncode == -SIGXCPU:
+        return f"not at its end within {_PROCESSOR_S} s of a processor"
     if ran.returncode not in {0, _FAILED}:
         raise RuntimeError(f"the tests could not run:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
     return ran.stdout[-2000:] if ran.returncode == _FAILED else ""
+
+
+def _bound() -> None:
+    """Bound a suite by its own work: on a busy machine it is no alarm that others work, too."""
+    setrlimit(RLIMIT_CPU, (_PROCESSOR_S, _PROCESSOR_S + 1))
 
 
 def _files(suite: Path, *, first: str) -> list[str]:
