@@ -66,6 +66,12 @@ class Admin:
         waiting = [*_all_but(_is_done, deployments), *_all_but(_is_running, pods), *_all_but(_is_ready, nodes)]
         return [f"{one['metadata']['name']}: {json.dumps(one['status'])}" for one in waiting]
 
+    async def remind(self) -> None:
+        """Touch each Deployment that is on its way, so that its controllers look at it again."""
+        for one in _all_but(_is_done, await self.items(DEPLOYMENTS)):
+            touched = {"metadata": {"annotations": {"reminded": datetime.now(UTC).isoformat()}}}
+            await self.ask("PATCH", f"{DEPLOYMENTS}/{one['metadata']['name']}", touched)
+
     @classmethod
     @asynccontextmanager
     async def of(cls, plane: ControlPlane) -> AsyncGenerator["Admin"]:
