@@ -298,6 +298,15 @@ def test_each_preview_of_one_attempt_is_a_command_of_its_own() -> None:
     assert len({command.id for command in story.commands}) == len(story.commands) == 5
 
 
+def test_a_second_preview_is_a_command_of_its_own_also_where_a_former_release_knew_no_ladder() -> None:
+    story = awaiting(PLAIN)
+    story.workload = replace(story.workload, climb=None)
+    story.take(activated(OTHER), seconds=3)
+    story.take(answer(story), seconds=4)
+    first, second = story.commands
+    assert (first.dry_run, second.dry_run, first.id != second.id) == (True, True, True)
+
+
 def test_what_the_brake_put_off_is_previewed_anew_where_the_playbook_has_another_action_by_then() -> None:
     story = awaiting(PLAIN)
     story.take(answer(story), seconds=3)

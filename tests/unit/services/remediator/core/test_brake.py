@@ -182,6 +182,11 @@ def test_what_was_given_back_counts_nowhere() -> None:
     assert given.open_count == 1
 
 
+def test_what_a_leader_with_a_faster_clock_spent_counts() -> None:
+    ahead = spent(spending("a", at=31), spending("b", at=40))
+    assert verdict(ahead, hourly(Scope.CLUSTER, 2), at=30).refusal is Refusal.BUDGET_CLUSTER
+
+
 def test_a_leader_that_is_over_gives_nothing_back_of_the_next_ones() -> None:
     taken_over = TWO.with_told(spending("b", at=12, token=2)).with_told(spending("b", at=13, given_back=True))
     assert verdict(taken_over, hourly(Scope.CLUSTER, 2)).refusal is Refusal.BUDGET_CLUSTER
