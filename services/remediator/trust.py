@@ -73,6 +73,5 @@ class OwnTrust:
         if (record.topic, doubt) in self._logged:
             return  # whoever writes many of them is not to fill the log as well
         self._logged.add((record.topic, doubt))
-        place = f"{record.topic}/{record.partition}/{record.offset}"
         log = logger().info if doubt == _OLD else logger().error
-        log("record.not_believed", place=place, doubt=doubt, key=key_id_of(record)[:_SHOWN_CHARS])
+        log("record.not_believed", place=record.place, doubt=doubt, key=key_id_of(record)[:_SHOWN_CHARS])

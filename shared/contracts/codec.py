@@ -48,6 +48,11 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers = ()
 
+    @property
+    def place(self) -> str:
+        """Return where it lies, as `topic/partition/offset`."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -77,10 +77,9 @@ async def bury(record: Record, poison: PoisonError, *, publisher: Publisher, run
 
     One that is too large for a letter is left where it lies: a letter that the broker refuses would be tried for ever.
     """
-    place = f"{record.topic}/{record.partition}/{record.offset}"
     kept, error = _fit_for_a_letter(record, str(poison)[:_ERROR_CHARS])
     letter = DeadLetter(
-        id=derive("deadletter", runtime.name, place),
+        id=derive("deadletter", runtime.name, record.place),
         at=runtime.clock.now(),
         service=runtime.name,
         error=error,
@@ -95,7 +94,7 @@ async def bury(record: Record, poison: PoisonError, *, publisher: Publisher, run
     await publisher.publish(letter, topic=DEAD_LETTERS)
     pass_by(CrashPoint.LETTER_PUBLISHED)
     BURIED.labels(service=runtime.name).inc()
-    logger().error("message.buried", place=place, error=error)
+    logger().error("message.buried", place=record.place, error=error)
 
 
 def _fit_for_a_letter(record: Record, error: str) -> tuple[Record, str]:

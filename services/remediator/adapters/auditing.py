@@ -97,7 +97,7 @@ async def _followed(records: AsyncIterator[Record]) -> tuple[Trail, dict[str, by
     """Return the trail that records make, and their values by the hashes of the entries."""
     trail, values = Trail(), dict[str, bytes]()
     async for record in records:
-        link = trail.follow(record.value, f"{record.topic}/{record.partition}/{record.offset}")
+        link = trail.follow(record.value, record.place)
         if link is not None:
             values[link.hash] = record.value or b""
     return trail, values

@@ -268,7 +268,7 @@ class _StopsTopic:
         try:
             message = decode(record).message
         except PoisonError as poison:
-            self._unreadable[record.key] = f"{record.topic}/{record.partition}/{record.offset}: {poison}"
+            self._unreadable[record.key] = f"{record.place}: {poison}"
             return
         if isinstance(message, Stop):
             self.known[message.key] = message

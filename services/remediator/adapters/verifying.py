@@ -42,7 +42,7 @@ async def trail_of_topic(archive: Archive, *, doubtful: Doubtful | None = None) 
         if doubt is Doubt.UNSIGNED and not has_begun:
             old.append(record)
         elif doubt is not None:
-            trail.doubt(_place_of(record), doubt.value)
+            trail.doubt(record.place, doubt.value)
         else:
             _follow_old(trail, [] if has_begun else old, first_signed=record)
             has_begun = True
@@ -56,18 +56,14 @@ def _follow_old(trail: Trail, records: Sequence[Record], *, first_signed: Record
     """Take what was written before records were signed; under a token above the first signed one's it was made up."""
     for record in records:
         if first_signed is not None and token_of(record.value) > token_of(first_signed.value):
-            trail.doubt(_place_of(record), Doubt.UNSIGNED.value)
+            trail.doubt(record.place, Doubt.UNSIGNED.value)
         else:
             trail.unsigned += 1
             _follow(trail, record)
 
 
 def _follow(trail: Trail, record: Record) -> None:
-    trail.follow(record.value, _place_of(record), is_first_ever=record.offset == 0)
-
-
-def _place_of(record: Record) -> str:
-    return f"{record.topic}/{record.partition}/{record.offset}"
+    trail.follow(record.value, record.place, is_first_ever=record.offset == 0)
 
 
 async def values_of_topic(archive: Archive) -> AsyncIterator[bytes]:
