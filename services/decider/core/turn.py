@@ -14,7 +14,7 @@ from services.decider.core.ladder import (
     rung_of,
     step_of_rung,
 )
-from services.decider.core.language import ActionRung, ManualWords
+from services.decider.core.language import ActionRung, ManualWords, Rung
 from services.decider.core.playbook import Playbook, Rule
 from services.decider.core.protecting import protection_of
 from services.decider.core.rungs import action_said
@@ -120,7 +120,7 @@ class Turn:
             return Reason.RULE_UNKNOWN
         if self.is_step_gone:
             return Reason.STEP_GONE
-        rung = rung_of(rule, self.incident.step)
+        rung = self._rung
         if rung is None:
             return Reason.LADDER_EXHAUSTED
         return step_of_rung(rung, as_reverted(finding, self.incident.steps), mode=mode_of(playbook, rule))
@@ -133,8 +133,7 @@ class Turn:
     @property
     def said(self) -> str:
         """Return a name of the action that the playbook in force has at the present step; empty where it has none."""
-        rule = self.rule
-        rung = rung_of(rule, self.incident.step) if rule is not None and not self.is_step_gone else None
+        rung = self._rung
         return action_said(rung) if isinstance(rung, ActionRung) else ""
 
     @property
@@ -151,8 +150,14 @@ class Turn:
         playbook, rule = self.world.playbook, self.rule
         if playbook is None or rule is None:
             return Mode.OFF
-        rung = rung_of(rule, self.incident.step) if not self.is_step_gone else None
+        rung = self._rung
         return strictest(mode_of(playbook, rule), rung.mode if isinstance(rung, ActionRung) else Mode.LIVE)
+
+    @property
+    def _rung(self) -> Rung | None:
+        """Return the present step's rung on the ladder in force; None where that has it no more, or ends before it."""
+        rule = self.rule
+        return rung_of(rule, self.incident.step) if rule is not None and not self.is_step_gone else None
 
     def remember(self, **fields: Any) -> None:  # noqa: ANN401 - checked by the dataclass it replaces
         """Change fields of the workload's state."""
