@@ -116,10 +116,9 @@ def _of_order(before: Playbook, after: Playbook) -> Iterator[Difference]:
     for place, name in enumerate(common):
         if name in staying:
             continue
-        alike = [other for other in common if other != name and kinds[other] & kinds[name]]
-        above, below = (set(alike) & set(part) for part in (common[:place], common[place:]))
-        up = [other for other in alike if other in above and now[name] < now[other]]
-        down = [other for other in alike if other in below and now[other] < now[name]]
+        alike = {other for other in common if kinds[other] & kinds[name]}
+        up = [other for other in common[:place] if other in alike and now[name] < now[other]]
+        down = [other for other in common[place + 1 :] if other in alike and now[other] < now[name]]
         if up or down:
             was, is_now = _beside(after=up, before=down), _beside(before=up, after=down)
             yield Difference(change=Change.MOVED, rule=name, field="order", before=was, after=is_now)

@@ -232,7 +232,7 @@ def _evidence(command: Command, found: _Found, *, now: datetime) -> Evidence:
 def _states(command: Command, found: _Found) -> list[JsonObject]:
     workload = command.workload
     between = owners_between(workload, found.between, pods=found.pods)
-    workloads = [] if workload.kind == "Pod" and found.pods else found.workload
+    workloads = [] if workload.kind == "Pod" else found.workload
     return [
         *(state_of("Pod", pod) for pod in found.pods),
         *(state_of(workload.kind, one) for one in workloads),

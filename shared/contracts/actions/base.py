@@ -88,6 +88,11 @@ class RefusedError(SreAgentError):
         super().__init__(f"{refusal}: {message}" if message else refusal)
         self.refusal, self.message = refusal, message
 
+    @property
+    def why(self) -> str:
+        """Return what a person is told within words of another's: the message, or the bare reason."""
+        return self.message or self.refusal
+
 
 class HalfDoneError(SreAgentError):
     """Signal from any depth of a course that it was begun and cannot be ended; `changes` say what was done by then."""

@@ -165,7 +165,7 @@ def _check(pod: JsonObject, order: Order) -> Generator[Request, Answer, list[str
     except OvertakenError:
         raise
     except RefusedError as refused:
-        raise RefusedError(refused.refusal, _about(pod, refused)) from refused
+        raise RefusedError(refused.refusal, f"pod {_name_of(pod)}: {refused.why}") from refused
     return lost
 
 
@@ -195,7 +195,7 @@ def _foretold(node: str, pods: Sequence[JsonObject]) -> Generator[ListAll, Answe
         try:
             budgets += yield from read_all(BUDGETS.format(namespace))
         except RefusedError as refused:
-            unread.append(f"not judged: budgets of {namespace}: {refused.message or refused.refusal}")
+            unread.append(f"not judged: budgets of {namespace}: {refused.why}")
     held = first_held(pods, budgets)
     if held is None:
         return [*_lines(node, pods), *unread]
@@ -238,7 +238,7 @@ def _mark_and_evict(pod: JsonObject, order: Order) -> Generator[Request, Answer,
 def _blamed(failed: RefusedError | UnsettledError | StoppedError) -> tuple[Refusal, str]:
     match failed:
         case RefusedError():
-            return failed.refusal, failed.message or failed.refusal
+            return failed.refusal, failed.why
         case UnsettledError():
             return Refusal.SERVER_ERROR, str(failed)
         case StoppedError():
@@ -248,10 +248,6 @@ def _blamed(failed: RefusedError | UnsettledError | StoppedError) -> tuple[Refus
 def _eviction(pod: JsonObject) -> Create:
     metadata = section(pod, "metadata")
     return eviction_of(text(metadata, "name"), text(metadata, "namespace"), uid=uid_of(pod))
-
-
-def _about(pod: JsonObject, refused: RefusedError) -> str:
-    return f"pod {_name_of(pod)}: {refused.message or refused.refusal}"
 
 
 def _name_of(pod: JsonObject) -> str:
