@@ -43,6 +43,14 @@ from shared.kernel.errors import PoisonError
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FRONTEND = WorkloadRef(kind="Deployment", namespace="bank", name="frontend")
 
+HEAD = """\
+apiVersion: sre-agent.dev/v1alpha1
+kind: HealingPlaybook
+metadata: {name: test}
+spec:
+  rules:
+"""
+"""What a playbook of a test begins with, before its rules."""
 PLAYBOOK = """\
 apiVersion: sre-agent.dev/v1alpha1
 kind: HealingPlaybook

@@ -19,6 +19,7 @@ from shared.infra.memory import MemoryBroker
 from tests.fakes.clock import FakeClock
 from tests.unit.services.decider.core.build import (
     FRONTEND,
+    HEAD,
     History,
     activated,
     at,
@@ -28,13 +29,6 @@ from tests.unit.services.decider.core.build import (
     result,
 )
 
-HEAD = """\
-apiVersion: sre-agent.dev/v1alpha1
-kind: HealingPlaybook
-metadata: {name: test}
-spec:
-  rules:
-"""
 PLAYBOOK = (
     HEAD
     + """\

@@ -12,15 +12,8 @@ from services.decider.core.playbook import load_playbook
 from services.decider.core.state import workload_bytes
 from services.decider.core.tallies import LATE, Tally, lacking, with_finding
 from shared.contracts.signals import Signal
-from tests.unit.services.decider.core.build import History, at, container, event, finding, history, pod
+from tests.unit.services.decider.core.build import HEAD, History, at, container, event, finding, history, pod
 
-HEAD = """\
-apiVersion: sre-agent.dev/v1alpha1
-kind: HealingPlaybook
-metadata: {name: test}
-spec:
-  rules:
-"""
 COUNTED = "{name: often, signal: container, where: {reason: Error}, window: {count: 3, within: 2m}"
 END = "ladder: [{action: escalate}]}"
 BY_POD = "by: [workload, object]"

@@ -11,15 +11,8 @@ from services.decider.core.state import workload_bytes, workload_of
 from shared.contracts.inbox import Finding, Observation
 from shared.contracts.incidents import Reason
 from shared.contracts.signals import Signal
-from tests.unit.services.decider.core.build import History, activated, at, container, event, history, pod, sample
+from tests.unit.services.decider.core.build import HEAD, History, activated, at, container, event, history, pod, sample
 
-HEAD = """\
-apiVersion: sre-agent.dev/v1alpha1
-kind: HealingPlaybook
-metadata: {name: test}
-spec:
-  rules:
-"""
 OTHER = "    - {name: other, signal: node, ladder: [{action: escalate}]}\n"
 COUNTING = "signal: container, where: {reason: Error}, window: {count: 3, within: 10m}"
 LASTING = "signal: container, where: {reason: [Hung, Stuck]}, for: 60s"

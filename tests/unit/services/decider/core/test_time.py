@@ -11,6 +11,7 @@ from services.decider.core.trial import Made, try_cases
 from shared.contracts.inbox import Observation
 from shared.contracts.incidents import Incident, Reason
 from tests.unit.services.decider.core.build import (
+    HEAD,
     History,
     activated,
     at,
@@ -23,13 +24,6 @@ from tests.unit.services.decider.core.build import (
     wake_up,
 )
 
-HEAD = """\
-apiVersion: sre-agent.dev/v1alpha1
-kind: HealingPlaybook
-metadata: {name: test}
-spec:
-  rules:
-"""
 RULE = "    - {{name: one, {words}, cooldown: 10m, ladder: [{{action: escalate}}]}}\n"
 BROKEN = "signal: container, where: {reason: Error}"
 
